@@ -1,0 +1,1 @@
+"""One file per part: how values become mgHA/cm³."""

@@ -1,0 +1,1 @@
+"""The command line: it translates options into one call of an op, and speaks with the user."""

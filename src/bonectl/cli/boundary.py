@@ -1,0 +1,116 @@
+"""Where exceptions become one line on stderr and an exit status, and where signals become exceptions."""
+
+import contextlib
+import os
+import signal
+import sys
+import traceback
+from types import FrameType
+from typing import NoReturn
+
+from bonectl.errors import BonectlError, MemoryShortageError
+
+
+class Terminated(BaseException):
+    """SIGTERM or SIGHUP arrived; raised where the program is, so that temporaries are removed."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.signum = signum
+
+
+def main() -> NoReturn:
+    """Run the command line and leave with its status."""
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
+            signal.signal(getattr(signal, name), _terminate)
+    try:
+        status = run(sys.argv[1:])
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        _die_by(signal.SIGINT)
+    except Terminated as end:
+        _die_by(end.signum)
+    except BrokenPipeError:
+        _die_by(signal.SIGPIPE)
+    except OSError as error:  # stdout itself: full disk behind a redirection
+        status = _say_and_fail("bonectl", f"output: {(error.strerror or str(error)).lower()}", 74)
+    _leave(status)
+
+
+def run(argv: list[str]) -> int:
+    """Run one command line; returns the exit status. Signals and broken pipes pass through."""
+    from typer.exceptions import Exit, TyperException
+    from typer.main import get_command
+
+    from bonectl.cli.app import app
+
+    name = _name(argv)
+    try:
+        command = get_command(app)
+        with command.make_context("bonectl", argv) as context:
+            command.invoke(context)
+        return 0
+    except Exit as end:
+        return end.exit_code
+    except BonectlError as error:
+        return _say_and_fail(name, str(error), error.status)
+    except BrokenPipeError:
+        raise
+    except MemoryError as error:
+        shortage = f"out of memory ({error or 'allocation refused'})"
+        advice = "try a smaller --slab, or a machine with more memory"
+        return _say_and_fail(name, f"{shortage}; {advice}", MemoryShortageError.status)
+    except OSError as error:
+        return _say_and_fail(name, f"{error.filename or 'output'}: {(error.strerror or str(error)).lower()}", 74)
+    except TyperException as error:
+        return _usage(name, error.format_message(), is_help=type(error).__name__ == "NoArgsIsHelpError")
+    except Exception:
+        traceback.print_exc()
+        return _say_and_fail(name, "this is a bug in bonectl; please report it with the lines above", 1)
+
+
+def _usage(name: str, message: str, *, is_help: bool) -> int:
+    if is_help:  # a bare `bonectl`: the message is the help
+        sys.stderr.write(f"{message}\n")
+        return 2
+    message = " ".join(message.split()).rstrip(".")
+    return _say_and_fail(name, f"{message[:1].lower()}{message[1:]}; see '{name} --help'", 2)
+
+
+def _name(argv: list[str]) -> str:
+    """``bonectl simulate`` from the arguments, for messages."""
+    words = [word for word in argv if not word.startswith("-")]
+    from bonectl.cli.app import COMMANDS
+
+    return f"bonectl {words[0]}" if words and words[0] in COMMANDS else "bonectl"
+
+
+def _say_and_fail(name: str, message: str, status: int) -> int:
+    """Print one line; with BONECTL_DEBUG or --debug, the traceback before it."""
+    if "--debug" in sys.argv or os.environ.get("BONECTL_DEBUG"):
+        traceback.print_exc()
+    line = " ".join(message.splitlines())
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # stderr is closed: the status still tells
+        sys.stderr.write(f"{name}: {line}\n")
+        sys.stderr.flush()
+    return status
+
+
+def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
+    raise Terminated(signum)
+
+
+def _die_by(signum: int) -> NoReturn:
+    """End by the signal itself, so that the shell sees 128 + its number."""
+    signal.signal(signum, signal.SIG_DFL)
+    os.kill(os.getpid(), signum)
+    os._exit(128 + signum)  # where the signal is blocked
+
+
+def _leave(status: int) -> NoReturn:
+    """Exit without a second complaint about what stdout still holds."""
+    if status:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(status)

@@ -1,0 +1,55 @@
+"""Make a command of a function: the shared options are added, gathered, and set up before it runs."""
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from bonectl.cli.options import SPEAKS, Group, Request
+from bonectl.cli.report import reporter
+from bonectl.core import progress, threads
+
+
+def command(*groups: Group) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Decorate ``f(request, *, own options)`` so that it takes the options of `groups` too.
+
+    Parameters
+    ----------
+    *groups : Group
+        `options.READS` and `options.WRITES` as the command needs them; `SPEAKS` is always there. An option
+        that the function declares itself wins over the group's of the same name.
+
+    Returns
+    -------
+    callable
+        A function with the signature that typer shows: own arguments, own options, shared options.
+    """
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
+        names = {parameter.name for parameter in own}
+        speaks = [_parameter(name, *option) for name, option in SPEAKS.items()]
+        shared = [_parameter(name, *option) for group in groups for name, option in group.items() if name not in names]
+
+        @functools.wraps(function)
+        def run(**given: Any) -> None:
+            threads.choose(given.pop("threads"))
+            given.pop("debug")
+            quiet, shown = given.pop("quiet"), given.pop("progress")
+            argv = ("bonectl", *sys.argv[1:])
+            asked = {parameter.name: given.pop(parameter.name) for parameter in shared}
+            request = Request(command=function.__name__, argv=argv, **asked)
+            with progress.reporting(reporter(f"bonectl {function.__name__}", shown, quiet=quiet)):
+                function(request, **given)
+
+        parameters = [*own, *shared, *speaks]
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return run
+
+    return decorate
+
+
+def _parameter(name: str, annotation: object, default: object) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)

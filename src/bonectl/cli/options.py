@@ -1,0 +1,154 @@
+"""Every option that two commands share, declared once; and what they amount to, as values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bonectl.cli.report import Progress
+
+DASH = Path("-")
+
+
+class Format(StrEnum):
+    """Formats of a stack."""
+
+    npy = "npy"
+    tiff = "tiff"
+
+
+class NaN(StrEnum):
+    """What to do with values that are not finite."""
+
+    fail = "fail"
+    zero = "zero"
+
+
+Source = Annotated[
+    Path,
+    typer.Argument(
+        metavar="[IN]",
+        help="Stack to read: NPY, TIFF, or a folder of TIFF slices; - or nothing is standard input.",
+        show_default=False,
+    ),
+]
+Output = Annotated[
+    Path,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="OUT",
+        help="Stack to write: x.npy, x.tif, or slice_%05d.tif for a file per slice; - is standard output.",
+    ),
+]
+Form = Annotated[
+    Format | None,
+    typer.Option(
+        "--format",
+        help="Format of the output where its name does not tell.",
+        show_default="by name, else npy",
+    ),
+]
+Bare = Annotated[
+    bool, typer.Option("--bare", help="Plain NPY without our header comment; the header goes to OUT.json.")
+]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Replace the output if it exists.")]
+NoHistory = Annotated[bool, typer.Option("--no-history", help="Write no history entry: same data, same bytes.")]
+Slab = Annotated[
+    int,
+    typer.Option(
+        "--slab",
+        metavar="N",
+        min=0,
+        help="Slices read and written at a time; 0 chooses. Never changes a value.",
+    ),
+]
+VoxelSize = Annotated[
+    float | None,
+    typer.Option(
+        "--voxel-size",
+        metavar="MM",
+        help="Voxel size (detector pitch of a scan) [mm] where the input has none.",
+    ),
+]
+Unit = Annotated[
+    str | None,
+    typer.Option("--input-unit", metavar="UNIT", help="What the input's values are, where it does not tell."),
+]
+NotFinite = Annotated[NaN, typer.Option("--nan", help="What to do with NaN and infinite values in the input.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print shape, memory, disk and time; write nothing.")]
+Threads = Annotated[int, typer.Option("--threads", metavar="N", min=0, help="Threads to use; 0 is all processors.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+Progressing = Annotated[Progress, typer.Option("--progress", help="How progress is shown on stderr.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Seed of all random draws; recorded in the history.")]
+Device = Annotated[
+    str,
+    typer.Option("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, or auto: a GPU where there is one."),
+]
+Energy = Annotated[
+    float | None,
+    typer.Option("--energy", metavar="KEV", help="Photon energy [keV], for attenuation and mineral density."),
+]
+Matrix = Annotated[
+    str, typer.Option("--matrix", metavar="NAME", help="What fills the rest of bone: water, adipose or pmma.")
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the shared options of one command said.
+
+    Parameters
+    ----------
+    command : str
+        The command's name, for messages.
+    argv : tuple of str
+        The whole command line, for the history.
+    source, output : Path
+        ``-`` is standard input or output.
+    format, bare, force, no_history, slab, voxel_size, input_unit, nan, dry_run
+        See the options above.
+    """
+
+    command: str
+    argv: tuple[str, ...]
+    source: Path = DASH
+    output: Path = DASH
+    format: Format | None = None
+    bare: bool = False
+    force: bool = False
+    no_history: bool = False
+    slab: int = 0
+    voxel_size: float | None = None
+    input_unit: str | None = None
+    nan: NaN = NaN.fail
+    dry_run: bool = False
+
+
+# Groups of shared options that a command takes: field of Request -> (option, default).
+Group = Mapping[str, tuple[object, object]]
+READS: Group = {
+    "source": (Source, DASH),
+    "voxel_size": (VoxelSize, None),
+    "input_unit": (Unit, None),
+    "nan": (NotFinite, NaN.fail),
+}
+WRITES: Group = {
+    "output": (Output, DASH),
+    "format": (Form, None),
+    "bare": (Bare, False),
+    "force": (Force, False),
+    "no_history": (NoHistory, False),
+    "slab": (Slab, 0),
+    "dry_run": (DryRun, False),
+}
+SPEAKS: Group = {
+    "threads": (Threads, 0),
+    "quiet": (Quiet, False),
+    "progress": (Progressing, Progress.auto),
+    "debug": (Debug, False),
+}

@@ -1,0 +1,137 @@
+"""A folder is a register: list, describe and load the parts of a kit.
+
+A part is one file with one public function or class of the same name. Names, knobs and summaries are read
+from the source as text, so that help, completion and early checks import nothing.
+"""
+
+import ast
+import difflib
+import importlib
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from bonectl.core.spec import Spec, Value
+from bonectl.errors import UsageError
+
+NAMES = (
+    "losses", "models", "pairings", "methods", "metrics", "phantoms", "geometries", "noises", "calibrations",
+    "segmentations",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a part's file says of it.
+
+    Parameters
+    ----------
+    name : str
+    knobs : mapping
+        Default value by knob name, in the order of the file.
+    doc : str
+        The whole docstring.
+    """
+
+    name: str
+    knobs: Mapping[str, Value]
+    doc: str
+
+    @property
+    def summary(self) -> str:
+        """First line of the docstring."""
+        return self.doc.strip().partition("\n")[0]
+
+    @property
+    def call(self) -> str:
+        """The part with all knobs at their defaults, as it would be written."""
+        return str(Spec(self.name, self.knobs))
+
+
+def names(kit: str) -> list[str]:
+    """Names of all parts of a kit such as ``"losses"``."""
+    return sorted(path.stem for path in _folder(kit).glob("[!_]*.py"))
+
+
+@cache
+def describe(kit: str, name: str) -> Part:
+    """Read a part's knobs and docstring without importing it.
+
+    Raises
+    ------
+    UsageError
+        When the kit has no such part; the message names the nearest.
+    """
+    known(kit, name)
+    tree = ast.parse((_folder(kit) / f"{name}.py").read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            return Part(name, _knobs(node), inspect.cleandoc(ast.get_docstring(node) or ""))
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            init = [n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"]
+            return Part(name, _knobs(init[0]) if init else {}, inspect.cleandoc(ast.get_docstring(node) or ""))
+    raise AssertionError(f"{kit}/{name}.py defines no {name}")
+
+
+def check(kit: str, specs: Iterable[Spec]) -> None:
+    """Refuse unknown parts and knobs early, importing nothing.
+
+    Raises
+    ------
+    UsageError
+        Naming what there is instead.
+    """
+    for spec in specs:
+        part = describe(kit, spec.name)
+        if odd := [knob for knob in spec.knobs if knob not in part.knobs]:
+            there = ", ".join(part.knobs) or "none"
+            raise UsageError(f"{spec.name} has no knob {odd[0]!r}{suggestion(odd[0], part.knobs)}; its knobs: {there}")
+
+
+def load(kit: str, name: str) -> Any:
+    """Import one part."""
+    known(kit, name)
+    return getattr(importlib.import_module(f"bonectl.{kit}.{name}"), name)
+
+
+def bind(kit: str, spec: Spec) -> Callable[..., Any]:
+    """The part with its knobs set; what flows is still to come.
+
+    Raises
+    ------
+    UsageError
+        When the kit has no such part, or the part no such knob.
+    """
+    check(kit, [spec])
+    return partial(load(kit, spec.name), **spec.knobs)
+
+
+def known(kit: str, name: str) -> None:
+    """Refuse a name that is not in the kit, with a suggestion."""
+    there = names(kit)
+    if name not in there:
+        noun = {"losses": "loss", "geometries": "geometry"}.get(kit, kit.removesuffix("s"))
+        raise UsageError(f"no {noun} {name!r}{suggestion(name, there)}; there are {', '.join(there)}")
+
+
+def suggestion(word: str, there: Iterable[str]) -> str:
+    """`` (did you mean ...?)``, or nothing when no name is near."""
+    near = difflib.get_close_matches(word.lower(), list(there), n=1, cutoff=0.55)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def _folder(kit: str) -> Path:
+    spec = find_spec(f"bonectl.{kit}")
+    locations = spec and spec.submodule_search_locations
+    if not locations:
+        raise AssertionError(f"there is no kit {kit}")
+    return Path(next(iter(locations)))
+
+
+def _knobs(function: ast.FunctionDef) -> dict[str, Value]:
+    pairs = zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
+    return {arg.arg: ast.literal_eval(default) for arg, default in pairs if default is not None}

@@ -1,0 +1,54 @@
+"""How long work tells that it is alive, without knowing who listens.
+
+The command line installs a reporter; in Python nothing is printed.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
+from typing import Protocol
+
+Advance = Callable[..., None]
+
+
+class Reporter(Protocol):
+    """Shows tasks and one-line notes."""
+
+    def task(self, name: str, total: int | None, unit: str) -> AbstractContextManager[Advance]:
+        """Begin a task; the value is called with the work done since, and optional facts to show."""
+        ...
+
+    def note(self, message: str) -> None:
+        """Say one line."""
+        ...
+
+
+class _Silent:
+    def task(self, name: str, total: int | None, unit: str) -> AbstractContextManager[Advance]:
+        return nullcontext(lambda done=1, **facts: None)
+
+    def note(self, message: str) -> None:
+        pass
+
+
+_reporter: ContextVar[Reporter] = ContextVar("reporter", default=_Silent())  # noqa: B039 (it holds no state)
+
+
+def task(name: str, total: int | None = None, unit: str = "slice") -> AbstractContextManager[Advance]:
+    """A task of `total` units; use as ``with task("reconstruct", 64) as advance: advance(16, loss="0.1")``."""
+    return _reporter.get().task(name, total, unit)
+
+
+def note(message: str) -> None:
+    """One line for the log, such as ``12 pixels without a photon were set to half a photon``."""
+    _reporter.get().note(message)
+
+
+@contextmanager
+def reporting(reporter: Reporter) -> Iterator[None]:
+    """Let `reporter` hear of everything that happens inside."""
+    token = _reporter.set(reporter)
+    try:
+        yield
+    finally:
+        _reporter.reset(token)

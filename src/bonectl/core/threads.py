@@ -1,0 +1,31 @@
+"""How many threads the kernels use: one number for numba, FFT and torch alike."""
+
+import os
+from contextvars import ContextVar
+
+from bonectl.errors import UsageError
+
+_chosen: ContextVar[int] = ContextVar("threads", default=0)
+
+
+def available() -> int:
+    """Processors this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def count() -> int:
+    """Threads to use: what `choose` was given, else all processors this process may run on."""
+    return _chosen.get() or available()
+
+
+def choose(threads: int) -> None:
+    """Use this many threads from now on; 0 means all.
+
+    Raises
+    ------
+    UsageError
+        When negative.
+    """
+    if threads < 0:
+        raise UsageError(f"{threads} threads; give 0 for all, or a positive number")
+    _chosen.set(threads)

@@ -1,0 +1,1 @@
+"""One file per part: file and stream formats."""

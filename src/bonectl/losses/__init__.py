@@ -1,0 +1,1 @@
+"""One file per part: how an estimate is scored against its target."""

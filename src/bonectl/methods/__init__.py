@@ -1,0 +1,1 @@
+"""One file per part: reconstruction, from a scan to a volume."""

@@ -1,0 +1,1 @@
+"""One file per part: networks and untrained filters that map a noisy volume to a clean one."""

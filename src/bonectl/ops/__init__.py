@@ -1,0 +1,1 @@
+"""The verbs in Python: a stack in, a stack (or table, or checkpoint) out."""

@@ -1,0 +1,1 @@
+"""One file per part: how a training pair (input, target) is made."""

@@ -1,0 +1,1 @@
+"""One file per part: objects to scan, with known answers."""

@@ -1,0 +1,51 @@
+"""What all tests share: real data, the installed command, hypothesis profiles."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "default",
+    max_examples=50,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("night", settings.get_profile("default"), max_examples=5000, derandomize=False)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+# The commands under test are those of the environment that runs the tests.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """The folder of real bone and real projections that lies beside the checkout."""
+    if not (SHARED_DATA / "README.md").is_file():
+        pytest.skip(f"needs the real data beside the checkout ({SHARED_DATA.parent.name}/data), which is not here")
+    return SHARED_DATA
+
+
+@pytest.fixture
+def shell(tmp_path):
+    """Run a bash line in a temporary folder: ``shell("bonectl info a.npy")`` gives the completed process."""
+
+    def run(line, *, timeout=120, env=None, stdin=b"", cwd=tmp_path):
+        return subprocess.run(
+            ["bash", "-c", line],
+            input=stdin,
+            capture_output=True,
+            timeout=timeout,
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            check=False,
+        )
+
+    return run
