@@ -30,7 +30,7 @@ class NaN(StrEnum):
 Source = Annotated[
     Path,
     typer.Argument(
-        metavar="[IN]",
+        metavar="IN",
         help="Stack to read: NPY, TIFF, or a folder of TIFF slices; - or nothing is standard input.",
         show_default=False,
     ),

@@ -1,1 +1,96 @@
-"""One file per part: file and stream formats."""
+"""File and stream formats, one file each: `claims` first bytes, `read`s and `write`s stacks.
+
+`open` and `read` choose the format by the bytes; `SUFFIXES` tells which format a name stands for.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from io import RawIOBase
+from pathlib import Path
+from types import MappingProxyType, ModuleType
+from typing import Any, BinaryIO, cast
+
+from bonectl.core.stack import Stack
+from bonectl.errors import DataError
+
+SUFFIXES: Mapping[str, str] = MappingProxyType({".npy": "npy", ".tif": "tiff", ".tiff": "tiff"})
+"""Format by the suffix of a name, in lower case."""
+
+PATTERN = re.compile(r"%0?\d*d")
+"""The place of the slice's number in the name of a file per slice, as in ``slice_%05d.tif``."""
+
+
+def module(name: str) -> ModuleType:
+    """The format of that name, imported only now: a pipe of NPY streams never pays for TIFF."""
+    return import_module(f"bonectl.io.{name}")
+
+
+@contextmanager
+def open(path: Path) -> Iterator[Stack]:
+    """The stack in a file, in a folder of slices, or in the files of a pattern such as ``slice_%05d.tif``.
+
+    Raises
+    ------
+    MissingInputError, PermissionDeniedError
+        When it is not there, or may not be read.
+    DataError
+        When the bytes are no stack.
+    """
+    if path.is_dir() or PATTERN.search(path.name):
+        folder = module("folder")
+        paths = folder.slices(path)
+        if len(paths) > 1:
+            yield folder.read(paths, str(path))
+            return
+        path = paths[0]
+    with module("arrival").opened(path) as file:
+        yield read(file, str(path))
+
+
+def read(file: BinaryIO, name: str) -> Stack:
+    """The stack in an open file or pipe, by the format that claims its first bytes.
+
+    Raises
+    ------
+    DataError
+        When no format does, or the bytes are damaged.
+    WriteError
+        When reading fails.
+    """
+    arrival = module("arrival")
+    head = bytes(arrival.receive(file, 8))
+    if not head:
+        raise DataError(f"{name}: is empty; did the command that was to write it fail?")
+    for format_ in dict.fromkeys(SUFFIXES.values()):
+        if module(format_).claims(head):
+            return cast(Stack, module(format_).read(_from_start(head, file), name))
+    raise DataError(f"{name}: is neither NPY nor TIFF (it begins with {head!r})")
+
+
+def _from_start(head: bytes, file: BinaryIO) -> BinaryIO:
+    """The file with its first bytes still to come."""
+    if not file.seekable():
+        return cast(BinaryIO, _Again(head, file))
+    file.seek(-len(head), os.SEEK_CUR)
+    return file
+
+
+class _Again(RawIOBase):
+    """A pipe whose first bytes have been looked at already."""
+
+    def __init__(self, head: bytes, file: BinaryIO) -> None:
+        self._head = head
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._head:
+            return cast(int, self._file.readinto(buffer))  # type: ignore[attr-defined]
+        count = min(len(buffer), len(self._head))
+        buffer[:count], self._head = self._head[:count], self._head[count:]
+        return count

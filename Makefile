@@ -1,0 +1,40 @@
+# A bare machine needs Python >= 3.11 and make; everything else is set up in .venv.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+
+.PHONY: help demo test test-all lint manual bench clean
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "bonectl needs Python 3.11 or newer; set PYTHON=python3.x")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: $(VENV)/.ready ## the whole chain on real bone: pictures and bone numbers in demo-output/
+	PATH="$(CURDIR)/$(BIN):$$PATH" bash examples/quickstart.sh demo-output
+
+test: lint ## everything that CI runs
+	$(BIN)/pytest -n auto --dist worksteal -m "not slow"
+
+test-all: lint ## the slow tests too
+	$(BIN)/pytest -n auto --dist worksteal
+
+lint: $(VENV)/.ready ## format, lint, types, layers
+	$(BIN)/ruff format --check src tests bench examples
+	$(BIN)/ruff check src tests bench examples
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+manual: $(VENV)/.ready ## rewrite man/ and completions/ from the code
+	$(BIN)/python -m bonectl.cli.manual .
+
+bench: $(VENV)/.ready ## measure against the peers, in one run
+	$(BIN)/python bench/projector.py
+	$(BIN)/python bench/measure.py
+	$(BIN)/python bench/denoise.py
+
+clean: ## remove what was made
+	rm -rf $(VENV) demo-output build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,129 @@
+"""`bonectl convert`."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bonectl.cli import streams
+from bonectl.cli.command import command
+from bonectl.cli.options import READS, WRITES, Request
+from bonectl.errors import UsageError
+
+if TYPE_CHECKING:
+    from bonectl.core.stack import Stack
+    from bonectl.ops.convert import Cut
+
+
+class Order(StrEnum):
+    """Orders of a scan."""
+
+    sinogram = "sinogram"
+    projection = "projection"
+
+
+class Layout(StrEnum):
+    """What the three axes of a plain file are."""
+
+    volume = "volume"
+    sinogram = "sinogram"
+    projection = "projection"
+
+
+@command(READS, WRITES)
+def convert(
+    request: Request,
+    *,
+    axes: Annotated[
+        Layout | None,
+        typer.Option(
+            "--axes",
+            help="What the input's axes are, where it does not tell: (z, y, x), (row, view, col), (view, row, col).",
+        ),
+    ] = None,
+    crop: Annotated[
+        str | None, typer.Option("--crop", metavar="Z,Y,X", help="Part to keep, as Python slices: 10:20,:,5:-5.")
+    ] = None,
+    order: Annotated[
+        Order | None, typer.Option("--order", help="Turn a scan to sinograms or projections; holds it in memory.")
+    ] = None,
+    bin_: Annotated[
+        int, typer.Option("--bin", metavar="K", min=1, help="Average K³ voxels, or K² detector pixels (counts add up).")
+    ] = 1,
+    calibrate: Annotated[
+        str | None,
+        typer.Option("--calibrate", metavar="SPEC", help="Turn values into mgHA/cm³: peaks, linear(...), energy(...)."),
+    ] = None,
+    dtype: Annotated[
+        str | None,
+        typer.Option(
+            "--dtype", metavar="TYPE", help="Nearest value of another type: uint8, float32 ...; never rescaled."
+        ),
+    ] = None,
+) -> None:
+    """Change the format, order, extent, sampling or type of a stack, and keep its meaning.
+
+    Input may be NPY (any byte or memory order), TIFF (ImageJ, BigTIFF, OME, plain) or a folder of TIFF
+    slices; output is NPY or TIFF by its name. Changes are made in the order of the options above. A value
+    is never rescaled: without --calibrate and --bin, output values equal input values, or the nearest of
+    their new type; a value that does not fit is an error.
+
+    Streams, except --order, and --calibrate with a part that reads the whole histogram.
+
+    \b
+    Examples:
+      bonectl phantom ball --shape 16,32,32 -o ball.npy
+      bonectl convert ball.npy -o ball.tif
+      bonectl convert ball.npy --crop 4:12,:,: -o slices/ball_%05d.tif
+      bonectl convert ball.npy --bin 2 | bonectl info
+    """
+    with streams.reading(request) as stack:
+        streams.writing(_changed(stack, axes, crop, order, bin_, calibrate, dtype), request)
+
+
+def _changed(
+    stack: "Stack",
+    axes: Layout | None,
+    crop: str | None,
+    order: Order | None,
+    bin_: int,
+    calibrate: str | None,
+    dtype: str | None,
+) -> "Stack":
+    from bonectl.ops import convert as ops
+
+    if axes is not None:
+        stack = ops.with_axes(stack, axes.value)
+    if crop is not None:
+        stack = ops.cropped(stack, _cut(crop))
+    if order is not None:
+        stack = ops.ordered(stack, order.value)
+    if bin_ > 1:
+        stack = ops.binned(stack, bin_)
+    if calibrate is not None:
+        stack = _calibrated(stack, calibrate)
+    return ops.cast(stack, dtype) if dtype is not None else stack
+
+
+def _calibrated(stack: "Stack", text: str) -> "Stack":
+    from bonectl.core.spec import parse
+    from bonectl.ops.calibrate import calibrated
+
+    return calibrated(stack, parse(text))
+
+
+def _cut(text: str) -> "Cut":
+    """``10:20,:,5:-5`` as three slices."""
+    parts = text.split(",")
+    try:
+        first, middle, last = (slice(*(int(n) if n.strip() else None for n in _ends(part))) for part in parts)
+    except ValueError as error:
+        raise UsageError(f"cannot read --crop {text!r}; give three ranges such as 10:20,:,5:-5") from error
+    return first, middle, last
+
+
+def _ends(part: str) -> list[str]:
+    ends = part.split(":")
+    if not 2 <= len(ends) <= 3:
+        raise ValueError(part)
+    return ends

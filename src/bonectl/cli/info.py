@@ -1,0 +1,100 @@
+"""`bonectl info`."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bonectl.cli import streams
+from bonectl.cli.command import command
+from bonectl.cli.options import DASH, READS, Request
+
+if TYPE_CHECKING:
+    from bonectl.core.header import Header
+
+_READS = {name: option for name, option in READS.items() if name != "nan"}  # NaN is counted here
+
+
+@command(_READS)
+def info(
+    request: Request,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object (schema bonectl.info/1).")] = False,
+    stats: Annotated[
+        bool, typer.Option("--stats", help="Read the values: minimum, maximum, mean, SD, zeros, NaN.")
+    ] = False,
+) -> None:
+    """Print what a stack is: shape, voxel size, unit, geometry, calibration, known answers, history.
+
+    A table on a terminal, lines of key, tab and value in a pipe, or JSON. Values are read only with --stats,
+    and from a pipe, which is read to its end: status 0 says that the stack is whole.
+
+    Streams: always.
+
+    \b
+    Examples:
+      bonectl phantom ball --shape 16,32,32 -o ball.npy
+      bonectl info ball.npy
+      bonectl info ball.npy --stats --json
+    """
+    from bonectl.ops import info as ops
+
+    with streams.opened(request.source, nan=None) as stack:
+        stack = streams.declared(stack, request)
+        name = streams.STDIN if request.source == DASH else streams.plain(str(request.source))
+        told = ops.facts(stack.header, name)
+        if stats:
+            told = ops.with_statistics(told, ops.statistics(stack))
+        elif request.source == DASH:
+            for _ in stack.slabs:
+                pass
+        _show(told, stack.header, as_json=as_json)
+
+
+def _show(told: Mapping[str, Any], header: "Header", *, as_json: bool) -> None:
+    if as_json:
+        streams.say(json.dumps(told, indent=2))
+    elif sys.stdout is not None and sys.stdout.isatty():
+        _table(told, header)
+    else:
+        streams.say("\n".join(f"{key}\t{value}" for key, value in _lines(told, header)))
+
+
+def _table(told: Mapping[str, Any], header: "Header") -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for key, value in _lines(told, header):
+        table.add_row(Text(key), Text(value))
+    Console().print(table)
+
+
+def _lines(told: Mapping[str, Any], header: "Header") -> Iterator[tuple[str, str]]:
+    """Key and value, one line each."""
+    yield "name", " ".join(str(told["name"]).splitlines())
+    yield "shape", " × ".join(f"{n} {axis}" for n, axis in zip(header.shape, header.axes, strict=True))
+    yield "type", str(told["dtype"])
+    yield "unit", header.unit
+    steps = ["unknown" if s is None else f"{s:.6g}" for s in header.spacing]
+    yield "spacing_mm", " × ".join("-" if axis == "view" else s for s, axis in zip(steps, header.axes, strict=True))
+    yield "bytes", str(told["bytes"])
+    if header.geometry is not None:
+        yield "geometry", str(header.geometry)
+    if (law := header.calibration) is not None:
+        pseudo = ", pseudo" if law.pseudo else ""
+        yield "calibration", f"{law.slope:.6g} × value + {law.intercept:.6g} mgHA/cm3 ({law.source}{pseudo})"
+    for group in ("acquisition", "answers", "statistics"):
+        for key, value in (told.get(group) or {}).items():
+            word = {"acquisition": "", "answers": "answer ", "statistics": ""}[group] + key
+            yield word, f"{value:.7g}" if isinstance(value, float) else str(value)
+    if header.forgotten is not None:
+        yield "history", f"{header.forgotten[0]} older entries (sha256 {header.forgotten[1]})"
+    for entry in header.history:
+        notes = "".join(f" {key}={value}" for key, value in entry.notes.items())
+        yield "history", " ".join(f"{entry.time} {entry.version} {entry.command}{notes}".splitlines())

@@ -1,0 +1,376 @@
+"""Man pages and shell completions, made from the app, the kits and the error classes.
+
+``python -m bonectl.cli.manual`` rewrites ``man/`` and ``completions/``; a test compares them with what is
+committed. Typer's command tree is walked as it is: none of the man-page tools for click can see it.
+"""
+
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import bonectl
+from bonectl.cli import stream_page
+from bonectl.cli.app import COMMANDS, app
+from bonectl.core import kit
+from bonectl.errors import BonectlError
+
+# Which kit's parts an option's value names: for completion, and for SEE ALSO.
+KIT_OF = {
+    "--loss": "losses",
+    "--model": "models",
+    "--pairs": "pairings",
+    "--method": "methods",
+    "--metrics": "metrics",
+    "--geometry": "geometries",
+    "--noise": "noises",
+    "--calibrate": "calibrations",
+    "--segmentation": "segmentations",
+}  # fmt: skip
+
+ENVIRONMENT = {
+    "BONECTL_DEBUG": "when set, errors show their traceback, as with --debug",
+    "SOURCE_DATE_EPOCH": "time that history entries carry, for identical bytes",
+    "NO_COLOR": "when set, tables and bars have no colour",
+    "TMPDIR": "where scans in projection order are spooled when they must be transposed",
+}
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option or argument of a command, as its help shows it."""
+
+    flags: tuple[str, ...]
+    metavar: str
+    help: str
+    default: str
+    choices: tuple[str, ...]
+    is_argument: bool
+    is_flag: bool
+    repeats: bool
+    required: bool
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command: its name, documentation and options."""
+
+    name: str
+    summary: str
+    description: tuple[str, ...]
+    examples: tuple[str, ...]
+    options: tuple[Option, ...]
+
+
+def commands() -> list[Command]:
+    """All commands of the app, in its order."""
+    from typer.main import get_command
+
+    tree: Any = get_command(app)
+    return [_command(name, tree.commands[name]) for name in COMMANDS]
+
+
+def _command(name: str, command: Any) -> Command:
+    text, _, examples = (command.help or "").replace("\b\n", "").replace("\b", "").partition("Examples:\n")
+    summary, *paragraphs = [" ".join(p.split()) for p in text.strip().split("\n\n")]
+    lines = tuple(line.strip() for line in examples.strip().splitlines() if line.strip())
+    options = tuple(_option(parameter) for parameter in command.params if not getattr(parameter, "hidden", False))
+    return Command(name, summary, tuple(paragraphs), lines, options)
+
+
+def _option(parameter: Any) -> Option:
+    annotation = parameter.type_descriptor.annotation
+    inner = [a for a in (annotation, *getattr(annotation, "__args__", ())) if isinstance(a, type)]
+    choices = [member.value for a in inner if issubclass(a, Enum) for member in a]
+    default = parameter.default.value if isinstance(parameter.default, Enum) else parameter.default
+    if isinstance(parameter.show_default, str):
+        default = parameter.show_default
+    is_flag = bool(getattr(parameter, "is_flag", False))
+    shown = "" if default in (None, "", [], ()) or is_flag or parameter.show_default is False else str(default)
+    word = parameter.metavar or ("|".join(choices) if choices else str(parameter.name).upper())
+    is_argument = not parameter.opts[0].startswith("-")
+    return Option(
+        flags=tuple(parameter.opts) + tuple(parameter.secondary_opts),
+        metavar="" if is_flag else word,
+        help=" ".join((parameter.help or "").split()),
+        default=shown,
+        choices=tuple(choices),
+        is_argument=is_argument,
+        is_flag=is_flag,
+        repeats=bool(getattr(parameter, "multiple", False)) or (is_argument and parameter.nargs == -1),
+        required=bool(parameter.required),
+    )
+
+
+# --- man pages -------------------------------------------------------------------------------------------
+
+
+def escape(text: str) -> str:
+    """Text safe for roff: no escapes, no accidental requests, ASCII hyphens that stay hyphens when copied."""
+    text = text.replace("\\", "\\(rs").replace("-", "\\-").replace("'", "\\(aq").replace("`", "\\(ga")
+    text = text.replace("^", "\\(ha").replace("~", "\\(ti")
+    text = "".join(c if ord(c) < 128 else f"\\[u{ord(c):04X}]" for c in text)
+    return re.sub(r"^([.'])", r"\\&\1", text, flags=re.MULTILINE)
+
+
+def page(name: str, section: int, summary: str, sections: Mapping[str, str]) -> str:
+    """One man page in man(7) macros; `sections` are already roff."""
+    head = f'.TH "{name.upper()}" "{section}" "" "bonectl {bonectl.__version__}" "bonectl manual"'
+    body = [f".SH {title}\n{text.strip()}" for title, text in sections.items() if text.strip()]
+    return "\n".join([head, ".SH NAME", f"{escape(name)} \\- {escape(summary)}", *body]) + "\n"
+
+
+def command_page(command: Command) -> str:
+    """The page of one command."""
+    arguments = [o for o in command.options if o.is_argument]
+    options = [o for o in command.options if not o.is_argument]
+    synopsis = f".B bonectl {command.name}\n[\\fIoptions\\fR]" + "".join(f"\n{_synopsis(o)}" for o in arguments)
+    kits = sorted({KIT_OF[flag] for o in options for flag in o.flags if flag in KIT_OF})
+    others = [f"bonectl-{k}(7)" for k in kits] + ["bonectl-stream(5)", "bonectl(1)"]
+    sections = {
+        "SYNOPSIS": synopsis,
+        "DESCRIPTION": _paragraphs([f"{command.summary}", *command.description]),
+        "ARGUMENTS": "".join(map(_entry, arguments)),
+        "OPTIONS": "".join(map(_entry, options)) + '\n.TP\n.BR \\-h ", " \\-\\-help\nShow the help and leave.',
+        "EXIT STATUS": ".TP\n.B 0\ndone; the output is complete" + statuses(),
+        "EXAMPLES": _examples(command.examples),
+        "SEE ALSO": _see(others),
+    }
+    return page(f"bonectl-{command.name}", 1, _lower(command.summary.rstrip(".")), sections)
+
+
+def main_page(everything: list[Command]) -> str:
+    """bonectl(1)."""
+    from typer.main import get_command
+
+    tree: Any = get_command(app)
+    text, _, examples = tree.help.replace("\b\n", "").partition("Examples:\n")
+    listed = "".join(f"\n.TP\n.BR bonectl\\-{c.name} (1)\n{escape(c.summary)}" for c in everything)
+    kits = [f"bonectl-{k}(7)" for k in kit.NAMES if kit.names(k)]
+    sections = {
+        "SYNOPSIS": ".B bonectl\n\\fIcommand\\fR [\\fIoptions\\fR] [\\fIarguments\\fR]",
+        "DESCRIPTION": _paragraphs([" ".join(p.split()) for p in text.strip().split("\n\n")]) + _STREAMS,
+        "COMMANDS": listed,
+        "EXIT STATUS": ".TP\n.B 0\ndone; the output is complete" + statuses(),
+        "ENVIRONMENT": "".join(f"\n.TP\n.B {escape(k)}\n{escape(v)}" for k, v in ENVIRONMENT.items()),
+        "EXAMPLES": _examples(tuple(line.strip() for line in examples.strip().splitlines())),
+        "SEE ALSO": _see([f"bonectl-{c.name}(1)" for c in everything] + ["bonectl-stream(5)", *kits]),
+    }
+    return page("bonectl", 1, "low-dose bone micro-CT in the shell", sections)
+
+
+_STREAMS = """
+.PP
+Data go to standard output, speech goes to standard error. A command reads standard input when no path is given,
+and writes standard output when no
+.B \\-o
+is given; binary data are never written to a terminal. An output file appears under its name only when it is
+complete. In pipelines use
+.BR "set \\-o pipefail" .
+"""
+
+
+def kit_page(name: str) -> str:
+    """bonectl-KIT(7): every part with its knobs and docstring."""
+    entries = []
+    for part_name in kit.names(name):
+        part = kit.describe(name, part_name)
+        entries.append(f".SS {escape(part.call)}\n{_docstring(part.doc)}")
+    flags = [flag for flag, k in KIT_OF.items() if k == name]
+    where = f"Named by {' or '.join(flags)}. " if flags else ""
+    language = "A part is written name(knob=value, ...); what is not given keeps the default shown."
+    sections = {
+        "DESCRIPTION": escape(where + language),
+        "PARTS": "\n".join(entries),
+        "SEE ALSO": _see(["bonectl(1)"]),
+    }
+    return page(f"bonectl-{name}", 7, f"the {name} that bonectl knows", sections)
+
+
+def statuses() -> str:
+    """Exit statuses, from the error classes and the signals."""
+    classes: list[type[BonectlError]] = [BonectlError, *BonectlError.__subclasses__()]
+    rows = [
+        (str(c.status), (c.__doc__ or "").strip().partition("\n")[0]) for c in sorted(classes, key=lambda c: c.status)
+    ]
+    rows.append(("130, 143, 129, 141", "ended by ^C, SIGTERM, SIGHUP, or a reader that went away"))
+    return "".join(f"\n.TP\n.B {status}\n{escape(text)}" for status, text in rows)
+
+
+def _entry(option: Option) -> str:
+    flags = ", ".join(f"\\fB{escape(flag)}\\fR" for flag in option.flags)
+    if option.is_argument:
+        flags = f"\\fI{escape(option.metavar)}\\fR"
+    value = f" \\fI{escape(option.metavar)}\\fR" if option.metavar and not option.is_argument else ""
+    notes = [f"Default: {option.default}."] if option.default else []
+    notes += ["Required."] * option.required + ["May be given more than once."] * option.repeats
+    return f"\n.TP\n{flags}{value}\n{escape(' '.join([option.help, *notes]))}"
+
+
+def _synopsis(option: Option) -> str:
+    word = f"\\fI{escape(option.metavar)}\\fR{'...' if option.repeats else ''}"
+    return word if option.required else f"[{word}]"
+
+
+def _paragraphs(paragraphs: Iterable[str]) -> str:
+    return "\n.PP\n".join(escape(p) for p in paragraphs if p)
+
+
+def _examples(lines: Iterable[str]) -> str:
+    return "\n.nf\n" + "\n".join(escape(line) for line in lines) + "\n.fi" if lines else ""
+
+
+def _see(pages: Iterable[str]) -> str:
+    refs = [f".BR {escape(p[:-3])} {p[-3:]}" for p in pages]
+    return " ,\n".join(refs).replace(") ,", "),")
+
+
+def _docstring(doc: str) -> str:
+    """A numpydoc text as roff: prose filled, indented and sectioned parts kept as they are."""
+    out: list[str] = []
+    blocks = re.split(r"\n\s*\n", doc.strip())
+    for block in blocks:
+        lines = block.splitlines()
+        if len(lines) > 1 and set(lines[1].strip()) == {"-"}:
+            out += [".PP", f"\\fI{escape(lines[0])}\\fR"]
+            lines = lines[2:]
+            out += [".nf", *map(escape, lines), ".fi"] if lines else []
+        elif any(line.startswith((" ", "\t", "=")) for line in lines):
+            out += [".PP", ".nf", *map(escape, lines), ".fi"]
+        else:
+            out += [".PP", escape(" ".join(block.split()))]
+    return "\n".join(out[1:] if out and out[0] == ".PP" else out)
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+# --- completions -----------------------------------------------------------------------------------------
+
+
+def _values(option: Option) -> tuple[str, ...]:
+    """Words that complete an option's value; empty where any file may stand."""
+    for flag in option.flags:
+        if flag in KIT_OF:
+            return tuple(kit.names(KIT_OF[flag]))
+    return option.choices
+
+
+def bash(everything: list[Command]) -> str:
+    """Completion for bash."""
+    lines = [
+        "# bash completion for bonectl, made by python -m bonectl.cli.manual",
+        "_bonectl() {",
+        "  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]}",
+        "  COMPREPLY=()",
+        '  if [ "$COMP_CWORD" -eq 1 ]; then',
+        f"    COMPREPLY=($(compgen -W '{' '.join(c.name for c in everything)} --help --version' -- \"$cur\")); return",
+        "  fi",
+        '  case "$command $prev" in',
+    ]
+    for c in everything:
+        for option in c.options:
+            if values := _values(option):
+                cases = "|".join(f'"{c.name} {flag}"' for flag in option.flags)
+                lines.append(f"    {cases}) COMPREPLY=($(compgen -W '{' '.join(values)}' -- \"$cur\")); return ;;")
+    lines += ["  esac", '  case "$cur" in', '    -*) case "$command" in']
+    for c in everything:
+        flags = " ".join(flag for o in c.options if not o.is_argument for flag in o.flags)
+        lines.append(f"      {c.name}) COMPREPLY=($(compgen -W '{flags} --help' -- \"$cur\")); return ;;")
+    lines += [
+        "    esac ;;",
+        "  esac",
+        '  if [ "$command" = phantom ] && [ "$COMP_CWORD" -eq 2 ]; then',
+        f"    COMPREPLY=($(compgen -W '{' '.join(kit.names('phantoms'))}' -- \"$cur\")); return",
+        "  fi",
+        '  COMPREPLY=($(compgen -f -- "$cur"))',
+        "}",
+        "complete -o filenames -F _bonectl bonectl",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def zsh(everything: list[Command]) -> str:
+    """Completion for zsh."""
+
+    def quoted(text: str) -> str:
+        return re.sub(r"([\[\]:\\])", r"\\\1", text).replace("'", "'\\''")
+
+    def one(o: Option) -> Iterator[str]:
+        if o.is_argument:
+            words = f"({' '.join(kit.names('phantoms'))})" if o.metavar == "PHANTOM" else "_files"
+            yield f"'{'*' if o.repeats else ''}:{o.metavar.lower()}:{words}'"
+            return
+        value = f"({' '.join(_values(o))})" if _values(o) else "_files"
+        for flag in o.flags:
+            tail = "" if o.is_flag else f":{quoted(o.metavar.lower())}:{value}"
+            yield f"'{'*' if o.repeats else ''}{flag}[{quoted(o.help)}]{tail}'"
+
+    lines = ["#compdef bonectl", "# zsh completion for bonectl, made by python -m bonectl.cli.manual", "_bonectl() {"]
+    lines += ["  local -a commands=("]
+    lines += [f"    '{c.name}:{quoted(c.summary)}'" for c in everything]
+    lines += ["  )", "  if (( CURRENT == 2 )); then", "    _describe command commands", "    return", "  fi"]
+    lines += ["  local command=$words[2]", "  shift words", "  (( CURRENT-- ))", "  case $command in"]
+    for c in everything:
+        arguments = " \\\n        ".join(line for o in c.options for line in one(o))
+        lines.append(f"    {c.name})\n      _arguments \\\n        {arguments} ;;")
+    return "\n".join([*lines, "  esac", "}", '_bonectl "$@"']) + "\n"
+
+
+def fish(everything: list[Command]) -> str:
+    """Completion for fish."""
+
+    def quoted(text: str) -> str:
+        return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+    lines = ["# fish completion for bonectl, made by python -m bonectl.cli.manual"]
+    for c in everything:
+        lines.append(f"complete -c bonectl -n __fish_use_subcommand -a {c.name} -d {quoted(c.summary)}")
+        for o in c.options:
+            if o.is_argument:
+                continue
+            names = " ".join(f"-l {f[2:]}" if f.startswith("--") else f"-s {f[1:]}" for f in o.flags)
+            values = f" -x -a {quoted(' '.join(_values(o)))}" if _values(o) else "" if o.is_flag else " -r"
+            seen = f"-n '__fish_seen_subcommand_from {c.name}'"
+            lines.append(f"complete -c bonectl {seen} {names}{values} -d {quoted(o.help)}")
+    phantoms = quoted(" ".join(kit.names("phantoms")))
+    lines.append(f"complete -c bonectl -n '__fish_seen_subcommand_from phantom' -a {phantoms}")
+    return "\n".join(lines) + "\n"
+
+
+# --- all of it -------------------------------------------------------------------------------------------
+
+
+def files() -> dict[str, str]:
+    """Every generated file by its path below the top folder."""
+    everything = commands()
+    made = {"man/bonectl.1": main_page(everything)}
+    made |= {f"man/bonectl-{c.name}.1": command_page(c) for c in everything}
+    made |= {f"man/bonectl-{k}.7": kit_page(k) for k in kit.NAMES if kit.names(k)}
+    summary, sections = stream_page.content()
+    made["man/bonectl-stream.5"] = page("bonectl-stream", 5, summary, sections)
+    made |= {
+        "completions/bonectl.bash": bash(everything),
+        "completions/_bonectl": zsh(everything),
+        "completions/bonectl.fish": fish(everything),
+    }
+    return made
+
+
+def main(folder: Path) -> None:
+    """Write every generated file below `folder`, and remove pages that are no longer made."""
+    made = files()
+    for old in (folder / "man").glob("bonectl*"):
+        if f"man/{old.name}" not in made:
+            old.unlink()
+    for name, text in made.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="ascii" if name.startswith("man/") else "utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "."))

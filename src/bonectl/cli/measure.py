@@ -1,0 +1,157 @@
+"""``bonectl measure``: the numbers of a bone volume, beside those of a reference."""
+
+import contextlib
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bonectl.cli import streams
+from bonectl.cli.command import command
+from bonectl.cli.options import DASH, READS, Request
+from bonectl.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.table import Table as Drawing
+
+    from bonectl.core.table import Row, Table
+
+
+class Style(StrEnum):
+    """How a table is printed."""
+
+    auto = "auto"
+    table = "table"
+    tsv = "tsv"
+    json = "json"
+
+
+@command(READS)
+def measure(
+    request: Request,
+    *,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            "--metrics",
+            "-m",
+            metavar="NAMES",
+            help="Numbers wanted, such as 'bvtv + tbth(convention=bonej)'; see bonectl-metrics(7).",
+            show_default="all that the data allow",
+        ),
+    ] = None,
+    threshold: Annotated[
+        str | None,
+        typer.Option(
+            "--threshold",
+            "-t",
+            metavar="VALUE|NAME",
+            help="What is bone: a value in the volume's unit, a segmentation such as 'otsu(sigma=1)' (see "
+            "bonectl-segmentations(7)), or reference: Otsu's threshold of the reference for both.",
+            show_default="a mask as it is; mgHA/cm3 at the midpoint; else reference, or otsu without one",
+        ),
+    ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option("--reference", "-r", metavar="FILE", help="What the volume should have been: adds its numbers."),
+    ] = None,
+    mask: Annotated[
+        str | None,
+        typer.Option(
+            "--mask",
+            metavar="FILE|cylinder",
+            help="Volume of interest (TV): voxels that are not 0, or the largest upright cylinder.",
+            show_default="the whole stack",
+        ),
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print JSON (schema bonectl-measure/1), histograms too.")
+    ] = False,
+    style: Annotated[
+        Style, typer.Option("--style", help="How to print; auto is a table on a terminal and TSV in a pipe.")
+    ] = Style.auto,
+) -> None:
+    """Measure a bone volume: morphometry, topology, density, and their errors against a reference.
+
+    A volume in mgHA/cm3, 1/cm or grey values is cut at a threshold, which is printed with the numbers; a mask is
+    taken as it is. Numbers of phantoms stand beside the phantom's known answers.
+
+    \b
+    Streams in bounded memory for the metrics bvtv, surface, euler, smi, bmd and tmd with a given threshold and
+    no reference; everything else holds the volume.
+
+    \b
+    Examples:
+      bonectl phantom iliac --shape 48,64,64 -o bone.npy
+      bonectl measure bone.npy
+      bonectl measure bone.npy --metrics "bvtv + euler" --threshold 320 --json
+      bonectl phantom iliac --shape 48,64,64 | bonectl measure --reference bone.npy --mask cylinder
+    """
+    from bonectl.ops.measure import measure
+
+    if reference == DASH or mask == "-":
+        raise UsageError("only the volume itself can come from standard input; give the reference and mask as files")
+    if json and style not in (Style.auto, Style.json):
+        raise UsageError(f"--json and --style {style.value}; choose one")
+    with contextlib.ExitStack() as files:
+        stack = files.enter_context(streams.reading(request))
+        wanted = None if reference is None else files.enter_context(streams.opened(reference, nan=request.nan))
+        inside = mask if mask in (None, "cylinder") else files.enter_context(streams.opened(Path(str(mask))))
+        table = measure(stack, metrics=metrics, threshold=threshold, mask=inside, reference=wanted)
+    _print(table, Style.json if json else style)
+
+
+def _print(table: "Table", style: Style) -> None:
+    if style is Style.auto:
+        style = Style.table if sys.stdout is not None and sys.stdout.isatty() else Style.tsv
+    if style is Style.table:
+        _draw(table)
+    else:
+        streams.say((table.json() if style is Style.json else table.to_tsv()).rstrip("\n"))
+
+
+def _draw(table: "Table") -> None:
+    """For people: conditions first, then the numbers at the precision that means something."""
+    import io
+
+    from rich.console import Console
+
+    page = io.StringIO()
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    console = Console(file=page, force_terminal=terminal, width=None if terminal else 110, highlight=False)
+    for name, value in table.conditions.items():
+        console.print(
+            f"{name.replace('_', ' ')}: {value:g}"
+            if isinstance(value, float)
+            else f"{name.replace('_', ' ')}: {value}",
+            markup=False,
+        )
+    console.print(_drawing(table))
+    streams.say(page.getvalue().rstrip("\n"))
+
+
+def _drawing(table: "Table") -> "Drawing":
+    from rich import box
+    from rich.table import Table as Drawing
+
+    drawing = Drawing(box=box.SIMPLE_HEAD, caption=f"reference: {table.reference}" if table.reference else None)
+    drawing.add_column("name")
+    drawing.add_column("value", justify="right", no_wrap=True)
+    drawing.add_column("unit")
+    for name in ("reference", "difference", "%") if table.reference else ():
+        drawing.add_column(name, justify="right", no_wrap=True)
+    drawing.add_column("definition")
+    for row in table.rows:
+        drawing.add_row(row.number.name, *_cells(row, compared=bool(table.reference)), row.number.definition)
+    return drawing
+
+
+def _cells(row: "Row", *, compared: bool) -> list[str]:
+    unit = "" if row.number.unit == "1" else row.number.unit
+    cells = [f"{row.number.value:.6g}", unit]
+    if compared:
+        percent = "" if row.percent is None else f"{row.percent:+.2f}"
+        cells += ["" if value is None else f"{value:.6g}" for value in (row.reference, row.difference)] + [percent]
+    return cells

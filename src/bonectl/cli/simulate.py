@@ -1,0 +1,139 @@
+"""`bonectl simulate`."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bonectl.cli import streams
+from bonectl.cli.command import command
+from bonectl.cli.options import READS, WRITES, Energy, Matrix, Request, Seed
+from bonectl.errors import UsageError
+
+
+class Reading(StrEnum):
+    """Units of a scan."""
+
+    counts = "counts"
+    transmission = "transmission"
+    line_integral = "line integral"
+
+
+class Order(StrEnum):
+    """Orders of a scan."""
+
+    sinogram = "sinogram"
+    projection = "projection"
+
+
+@command(READS, WRITES)
+def simulate(
+    request: Request,
+    *,
+    geometry: Annotated[
+        str, typer.Option("--geometry", metavar="SPEC", help="How the scanner is laid out: 'parallel(arc=360)'.")
+    ] = "parallel",
+    views: Annotated[
+        int | None,
+        typer.Option("--views", metavar="N", min=1, help="Views of the scan.", show_default="as in the geometry, 720"),
+    ] = None,
+    photons: Annotated[
+        float, typer.Option("--photons", metavar="N", help="Mean counts of a pixel and view without the object.")
+    ] = 1e4,
+    energy: Energy = None,
+    matrix: Matrix = "water",
+    noise: Annotated[
+        str, typer.Option("--noise", metavar="SPEC", help="Sum of noises, such as 'poisson + electronic(sd=5)'.")
+    ] = "poisson",
+    blur: Annotated[
+        float, typer.Option("--blur", metavar="PX", help="SD of the detector's Gaussian point spread [pixel].")
+    ] = 0.5,
+    gain: Annotated[
+        float, typer.Option("--gain", metavar="SD", help="Relative SD of the pixels' sensitivities; needs --flats.")
+    ] = 0.0,
+    dark: Annotated[
+        float, typer.Option("--dark", metavar="N", help="Counts that every reading has without beam.")
+    ] = 0.0,
+    oversample: Annotated[
+        int,
+        typer.Option("--oversample", metavar="K", help="Sub-pixels per side; 1 commits the inverse crime."),
+    ] = 2,
+    unit: Annotated[Reading, typer.Option("--unit", help="What the readings are.")] = Reading.counts,
+    order: Annotated[
+        Order, typer.Option("--order", help="Order of the scan; projection holds it in memory.")
+    ] = Order.sinogram,
+    flats: Annotated[
+        Path | None, typer.Option("--flats", metavar="FILE", help="Also write readings without the object.")
+    ] = None,
+    darks: Annotated[
+        Path | None, typer.Option("--darks", metavar="FILE", help="Also write readings without beam.")
+    ] = None,
+    frames: Annotated[int, typer.Option("--frames", metavar="N", min=1, help="How many flats, and darks.")] = 20,
+    seed: Seed = 0,
+) -> None:
+    """Scan a volume: what a detector would count behind it, at a dose given by --views and --photons.
+
+    Mineral [mgHA/cm³] attenuates by --energy (tables of xraylib) in a matrix of water, adipose or pmma. The
+    object is refined and the pixels are divided (--oversample), so that no reconstruction meets the grid it
+    was made on. Intensities are blurred, then counted; every row has its own random draws, so that --slab,
+    files and pipes give the same bytes. Readings are never NaN: with --unit 'line integral' a reading below
+    half a photon is taken as half a photon, and a line on standard error says how many there were.
+
+    The scan is in sinogram order (row, view, col) and streams: memory does not grow with the rows.
+
+    \b
+    Examples:
+      bonectl phantom iliac --shape 16,64,64 -o bone.npy
+      bonectl simulate bone.npy --views 360 --photons 1e4 --energy 25 -o scan.npy
+      bonectl simulate bone.npy --views 90 --photons 1e3 --noise 'poisson + electronic(sd=3)' | bonectl info
+      bonectl simulate bone.npy --gain 0.02 --dark 100 --flats flats.npy --darks darks.npy -o raw.npy
+    """
+    from bonectl.ops import convert
+    from bonectl.ops import simulate as ops
+
+    detector = ops.Detector(photons=photons, noise=noise, blur=blur, gain=gain, dark=dark, oversample=oversample)
+    if gain and unit is Reading.counts and flats is None:
+        raise UsageError("counts of pixels with unequal sensitivities (--gain) cannot be read without --flats FILE")
+    with streams.reading(request) as volume:
+        scan = ops.simulate(
+            volume,
+            geometry=_with_views(geometry, views),
+            energy=energy,
+            matrix=matrix,
+            detector=detector,
+            unit=unit.value,
+            seed=seed,
+        )
+        plan = {"memory": f"about {ops.memory(volume.header, scan.header) >> 20} MiB"}
+        extra = {name: _beside(request, path) for name, path in (("flats", flats), ("darks", darks)) if path}
+        for name, beside in extra.items():
+            if not request.dry_run:
+                make = {"flats": ops.flats, "darks": ops.darks}[name]
+                streams.writing(make(scan.header, detector, frames=frames, seed=seed), beside, notes={"seed": seed})
+        if order is Order.projection:
+            scan = convert.ordered(scan, "projection")
+        streams.writing(scan, request, notes={"seed": seed}, plan=plan)
+
+
+def _with_views(geometry: str, views: int | None) -> str:
+    """The geometry's spec with --views as its knob."""
+    from bonectl.core.spec import Spec, parse
+
+    spec = parse(geometry)
+    if views is None:
+        return geometry
+    if spec.knobs.get("views", views) != views:
+        raise UsageError(f"--views {views} contradicts --geometry '{geometry}'; give one of them")
+    return str(Spec(spec.name, {**spec.knobs, "views": views}))
+
+
+def _beside(request: Request, path: Path) -> Request:
+    """The request for a second output, which may not be what is read or the first output."""
+    from dataclasses import replace
+
+    if path == request.output:
+        raise UsageError(f"{path}: is the scan's own output; give another name")
+    second = replace(request, output=path, format=None, bare=False)
+    streams.check_output(second)
+    return second

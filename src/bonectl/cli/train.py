@@ -1,0 +1,178 @@
+"""`bonectl train`."""
+
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bonectl.cli.boundary import Terminated
+from bonectl.cli.command import command
+from bonectl.cli.options import Device, Force, Request, Seed
+from bonectl.errors import UsageError
+
+if TYPE_CHECKING:
+    from bonectl.ops.train import Trained
+
+
+@command()
+def train(
+    request: Request,
+    *,
+    inputs: Annotated[
+        list[Path], typer.Argument(metavar="IN...", help="Noisy stacks: NPY, TIFF, or folders of TIFF slices.")
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="Checkpoint to write: x.safetensors; its .resume and .csv lie beside it.",
+        ),
+    ],
+    target: Annotated[
+        list[Path] | None,
+        typer.Option("--target", "-t", metavar="STACK", help="Clean stack of an input; once for each, in their order."),
+    ] = None,
+    model: Annotated[
+        str, typer.Option("--model", "-m", metavar="SPEC", help="Network (bonectl-models(7)).")
+    ] = "unet25d",
+    loss: Annotated[
+        str,
+        typer.Option(
+            "--loss", "-l", metavar="SPEC", help="Weighted sum of losses (bonectl-losses(7)), with @ schedules."
+        ),
+    ] = "l1",
+    pairs: Annotated[
+        str, typer.Option("--pairs", metavar="SPEC", help="How input and target are paired (bonectl-pairings(7)).")
+    ] = "supervised",
+    steps: Annotated[int, typer.Option("--steps", metavar="N", min=1, help="Steps to train.")] = 2000,
+    batch: Annotated[int, typer.Option("--batch", metavar="N", min=1, help="Runs of slices per step.")] = 4,
+    run: Annotated[
+        int,
+        typer.Option(
+            "--run", metavar="N", min=1, help="Consecutive slices per run; losses in 3-D see so many at a time."
+        ),
+    ] = 4,
+    patch: Annotated[int, typer.Option("--patch", metavar="N", min=1, help="Side of a patch [pixels].")] = 64,
+    rate: Annotated[float, typer.Option("--rate", metavar="R", help="Highest learning rate.")] = 3e-3,
+    held_out: Annotated[
+        float,
+        typer.Option(
+            "--held-out", metavar="F", help="Share of the slices of each stack, its last, that only validate."
+        ),
+    ] = 0.125,
+    seed: Seed = 0,
+    offset: Annotated[
+        float | None,
+        typer.Option("--offset", metavar="V", help="Value that the network sees as 0, for uncalibrated data."),
+    ] = None,
+    scale: Annotated[
+        float | None,
+        typer.Option("--scale", metavar="V", help="Difference that the network sees as 1, together with --offset."),
+    ] = None,
+    every: Annotated[
+        int, typer.Option("--every", metavar="N", min=1, help="Steps from one checkpoint to the next.")
+    ] = 500,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
+    force: Force = False,
+    device: Device = "auto",
+) -> None:
+    """Train a network to denoise, on pairs of stacks.
+
+    Values are scaled by their calibration (0 and 1200 mgHA/cm³ become 0 and 1), never by statistics of an image, and
+    nothing is clipped. The last slices of every stack are held out: they are never trained on, and the PSNR on them
+    is logged with every checkpoint (peak: the scale). What is kept is the moving average of the weights.
+
+    The same seed gives the same bytes on one CPU. Interrupting (^C, SIGTERM) saves first; --resume then gives
+    the bytes that the uninterrupted run would have given. If the loss becomes NaN, training stops, names the term,
+    and the last checkpoint stays.
+
+    Reads NPY files in place by memory map; other formats are unpacked to a temporary file first.
+
+    \b
+    Examples:
+      bonectl train fbp.npy --target bone.npy --steps 4 --patch 32 --every 2 -o bone.safetensors
+      bonectl denoise fbp.npy --model bone.safetensors -o denoised.npy
+      bonectl train fbp.npy --target bone.npy --steps 6 --patch 32 --loss 'l1 + l2@50%' -o mixed.safetensors
+    """
+    from bonectl.core import progress
+    from bonectl.ops.recipe import Recipe
+    from bonectl.ops.train import Saving
+    from bonectl.ops.train import train as run_training
+
+    recipe = Recipe(
+        model=model, loss=loss, pairs=pairs, steps=steps, batch=batch, run=run, patch=patch, rate=rate,
+        held_out=held_out, seed=seed,
+    )  # fmt: skip
+    with _asked_to_stop() as stop:
+        end = run_training(
+            inputs,
+            target or [],
+            recipe,
+            Saving(output=output, every=every, force=force, resume=resume),
+            normalisation=_normalisation(offset, scale),
+            device_name=device,
+            stop=stop,
+        )
+        if end.finished:
+            stop.forget()
+    progress.note(_summary(end, output))
+
+
+class _Stop:
+    """Remembers that a signal asked for the end; the second one ends at once."""
+
+    def __init__(self) -> None:
+        self.signum: int | None = None
+
+    def __call__(self) -> bool:
+        """Whether a signal has come."""
+        return self.signum is not None
+
+    def forget(self) -> None:
+        """Do not die of a signal that came after the last step: everything is saved."""
+        self.signum = None
+
+    def hear(self, signum: int, frame: FrameType | None) -> None:
+        """Take a signal."""
+        if self.signum is not None:
+            raise _death(signum)
+        self.signum = signum
+
+
+@contextlib.contextmanager
+def _asked_to_stop() -> Iterator[_Stop]:
+    """Turn signals into a wish that the training loop asks for; die of them once it has saved."""
+    stop = _Stop()
+    before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        signum = getattr(signal, name, None)
+        if signum is not None and signal.getsignal(signum) is not signal.SIG_IGN:
+            before[signum] = signal.signal(signum, stop.hear)
+    try:
+        yield stop
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+    if stop.signum is not None:
+        raise _death(stop.signum)
+
+
+def _death(signum: int) -> BaseException:
+    """What the boundary turns into the end by that signal."""
+    return KeyboardInterrupt() if signum == signal.SIGINT else Terminated(signum)
+
+
+def _normalisation(offset: float | None, scale: float | None) -> tuple[float, float] | None:
+    if (offset is None) != (scale is None):
+        raise UsageError("--offset and --scale belong together; give both, or none for calibrated data")
+    return None if offset is None or scale is None else (offset, scale)
+
+
+def _summary(end: "Trained", output: Path) -> str:
+    return f"{end.steps} steps; held-out PSNR {end.psnr:.2f} dB (input {end.psnr_input:.2f} dB); wrote {output}"

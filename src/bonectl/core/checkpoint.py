@@ -1,0 +1,232 @@
+"""A trained model in one file: weights, and everything needed to use them rightly.
+
+The file is safetensors; its metadata hold one JSON text under the key ``bonectl`` (safetensors' metadata map text
+to text, and one key keeps the bytes independent of any hash order). There is no time stamp: the same training
+gives the same bytes.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import isfinite
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Self
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from bonectl.core import atomic
+from bonectl.core.header import Fact, Header
+from bonectl.errors import DataError, MissingInputError, PermissionDeniedError, UsageError
+
+VERSION = 1
+
+# Mineral density that becomes 1 in normalised units: fully mineralised bone tissue [mgHA/cm3].
+BONE = 1200.0
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """The fixed affine map between physical values and what a network sees: u = (value - offset) / scale.
+
+    It comes from the calibration, never from the statistics of an image, and nothing is clipped: so the density
+    of a denoised voxel is as absolute as that of a noisy one.
+
+    Parameters
+    ----------
+    unit : str
+        Unit of the values.
+    offset, scale : float
+        In that unit; the scale is positive.
+
+    Raises
+    ------
+    UsageError
+        Not finite, or the scale is not positive.
+    """
+
+    unit: str
+    offset: float
+    scale: float
+
+    def __post_init__(self) -> None:
+        if not (isfinite(self.offset) and isfinite(self.scale) and self.scale > 0):
+            raise UsageError(
+                f"normalisation has offset {self.offset} and scale {self.scale}; both must be finite, and the "
+                "scale positive"
+            )
+
+    @classmethod
+    def of(cls, header: Header) -> Self:
+        """Return the map under which 0 mgHA/cm3 becomes 0 and ``BONE`` becomes 1.
+
+        Raises
+        ------
+        UsageError
+            Values without a known relation to mineral density.
+        """
+        if header.unit == "mgHA/cm3":
+            return cls(header.unit, 0.0, BONE)
+        if header.unit == "1/cm" and header.calibration is not None:
+            offset = header.calibration.attenuation(0.0)
+            return cls(header.unit, offset, header.calibration.attenuation(BONE) - offset)
+        raise UsageError(
+            f"values in {header.unit!r} have no calibration, so there is no fixed scale for a network; "
+            "reconstruct with a calibration, or give --offset and --scale in the unit of the data"
+        )
+
+    def normalised(self, values: Tensor) -> Tensor:
+        """Return u for values in ``unit``."""
+        return (values - self.offset) / self.scale
+
+    def physical(self, u: Tensor) -> Tensor:
+        """Return values in ``unit``: the inverse of :meth:`normalised`."""
+        return u * self.scale + self.offset
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Checkpoint:
+    """Weights and what they were trained on.
+
+    Parameters
+    ----------
+    model, loss, pairs : str
+        Specs, canonical text.
+    normalisation : Normalisation
+        Of the data.
+    axes : tuple of str
+        Axes of the training stacks.
+    spacing : tuple of float or None
+        Their spacing [mm].
+    acquisition : mapping
+        Facts of the training scans' exposure, as their headers gave them.
+    pseudo : bool
+        Whether the training data's calibration was guessed from grey values.
+    steps, seed : int
+        Steps trained, seed of every random draw.
+    training : mapping
+        The rest of the recipe, and what was measured on the held-out part; JSON values.
+    versions : mapping
+        Software by name.
+    weights : mapping of Tensor
+        The model's state, on the CPU.
+    """
+
+    model: str
+    loss: str
+    pairs: str
+    normalisation: Normalisation
+    axes: tuple[str, ...]
+    spacing: tuple[float | None, ...]
+    acquisition: Mapping[str, Fact] = field(default_factory=dict)
+    pseudo: bool = False
+    steps: int
+    seed: int
+    training: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    weights: Mapping[str, Tensor] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("acquisition", "training", "versions", "weights"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the weights: names, types, shapes and bytes, in the order of the names."""
+        total = hashlib.sha256()
+        for name in sorted(self.weights):
+            weight = self.weights[name].contiguous()
+            total.update(f"{name} {weight.dtype} {tuple(weight.shape)}\n".encode())
+            total.update(weight.view(-1).view(torch.uint8).numpy().data)
+        return total.hexdigest()
+
+    def save(self, path: Path) -> None:
+        """Write the file whole or not at all; an older one stays until then.
+
+        Raises
+        ------
+        OutputError, PermissionDeniedError, WriteError
+            It cannot be written.
+        """
+        weights = {name: weight.contiguous() for name, weight in self.weights.items()}
+        with atomic.replacing(path) as temporary:
+            temporary.write_bytes(save(weights, {"bonectl": json.dumps(self._facts(), sort_keys=True)}))
+
+    def _facts(self) -> dict[str, Any]:
+        """Everything but the weights, as JSON values."""
+        normalisation = self.normalisation
+        return {
+            "version": VERSION,
+            "model": self.model,
+            "loss": self.loss,
+            "pairs": self.pairs,
+            "unit": normalisation.unit,
+            "offset": normalisation.offset,
+            "scale": normalisation.scale,
+            "axes": list(self.axes),
+            "spacing_mm": list(self.spacing),
+            "acquisition": dict(self.acquisition),
+            "pseudo": self.pseudo,
+            "steps": self.steps,
+            "seed": self.seed,
+            "training": dict(self.training),
+            "versions": dict(self.versions),
+            "sha256": self.digest,
+        }
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a file that :meth:`save` wrote.
+
+        Raises
+        ------
+        MissingInputError, PermissionDeniedError
+            There is no such file, or it may not be read.
+        DataError
+            It is truncated, or no checkpoint of bonectl, or its weights are not those it was saved with.
+        """
+        weights, metadata = _read(path)
+        if "bonectl" not in metadata:
+            raise DataError(f"{path}: no checkpoint of bonectl; give a file that `bonectl train` wrote")
+        try:
+            facts = json.loads(metadata["bonectl"])
+            if facts["version"] != VERSION:
+                raise DataError(f"{path}: checkpoint version {facts['version']!r} is not {VERSION}")
+            checkpoint = cls(
+                model=str(facts["model"]),
+                loss=str(facts["loss"]),
+                pairs=str(facts["pairs"]),
+                normalisation=Normalisation(str(facts["unit"]), float(facts["offset"]), float(facts["scale"])),
+                axes=tuple(str(axis) for axis in facts["axes"]),
+                spacing=tuple(None if step is None else float(step) for step in facts["spacing_mm"]),
+                acquisition=dict(facts["acquisition"]),
+                pseudo=bool(facts["pseudo"]),
+                steps=int(facts["steps"]),
+                seed=int(facts["seed"]),
+                training=dict(facts["training"]),
+                versions={str(name): str(version) for name, version in facts["versions"].items()},
+                weights=weights,
+            )
+            promised = facts["sha256"]
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError, UsageError) as error:
+            raise DataError(f"{path}: the checkpoint's description is damaged ({error})") from error
+        if checkpoint.digest != promised:
+            raise DataError(f"{path}: the weights are not those that were saved; copy the file again")
+        return checkpoint
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the tensors and the metadata of a safetensors file."""
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise MissingInputError(f"{path}: there is no such checkpoint") from error
+    except PermissionError as error:
+        raise PermissionDeniedError(f"{path}: permission denied") from error
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise DataError(f"{path}: no safetensors file, or a damaged one ({str(error).splitlines()[0]})") from error

@@ -1,0 +1,36 @@
+"""Where tensors are computed."""
+
+import torch
+
+from bonectl.core import threads
+from bonectl.errors import UnavailableError, UsageError
+
+
+def choose(name: str) -> torch.device:
+    """Return the device of that name; the CPU uses ``bonectl.core.threads.count()`` threads.
+
+    Parameters
+    ----------
+    name : str
+        ``auto`` (CUDA where there is a device, else CPU), ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises
+    ------
+    UsageError
+        Another name.
+    UnavailableError
+        CUDA, or that CUDA device, is not there.
+    """
+    torch.set_num_threads(threads.count())
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind, _, index = name.partition(":")
+    if kind not in ("cpu", "cuda") or (index and not (kind == "cuda" and index.isdigit())):
+        raise UsageError(f"there is no device {name!r}; there are auto, cpu, cuda and cuda:N")
+    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
+        there = torch.cuda.device_count()
+        raise UnavailableError(
+            f"device {name} is not there: {there} CUDA devices are seen; use --device cpu, or install a "
+            "CUDA build of torch and its driver"
+        )
+    return torch.device(name)

@@ -1,0 +1,188 @@
+"""The projector: from attenuation to line integrals, its exact transpose, and the gradients of both.
+
+Orientation, for every geometry. Indices count in the direction of the axes. A voxel with indices (z, y, x) of a
+grid of side N lies at ``X = (x - (N-1)/2) voxel``, ``Y = (y - (N-1)/2) voxel``: y grows downwards in a picture
+that shows row 0 on top. The rotation axis is X = Y = 0. A view at angle t sees this point in the detector row of
+its z, at column ``centre + (X cos t + Y sin t) / pitch``: at 0 degrees columns count along x and rays run along y,
+at 90 degrees columns count along y. The angle turns from +x to +y, which is clockwise in that picture (and
+right-handed about +z). A scanner that turned the other way has negative angles; ASTRA and scikit-image have y
+pointing up, so that their angle t is -t here.
+
+Lengths are in mm and attenuation in 1/cm; the division by ten is made here, line integrals are dimensionless.
+"""
+
+from functools import cached_property
+from math import sqrt
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bonectl.core import fsp, joseph
+from bonectl.core.geometry import Geometry
+from bonectl.errors import UsageError
+
+MODELS = ("strip", "bandlimited", "joseph")
+
+
+class Projector(nn.Module):
+    """The linear map from a volume to its scan, for one geometry.
+
+    ``A(x)`` takes attenuation (..., z, y, x) [1/cm], float32, and gives line integrals (..., row, view, col).
+    ``A.T(y)`` is the exact transpose, and ``A.T.T is A``. Any number of slices goes through at a time; slices are
+    worked on in blocks of `block`, so that a volume cut into multiples of `block` gives the same bits as the whole.
+    Either map is the gradient of the other, to any order. The result is a fresh tensor on the device of the
+    input.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        Where the rays run. A parallel beam needs no agreement between its `rows` and the slices of `x`.
+    model : {"strip", "bandlimited", "joseph"}
+        What a voxel and a detector pixel are. ``strip``: square voxels, pixels that average over their width (what
+        a detector does: use it to simulate and inside iterations). ``bandlimited``: no frequency above the grid's,
+        points on the detector (sharpest, for filtered back-projection; rings at edges). ``joseph``: linear
+        interpolation along rays, in space instead of frequency; slower, and an independent check of the others.
+
+    Raises
+    ------
+    UsageError
+        When the geometry is not a parallel beam, or there is no such model.
+    """
+
+    def __init__(self, geometry: Geometry, *, model: str = "strip") -> None:
+        super().__init__()
+        if geometry.kind != "parallel":
+            raise UsageError(f"there is no projector for a {geometry.kind} beam; there is one for parallel")
+        if model not in MODELS:
+            raise UsageError(f"no pixel model {model!r}; there are {', '.join(MODELS)}")
+        self.geometry = geometry
+        self.model = model
+        self._angles = torch.from_numpy(geometry.angles.degrees.copy())
+        # in a tuple, so that torch does not take the transpose for a part of its transpose
+        self._transpose = (Transpose(self),)
+
+    @property
+    def T(self) -> "Transpose":  # noqa: N802 (the transpose is T)
+        """The transpose."""
+        return self._transpose[0]
+
+    def with_model(self, model: str) -> "Projector":
+        """The projector of the same geometry with another pixel model; itself when it has that one."""
+        return self if model == self.model else Projector(self.geometry, model=model)
+
+    @property
+    def block(self) -> int:
+        """Slices that are worked on together."""
+        return joseph.BLOCK if self.model == "joseph" else fsp.block(self.geometry.size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Line integrals (..., row, view, col) of attenuation (..., z, y, x) [1/cm]."""
+        g = self.geometry
+        _check(x, (g.size, g.size), "a volume", "y, x")
+        flat: Tensor = _project(
+            x.reshape(-1, g.size, g.size), self._angles, g.columns, g.pitch, g.centre, g.voxel, self.model
+        )
+        return flat.reshape(*x.shape[:-2], g.views, g.columns)
+
+    def back(self, y: Tensor) -> Tensor:
+        """The transpose: (..., row, view, col) to (..., z, y, x)."""
+        g = self.geometry
+        _check(y, (g.views, g.columns), "a scan", "view, col")
+        flat: Tensor = _backproject(
+            y.reshape(-1, g.views, g.columns), self._angles, g.size, g.pitch, g.centre, g.voxel, self.model
+        )
+        return flat.reshape(*y.shape[:-2], g.size, g.size)
+
+    @cached_property
+    def _norm(self) -> float:
+        # a positive operator's first singular vector is positive: start from ones and few steps are enough
+        x = torch.ones(1, self.geometry.size, self.geometry.size)
+        value = 0.0
+        with torch.no_grad():
+            for _ in range(12):
+                x = x / torch.linalg.vector_norm(x)
+                x = self.back(self.forward(x))
+                value = sqrt(float(torch.linalg.vector_norm(x)))
+        return value
+
+    def norm(self) -> float:
+        """The largest singular value, by 12 steps of the power method; kept once it is known."""
+        return self._norm
+
+    def extra_repr(self) -> str:
+        """The geometry as the call that makes it, and the model."""
+        return f"{self.geometry}, model={self.model!r}"
+
+
+class Transpose(nn.Module):
+    """The transpose of a projector; ``A.T.T is A``."""
+
+    def __init__(self, of: Projector) -> None:
+        super().__init__()
+        self._of = (of,)
+
+    @property
+    def T(self) -> Projector:  # noqa: N802 (the transpose is T)
+        """The projector."""
+        return self._of[0]
+
+    def forward(self, y: Tensor) -> Tensor:
+        """Scan (..., row, view, col) to volume (..., z, y, x)."""
+        return self._of[0].back(y)
+
+
+def _check(x: Tensor, tail: tuple[int, int], what: str, axes: str) -> None:
+    if x.ndim < 3 or tuple(x.shape[-2:]) != tail:
+        raise UsageError(
+            f"{what} of shape {tuple(x.shape)}; the geometry needs (..., {axes}) = (..., {tail[0]}, {tail[1]})"
+        )
+    if x.dtype != torch.float32:
+        raise UsageError(f"{what} of {x.dtype}; the projector works in float32")
+
+
+@torch.library.custom_op("bonectl::project_parallel", mutates_args=(), device_types="cpu")
+def _project(x: Tensor, angles: Tensor, columns: int, pitch: float, centre: float, voxel: float, model: str) -> Tensor:
+    degrees, volume = angles.numpy().tobytes(), x.detach().contiguous().numpy()
+    if model == "joseph":
+        plan = joseph.plan(degrees, columns, pitch, centre, x.shape[-1], voxel)
+        return torch.from_numpy(joseph.project(plan, volume))
+    return torch.from_numpy(fsp.project(fsp.plan(degrees, columns, pitch, centre, x.shape[-1], voxel, model), volume))
+
+
+@torch.library.custom_op("bonectl::backproject_parallel", mutates_args=(), device_types="cpu")
+def _backproject(y: Tensor, angles: Tensor, size: int, pitch: float, centre: float, voxel: float, model: str) -> Tensor:
+    degrees, scan = angles.numpy().tobytes(), y.detach().contiguous().numpy()
+    if model == "joseph":
+        plan = joseph.plan(degrees, y.shape[-1], pitch, centre, size, voxel)
+        return torch.from_numpy(joseph.backproject(plan, scan))
+    return torch.from_numpy(fsp.backproject(fsp.plan(degrees, y.shape[-1], pitch, centre, size, voxel, model), scan))
+
+
+@_project.register_fake
+def _(x: Tensor, angles: Tensor, columns: int, pitch: float, centre: float, voxel: float, model: str) -> Tensor:
+    return x.new_empty((x.shape[0], angles.shape[0], columns))
+
+
+@_backproject.register_fake
+def _(y: Tensor, angles: Tensor, size: int, pitch: float, centre: float, voxel: float, model: str) -> Tensor:
+    return y.new_empty((y.shape[0], size, size))
+
+
+def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ctx.save_for_backward(inputs[1])
+    ctx.side, ctx.values = inputs[0].shape[-1], inputs[3:]
+
+
+def _project_gradient(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+    (angles,) = ctx.saved_tensors
+    return _backproject(grad, angles, ctx.side, *ctx.values), None, None, None, None, None, None
+
+
+def _backproject_gradient(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+    (angles,) = ctx.saved_tensors
+    return _project(grad, angles, ctx.side, *ctx.values), None, None, None, None, None, None
+
+
+_project.register_autograd(_project_gradient, setup_context=_remember)
+_backproject.register_autograd(_backproject_gradient, setup_context=_remember)

@@ -1,0 +1,126 @@
+"""What a training step looks at: where a patch lies, the pair cut there, and what a loss may see."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bonectl.core.header import Header
+from bonectl.errors import UsageError
+
+T = TypeVar("T")
+
+
+def need(value: T | None, what: str) -> T:
+    """Return the value, or say which pairing gives it.
+
+    Raises
+    ------
+    UsageError
+        The value is None.
+    """
+    if value is None:
+        raise UsageError(f"this loss needs {what}; choose pairs that give it")
+    return value
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Sample:
+    """An estimate and what is known besides; each loss takes what it needs.
+
+    Parameters
+    ----------
+    estimate : Tensor, (b, z, y, x)
+        What the model made: b runs of z consecutive slices, normalised units (0 is no mineral, 1 is one
+        ``Normalisation.scale``).
+    clean : Tensor, (b, z, y, x), optional
+        The same voxels as they should be, when the pairing gives a target.
+    """
+
+    estimate: Tensor
+    clean: Tensor | None = None
+
+    @property
+    def target(self) -> Tensor:
+        """The clean values; UsageError where the pairing gives none."""
+        return need(self.clean, "a target")
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """A stack that can be read anywhere: an array, usually memory-mapped, and its header.
+
+    Parameters
+    ----------
+    values : NDArray, (z, y, x)
+        In the header's unit; any real type, converted when a patch is cut.
+    header : Header
+        What the values mean.
+    name : str
+        How messages call it.
+    """
+
+    values: NDArray[Any]
+    header: Header
+    name: str
+
+    def crop(self, slices: NDArray[np.intp], window: "Window") -> NDArray[np.float32]:
+        """Return the given slices of a window as float32, (len(slices), side, side)."""
+        rows = slice(window.row, window.row + window.side)
+        columns = slice(window.column, window.column + window.side)
+        return np.asarray(self.values[slices, rows, columns], dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Window:
+    """Where a patch lies: ``depth`` slices from ``first`` on, ``side`` × ``side`` pixels from (row, column).
+
+    ``begin`` and ``end`` bound the slices that may be read at all: the context of a patch repeats the outermost
+    of them, so that training never sees a slice that is held out.
+    """
+
+    volume: int
+    first: int
+    depth: int
+    row: int
+    column: int
+    side: int
+    begin: int
+    end: int
+
+    def slices(self, context: int) -> NDArray[np.intp]:
+        """Return the slice numbers of the patch with ``context`` neighbours on either side."""
+        numbers = np.arange(self.first - context, self.first + self.depth + context)
+        return np.clip(numbers, self.begin, self.end - 1)
+
+
+class Pairing(Protocol):
+    """How a training pair is made: volumes that belong together, and the patches cut from them."""
+
+    @property
+    def headers(self) -> tuple[Header, ...]:
+        """One header for each volume that windows may be drawn from."""
+        ...
+
+    def cut(
+        self, window: Window, context: int, random: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Cut a pair.
+
+        Parameters
+        ----------
+        window : Window
+            Where.
+        context : int
+            Neighbouring slices the model needs on either side.
+        random : numpy.random.Generator
+            For pairings that draw; keyed by (seed, step, index).
+
+        Returns
+        -------
+        tuple of NDArray, (depth + 2 * context, side, side) and (depth, side, side)
+            Input and target, in the volumes' unit.
+        """
+        ...

@@ -1,0 +1,162 @@
+"""Vectors of floats as numba values, so that kernels say which loop runs in the registers.
+
+numba turns a plain loop into vector code only when it can prove that arrays do not overlap; a gather or a
+scatter through computed indices defeats that proof, at two to four times the time. The functions here emit the
+vector instructions themselves: LLVM maps ``<16 x float>`` on whatever the machine has (two AVX2 registers, one
+AVX-512 register, four NEON registers), and every lane does the same operations in the same order whatever the
+width, so that results do not depend on it.
+
+The width rides in the type of a tuple: ``LANES[16]`` is a tuple of sixteen zeros, and ``load(lanes, array, i)``
+gives a vector of ``len(lanes)`` floats. Offsets count floats from the start of a C-contiguous float32 array; they
+are not checked.
+"""
+
+# numba's decorators are untyped
+# mypy: disable-error-code="untyped-decorator"
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import types
+from numba.core import cgutils
+from numba.core.datamodel import models
+from numba.extending import intrinsic, register_model
+
+FLOAT = ir.FloatType()
+INDEX = ir.IntType(32)
+
+LANES = {width: (0.0,) * width for width in (8, 16, 32)}
+
+
+class FloatVector(types.Type):  # type: ignore[misc]
+    """The numba type of a vector of `width` float32 values."""
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        super().__init__(name=f"FloatVector({width})")
+
+    @property
+    def llvm(self) -> ir.VectorType:
+        """The LLVM type."""
+        return ir.VectorType(FLOAT, self.width)
+
+
+@register_model(FloatVector)
+class _Model(models.PrimitiveModel):  # type: ignore[misc]
+    def __init__(self, manager: Any, kind: FloatVector) -> None:
+        super().__init__(manager, kind, kind.llvm)
+
+
+def address(context: Any, builder: Any, kind: Any, array: Any, offset: Any, vector: ir.VectorType) -> Any:
+    """The address of float `offset` of an array, as one of a vector."""
+    data = context.make_array(kind)(context, builder, array).data
+    return builder.bitcast(builder.gep(data, [offset]), vector.as_pointer())
+
+
+def splat(builder: Any, value: Any, vector: ir.VectorType) -> Any:
+    """A vector of equal lanes."""
+    one = builder.insert_element(ir.Constant(vector, ir.Undefined), value, INDEX(0))
+    return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(INDEX, vector.count), None))
+
+
+def read(builder: Any, pointer: Any) -> Any:
+    """The vector at an address that is aligned as a float is."""
+    value = builder.load(pointer)
+    value.align = 4
+    return value
+
+
+def multiply_add(builder: Any, a: Any, b: Any, c: Any) -> Any:
+    """``a * b + c`` with one rounding."""
+    vector = a.type
+    kind = ir.FunctionType(vector, [vector] * 3)
+    function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{vector.count}f32")
+    return builder.call(function, [a, b, c])
+
+
+@intrinsic
+def zeros(_context: Any, lanes: Any) -> Any:
+    """A vector of zeros."""
+    kind = FloatVector(lanes.count)
+
+    def code(_context: Any, _builder: Any, _signature: Any, _values: Any) -> Any:
+        return ir.Constant(kind.llvm, None)
+
+    return kind(lanes), code
+
+
+@intrinsic
+def load(_context: Any, lanes: Any, array: Any, offset: Any) -> Any:
+    """The floats ``array[offset : offset + len(lanes)]``."""
+    kind = FloatVector(lanes.count)
+
+    def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return read(builder, address(context, builder, signature.args[1], values[1], values[2], kind.llvm))
+
+    return kind(lanes, array, types.intp), code
+
+
+@intrinsic
+def store(_context: Any, array: Any, offset: Any, vector: Any) -> Any:
+    """Write a vector to ``array[offset:]``."""
+
+    def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        where = address(context, builder, signature.args[0], values[0], values[1], signature.args[2].llvm)
+        builder.store(values[2], where).align = 4
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, vector), code
+
+
+def _binary(name: str, text: str) -> Callable[..., Any]:
+    def typed(_context: Any, a: Any, b: Any) -> Any:
+        def code(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+            return getattr(builder, name)(values[0], values[1])
+
+        return a(a, b), code
+
+    typed.__doc__ = text
+    return intrinsic(typed)  # type: ignore[no-any-return]
+
+
+add = _binary("fadd", "The sum, lane by lane.")
+
+
+@intrinsic
+def scale(_context: Any, vector: Any, factor: Any) -> Any:
+    """A vector times a float."""
+
+    def code(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        return builder.fmul(values[0], splat(builder, values[1], vector.llvm))
+
+    return vector(vector, types.float32), code
+
+
+@intrinsic
+def fma(_context: Any, vector: Any, factor: Any, addend: Any) -> Any:
+    """``vector * factor + addend`` with a float factor and one rounding."""
+
+    def code(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        return multiply_add(builder, values[0], splat(builder, values[1], vector.llvm), values[2])
+
+    return vector(vector, types.float32, addend), code
+
+
+@intrinsic
+def rotate(_context: Any, vector: Any, real: Any, imag: Any) -> Any:
+    """Lanes as complex pairs (re, im), times the complex number ``real + i imag``."""
+
+    def code(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        count = vector.width
+        swap = ir.Constant(ir.VectorType(INDEX, count), [i ^ 1 for i in range(count)])
+        swapped = builder.shuffle_vector(values[0], values[0], swap)
+        pair = ir.VectorType(FLOAT, 2)
+        signed = builder.insert_element(ir.Constant(pair, ir.Undefined), builder.fneg(values[2]), INDEX(0))
+        signed = builder.insert_element(signed, values[2], INDEX(1))
+        repeat = ir.Constant(ir.VectorType(INDEX, count), [i & 1 for i in range(count)])
+        signed = builder.shuffle_vector(signed, signed, repeat)
+        real_part = builder.fmul(values[0], splat(builder, values[1], vector.llvm))
+        return multiply_add(builder, swapped, signed, real_part)
+
+    return vector(vector, types.float32, types.float32), code

@@ -1,0 +1,224 @@
+"""What a TIFF's texts and tags say of the stack: pages, voxel size, and our own header."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import isfinite, prod
+from typing import Any
+
+import tifffile
+
+from bonectl.core import progress
+from bonectl.core.header import Header
+from bonectl.errors import DataError
+from bonectl.io import _json
+
+Spacing = tuple[float | None, float | None, float | None]
+UNKNOWN: Spacing = (None, None, None)
+
+MILLIMETRES: Mapping[str, float] = {
+    "nm": 1e-6, "um": 1e-3, "µm": 1e-3, "μm": 1e-3, "\\u00b5m": 1e-3, "micron": 1e-3, "microns": 1e-3,
+    "micrometer": 1e-3, "micrometre": 1e-3, "mm": 1.0, "millimeter": 1.0, "millimetre": 1.0, "cm": 10.0, "m": 1000.0,
+    "inch": 25.4, "inches": 25.4,
+}  # fmt: skip
+"""Millimetres in a unit of length, by the words that ImageJ and OME write."""
+
+# Pixels per inch that image programs write without knowing any: a voxel of 72 per inch would be 0.35 mm.
+_SCREENS = (1, 72, 75, 90, 96, 100, 120, 150, 200, 300, 400, 600, 1200)
+_FOREIGN = ("stk", "lsm", "nih", "fluoview", "indica", "eer", "sem", "fei")
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a TIFF says of itself.
+
+    Parameters
+    ----------
+    pages : int
+        Slices promised; 0 when nothing is promised.
+    spacing : tuple
+        (z, y, x) in mm, None where unknown.
+    own : mapping, optional
+        Our header, as JSON values.
+    edited : bool
+        Whether `own` passed through another program, which may have cropped the stack.
+    """
+
+    pages: int = 0
+    spacing: Spacing = UNKNOWN
+    own: Mapping[str, Any] | None = None
+    edited: bool = False
+
+    def header(self, shape: tuple[int, int, int], dtype: str, name: str) -> Header:
+        """The header of a stack of this shape: our own where there is one, else grey values."""
+        if self.own is None:
+            return Header(shape=shape, dtype=dtype, spacing=self.spacing)
+        written = self.own.get("shape")
+        if written == list(shape):
+            return _own(self.own, shape, dtype, name)
+        if self.edited:
+            progress.note(f"{name}: another program changed its shape, so its bonectl header is left out")
+            return Header(shape=shape, dtype=dtype, spacing=self.spacing)
+        raise DataError(f"{name}: holds {_by(shape)} voxels of a stack of {_by(written)}; read all its files, whole")
+
+
+def _by(lengths: object) -> str:
+    return " × ".join(str(n) for n in lengths) if isinstance(lengths, list | tuple) else str(lengths)
+
+
+def told(tif: tifffile.TiffFile, name: str) -> Told:
+    """Read the descriptions of the first page.
+
+    Raises
+    ------
+    DataError
+        When they announce channels, several series, or another program's private form of stack.
+    """
+    foreign = [flag for flag in _FOREIGN if flag in {str(flag).lower() for flag in tif.flags}]
+    if foreign:
+        raise DataError(f"{name}: is a {foreign[0].upper()} file; export it as plain TIFF first")
+    page = tif.pages[0]
+    description = page.description
+    if description.startswith("ImageJ="):
+        return _from_imagej(tif, page, description, name)
+    if description.startswith("{"):
+        return _from_shaped(tif, page, description, name)
+    if "<OME" in description[:1000]:
+        return _from_ome(description, name)
+    return Told(spacing=(None, *_resolution(page, None)))
+
+
+def imagej(header: Header, text: str) -> str:
+    """ImageDescription in ImageJ's form."""
+    lines = ["ImageJ=1.54f", f"images={header.shape[0]}", f"slices={header.shape[0]}", "loop=false"]
+    if any(header.spacing):
+        lines.append("unit=mm")
+    if header.spacing[0] is not None:
+        lines.append(f"spacing={header.spacing[0]!r}")
+    return "\n".join([*lines, f"bonectl={_escaped(text)}", ""])
+
+
+def shaped(header: Header, text: str) -> str:
+    """ImageDescription in tifffile's form."""
+    return f'{{"shape":{json.dumps(header.shape)},"bonectl":{text}}}'
+
+
+def _escaped(text: str) -> str:
+    """JSON for a Java properties line, where a backslash escapes: written twice."""
+    return text.replace("\\", "\\\\")
+
+
+def _own(own: Mapping[str, Any], shape: tuple[int, int, int], dtype: str, name: str) -> Header:
+    try:
+        return Header.from_json(own, shape, dtype)
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from error
+
+
+def _from_imagej(tif: tifffile.TiffFile, page: Any, description: str, name: str) -> Told:
+    lines = dict(line.split("=", 1) for line in description.splitlines() if "=" in line)
+    counts = {key: _count(lines.get(key, "1"), name) for key in ("channels", "slices", "frames")}
+    slices = _along_one(counts, name)
+    pages = _count(lines.get("images", str(slices)), name)
+    if slices not in (1, pages):
+        raise DataError(f"{name}: announces {pages} images, but {slices} slices")
+    if "bonectl" in lines:
+        return Told(pages, UNKNOWN, _json.loaded(lines["bonectl"].replace("\\\\", "\\"), name))
+    spacing = _imagej_spacing(page, lines)
+    info = str((tif.imagej_metadata or {}).get("Info", ""))
+    own = [line.partition("=")[2] for line in info.splitlines() if line.startswith("bonectl=")]
+    if own:
+        return Told(pages, spacing, _json.loaded(own[0], name), edited=True)
+    return Told(pages, spacing)
+
+
+def _imagej_spacing(page: Any, lines: Mapping[str, str]) -> Spacing:
+    unit = lines.get("unit", "").strip()
+    scale = MILLIMETRES.get(unit.lower())
+    if scale is None:
+        return UNKNOWN if unit else (None, *_resolution(page, None))
+    try:
+        depth = abs(float(lines["spacing"])) * scale
+    except (KeyError, ValueError):
+        depth = 0.0
+    return (_length(depth), *_resolution(page, scale))
+
+
+def _from_shaped(tif: tifffile.TiffFile, page: Any, description: str, name: str) -> Told:
+    try:
+        value = json.loads(description)
+    except (ValueError, RecursionError):
+        return Told(spacing=(None, *_resolution(page, None)))  # a description of somebody else's
+    shape = value.get("shape")
+    if not isinstance(shape, list) or not all(isinstance(n, int) and n > 0 for n in shape):
+        return Told(spacing=(None, *_resolution(page, None)))
+    again = [k for k in range(1, len(tif.pages)) if '"shape"' in (_text(tif, k) or "")]
+    if again:
+        raise DataError(f"{name}: holds several series (the second begins at page {again[0]}); save each as a file")
+    pages, left = divmod(prod(shape), prod(page.shape))
+    if left:
+        raise DataError(f"{name}: announces the shape {tuple(shape)}, but its pages are {page.shape}")
+    own = value.get("bonectl")
+    spacing: Spacing = (None, *_resolution(page, None))
+    return Told(pages, spacing, _json.loaded(json.dumps(own), name) if isinstance(own, dict) else None)
+
+
+def _text(tif: tifffile.TiffFile, index: int) -> str | None:
+    return getattr(tif.pages[index], "description", None)
+
+
+def _from_ome(description: str, name: str) -> Told:
+    pixels = re.findall(r"<(?:\w+:)?Pixels\b([^>]*)>", description)
+    if len(pixels) != 1:
+        raise DataError(f"{name}: holds {len(pixels)} OME images; save each as a file")
+    said = dict(re.findall(r"(\w+)\s*=\s*\"([^\"]*)\"", pixels[0]))
+    slices = _along_one({key: _count(said.get(f"Size{key}", "1"), name) for key in "ZCT"}, name)
+    spacing = tuple(_ome_length(said, axis) for axis in "ZYX")
+    return Told(slices, spacing)  # type: ignore[arg-type]
+
+
+def _along_one(counts: Mapping[str, int], name: str) -> int:
+    """The length of the one axis that is longer than 1: many programs call slices channels, or frames."""
+    longer = [count for count in counts.values() if count > 1]
+    if len(longer) > 1:
+        said = ", ".join(f"{count} {key}" for key, count in counts.items())
+        raise DataError(f"{name}: has {said}; a stack has one such axis, its slices")
+    return longer[0] if longer else 1
+
+
+def _ome_length(said: Mapping[str, str], axis: str) -> float | None:
+    unit = said.get(f"PhysicalSize{axis}Unit", "µm")  # the default of the OME schema
+    scale = MILLIMETRES.get(unit.replace("&#181;", "µ"), 0.0)
+    try:
+        return _length(float(said[f"PhysicalSize{axis}"]) * scale)
+    except (KeyError, ValueError):
+        return None
+
+
+def _resolution(page: Any, scale: float | None) -> tuple[float | None, float | None]:
+    """(y, x) in mm from the resolution tags; `scale` is the mm of their unit, None to take the tag's own."""
+    by_screen: Callable[[float], bool] = lambda per: False  # noqa: E731
+    if scale is None:
+        unit = page.tags.valueof(296, 2)
+        scale = {2: 25.4, 3: 10.0}.get(int(unit))
+        if scale is None:
+            return None, None
+        by_screen = lambda per: any(abs(per * 25.4 / scale - s) < 0.6 for s in _SCREENS)  # noqa: E731
+    found = []
+    for code in (283, 282):
+        over, under = page.tags.valueof(code, (0, 1))
+        per = over / under if under else 0.0
+        found.append(None if per <= 0 or by_screen(per) else _length(scale / per))
+    return found[0], found[1]
+
+
+def _length(value: float) -> float | None:
+    return float(f"{value:.12g}") if isfinite(value) and value > 0 else None
+
+
+def _count(text: str, name: str) -> int:
+    text = text.strip()
+    if not (text.isascii() and text.isdigit() and 0 < len(text) < 10 and int(text) > 0):
+        raise DataError(f"{name}: announces {text[:20]!a} images")
+    return int(text)

@@ -1,0 +1,61 @@
+"""The bonectl header as one line of ASCII JSON, short enough for where it has to go."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from bonectl.core.header import Header
+from bonectl.errors import DataError, UsageError
+
+
+def dumped(value: Mapping[str, Any]) -> str:
+    """One line of ASCII without an apostrophe, which some readers of NPY headers take for a quote."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).replace("'", "\\u0027")
+
+
+def loaded(text: str, name: str) -> dict[str, Any]:
+    """Parse a header's JSON.
+
+    Raises
+    ------
+    DataError
+        When it is no JSON object, or holds numbers or words that no header can hold.
+    """
+    try:
+        value = json.loads(text, parse_constant=_no_constant)
+        # a lone surrogate would parse, and break the first print of it
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{name}: the bonectl header is no valid JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise DataError(f"{name}: the bonectl header is no JSON object")
+    return value
+
+
+def fitted(header: Header, room: int) -> tuple[Header, str]:
+    """The header's JSON in at most `room` characters, its oldest history forgotten as far as needed.
+
+    Returns
+    -------
+    header, text
+        The header that the text stands for, and the text.
+
+    Raises
+    ------
+    UsageError
+        When it does not fit even without history (thousands of irregular angles).
+    """
+    text = dumped(header.to_json())
+    while len(text) > room and header.history:
+        header = header.forget(1)
+        text = dumped(header.to_json())
+    if len(text) > room:
+        raise UsageError(
+            f"the header needs {len(text)} characters and a stream has room for {room} (a long list of "
+            "irregular angles); write a TIFF file, or give --bare to put the header beside the array"
+        )
+    return header, text
+
+
+def _no_constant(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no JSON number")

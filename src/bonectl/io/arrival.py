@@ -1,0 +1,94 @@
+"""Bytes that arrive forward only: read what was promised, spool what cannot be read in order."""
+
+import os
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from bonectl.errors import DataError, MissingInputError, PermissionDeniedError, WriteError
+
+SLAB = 4 << 20
+"""Bytes per slab that readers aim at; larger slabs gained nothing in pipes of three stages."""
+
+_AT_ONCE = 64 << 20
+"""Bytes allocated before they have arrived; more is claimed only as the bytes come in."""
+
+
+def opened(path: Path) -> BinaryIO:
+    """Open a file for reading, or raise what its failure amounts to."""
+    try:
+        return path.open("rb")
+    except PermissionError as error:
+        raise PermissionDeniedError(f"{path}: permission denied") from error
+    except OSError as error:
+        raise MissingInputError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+
+
+def receive(file: BinaryIO, size: int) -> bytearray:
+    """Read `size` bytes, or fewer where the file ends.
+
+    Memory follows the bytes that arrive: a header that claims terabytes costs `_AT_ONCE` at most.
+    """
+    buffer = bytearray(min(size, _AT_ONCE))
+    filled = 0
+    while filled < size:
+        if filled == len(buffer):
+            buffer.extend(bytes(min(size - filled, max(filled, _AT_ONCE))))
+        with memoryview(buffer) as view:
+            got = _readinto(file, view[filled:])
+        if not got:
+            break
+        filled += got
+    del buffer[filled:]
+    return buffer
+
+
+def _readinto(file: BinaryIO, view: memoryview) -> int:
+    try:
+        # BinaryIO does not promise readinto, but every binary file of io has it
+        return cast(int, file.readinto(view) or 0)  # type: ignore[attr-defined]
+    except OSError as error:
+        raise WriteError(f"read failed: {error.strerror}") from error
+
+
+def ended(file: BinaryIO) -> bool:
+    """Whether no byte is left; reads one to find out."""
+    return not receive(file, 1)
+
+
+def regular_size(file: BinaryIO) -> int | None:
+    """The size of a regular file in bytes; None for a pipe, a terminal or a device."""
+    try:
+        status = os.fstat(file.fileno())
+    except OSError:  # io.UnsupportedOperation (a file in memory) is one
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+def seekable(file: BinaryIO, name: str) -> BinaryIO:
+    """Return `file` itself, or a copy of what is left of it in an unnamed temporary file."""
+    return file if file.seekable() else _spooled(file, name)
+
+
+def on_disk(file: BinaryIO, name: str) -> BinaryIO:
+    """Return `file` itself if it can be memory-mapped, or a copy of what is left of it that can."""
+    return file if regular_size(file) is not None else _spooled(file, name)
+
+
+def _spooled(file: BinaryIO, name: str) -> BinaryIO:
+    """A copy without a name, so that nothing stays behind however the process ends."""
+    try:
+        spool = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the slabs read from it
+        shutil.copyfileobj(file, spool, SLAB)
+        spool.seek(0)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise WriteError(f"{name}: cannot be copied to {tempfile.gettempdir()}: {reason}") from error
+    return cast(BinaryIO, spool)
+
+
+def promised(name: str, found: int, total: int, slices: str = "slices") -> DataError:
+    """The error for a stack that is shorter than its header says."""
+    return DataError(f"{name}: {total - found} of {total} {slices} are missing; re-copy the file")

@@ -1,0 +1,174 @@
+"""A folder with one TIFF file per slice: which files belong, in which order, and whether one is missing.
+
+The slices are the ``.tif`` and ``.tiff`` files (any case) whose names differ in one number, in the order of
+that number. A gap, a number given twice, files of two series, and pages of differing size or type are
+errors that name the files. ``flat*``, ``dark*`` and ``*_180deg*`` are other roles of a scan, not slices,
+unless the folder holds nothing else. Files whose names begin with a dot are ignored.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from bonectl.core import progress
+from bonectl.core.header import Header
+from bonectl.core.slabs import Array, thickness
+from bonectl.core.stack import Stack
+from bonectl.errors import DataError, MissingInputError, PermissionDeniedError
+from bonectl.io import PATTERN, arrival, tiff
+from bonectl.io._whole import held_back
+
+_NUMBERED = re.compile(r"(?P<prefix>.*?)(?P<number>\d+)(?P<suffix>\.tiff?)", re.IGNORECASE)
+_SUFFIX = re.compile(r".*\.tiff?", re.IGNORECASE)
+_ROLE = re.compile(r"(flats?|darks?|.*_180deg)([^a-z].*|\.tiff?)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class _Slice:
+    path: Path
+    series: str
+    number: int
+
+
+def slices(path: Path) -> list[Path]:
+    """The files of a folder, or of a pattern such as ``slice_%05d.tif``, that are slices, in order.
+
+    Raises
+    ------
+    MissingInputError, PermissionDeniedError
+        When no file matches, or the folder cannot be listed.
+    DataError
+        When the files are not one unbroken series.
+    """
+    return _of_pattern(path) if PATTERN.search(path.name) else _members(path)
+
+
+def read(paths: Sequence[Path], name: str) -> Stack:
+    """One stack of single-page files, in this order; every file is checked before the first slab.
+
+    Raises
+    ------
+    DataError
+        When sizes or types differ, a file holds several pages, or the slices' own headers promise more.
+    """
+    first = _single(paths[0])
+    for path in paths[1:]:
+        other = _single(path)
+        if other.page != first.page:
+            raise DataError(f"{name}: {path.name} is {other.page}, {paths[0].name} is {first.page}; slices are alike")
+    header = first.told.header((len(paths), *first.page.shape), first.page.dtype, name)
+    return Stack(header, _slabs(paths, header))
+
+
+def write(stack: Stack, folder: Path, pattern: str) -> None:
+    """Write one file per slice into an existing folder, named by the pattern.
+
+    Raises
+    ------
+    OSError
+        As the file system raises it.
+    """
+    header = stack.header
+    single = header.replace(shape=(1, *header.shape[1:]), geometry=None)
+    index = 0
+    for slab in held_back(stack):
+        for one in slab:
+            with (folder / name_of(pattern, index)).open("wb") as file:
+                tiff.write_slice(Stack(single, iter([one[None]])), file, header)
+                os.fsync(file.fileno())
+            index += 1
+
+
+def name_of(pattern: str, number: int) -> str:
+    """The file name of a slice."""
+    return PATTERN.sub(lambda place: place[0] % number, pattern, count=1)
+
+
+def matching(path: Path) -> list[Path]:
+    """The files that a pattern such as ``slice_%05d.tif`` may name, in no order."""
+    return [member for _, member in _matches(path)]
+
+
+def _matches(path: Path) -> list[tuple[int, Path]]:
+    before, after = PATTERN.split(path.name, maxsplit=1)
+    shape = re.compile(re.escape(before) + r"(\d+)" + re.escape(after))
+    return [(int(match[1]), member) for member in _listed(path.parent) if (match := shape.fullmatch(member.name))]
+
+
+def _of_pattern(path: Path) -> list[Path]:
+    found = _matches(path)
+    if not found:
+        raise MissingInputError(f"{path}: no file matches")
+    return _ordered([_Slice(member, path.name, number) for number, member in found], path)
+
+
+def _members(folder: Path) -> list[Path]:
+    """The slices of a folder, in order."""
+    files = [path for path in _listed(folder) if _SUFFIX.fullmatch(path.name) and not path.name.startswith(".")]
+    if not files:
+        raise MissingInputError(f"{folder}: holds no .tif file; a folder of slices is needed")
+    found = [path for path in files if not _ROLE.fullmatch(path.name)]
+    if found and len(found) < len(files):
+        others = sorted(path.name for path in set(files) - set(found))
+        progress.note(f"{folder}: {len(others)} files have another role and are not slices ({others[0]} ...)")
+    found = found or files
+    if len(found) == 1:  # one slice, or a whole stack that lies in a folder of its own
+        return found
+    numbered = [(_NUMBERED.fullmatch(path.name), path) for path in found]
+    if odd := [path.name for match, path in numbered if match is None]:
+        raise DataError(f"{folder}: {odd[0]} has no number before its suffix, so its place in the stack is unknown")
+    return _ordered(
+        [_Slice(path, match["prefix"].casefold(), int(match["number"])) for match, path in numbered if match], folder
+    )
+
+
+def _ordered(found: Sequence[_Slice], where: Path) -> list[Path]:
+    """Check that the slices are one series without gap or double."""
+    series = {one.series: one.path.name for one in reversed(found)}
+    if len(series) > 1:
+        first, second = sorted(series.values())[:2]
+        raise DataError(f"{where}: holds two series ({first} and {second}); give a pattern such as slice_%05d.tif")
+    ordered = sorted(found, key=lambda one: (one.number, one.path.name))
+    for one, following in pairwise(ordered):
+        if following.number == one.number:
+            raise DataError(f"{where}: {one.path.name} and {following.path.name} have the same number")
+        if following.number > one.number + 1:
+            missing = following.number - one.number - 1
+            raise DataError(f"{where}: {missing} slices are missing between {one.path.name} and {following.path.name}")
+    return [one.path for one in ordered]
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except PermissionError as error:
+        raise PermissionDeniedError(f"{folder}: permission denied") from error
+    except OSError as error:
+        raise MissingInputError(f"{folder}: {(error.strerror or str(error)).lower()}") from error
+
+
+def _single(path: Path) -> tiff.Pages:
+    with arrival.opened(path) as file:
+        pages = tiff.pages(file, str(path))
+    if pages.count != 1:
+        raise DataError(f"{path}: holds {pages.count} pages, but lies among others; a folder has one page per file")
+    return pages
+
+
+def _slabs(paths: Sequence[Path], header: Header) -> Iterator[Array]:
+    size = thickness(header.slice_bytes)
+    for start in range(0, len(paths), size):
+        yield np.concatenate([_slice(path, header) for path in paths[start : start + size]])
+
+
+def _slice(path: Path, header: Header) -> Array:
+    with arrival.opened(path) as file:
+        pages = tiff.pages(file, str(path))
+        if pages.page.shape != header.shape[1:] or pages.page.dtype != header.dtype:
+            raise DataError(f"{path}: was changed while it was read")
+        return next(pages.slabs)

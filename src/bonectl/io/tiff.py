@@ -1,0 +1,389 @@
+"""TIFF: a stack in one file that Fiji opens with the right voxel size.
+
+Written uncompressed and forward only, in bounded memory, to files and pipes alike: all directories first,
+then all pages one after another. That is possible because the header is known before the first voxel, and
+it makes the file memory-mappable. Below 4 GiB in ImageJ's form (resolution tags, ``unit=mm``,
+``spacing=``, our header as ``bonectl={...}`` in ImageDescription and in ImageJ's Info, which survives a save
+by Fiji); above, BigTIFF with tifffile's "shaped" JSON, resolution in pixels per cm, and the same header.
+
+Read page by page. The pages that are promised (ImageJ ``images``, shaped ``shape``, OME ``SizeZ``, our own
+header) and the pages that are there must agree, and the chain of directories must end where the file says:
+most readers return the part of a truncated stack without a word. Values keep their type and are never
+rescaled; one-bit pages become 0 and 1.
+
+Where the voxel size comes from: our header; else ImageJ's ``unit`` and ``spacing`` with the resolution tags;
+else OME's PhysicalSize; else resolution tags in cm or inch, unless they hold one of the values that image
+programs write for screen and paper (`_SCREENS`).
+
+Sources: TIFF 6.0 (Adobe 1992); BigTIFF (Aware Systems); ImageJ's ij.io.TiffEncoder and TiffDecoder.
+"""
+
+import importlib.util
+import logging
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, BinaryIO
+
+import numpy as np
+import tifffile
+
+from bonectl.core.header import DTYPES, MOST_VOXELS, Header
+from bonectl.core.slabs import Array, thickness
+from bonectl.core.stack import Stack
+from bonectl.errors import BonectlError, DataError, UnavailableError
+from bonectl.io import _describe, _directories, _json, arrival
+from bonectl.io._describe import Told
+from bonectl.io._whole import held_back
+
+_CLASSIC_ENDS = (1 << 32) - (1 << 16)
+_MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+_FORMATS = {"u": 1, "i": 2, "f": 3, "b": 1}
+"""SampleFormat by kind of number; a mask is written as unsigned 0 and 1."""
+
+_LARGE_PAGE = 256 << 20
+_MOST_RATIO = 2000
+"""A page above `_LARGE_PAGE` bytes may expand to this many times its stored bytes; deflate's limit is 1032."""
+
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # it logs what we report
+
+
+@dataclass(frozen=True)
+class Page:
+    """What all pages of a stack share."""
+
+    shape: tuple[int, int]
+    dtype: str
+
+    def __str__(self) -> str:
+        return f"{self.shape[0]} × {self.shape[1]} {self.dtype[1:]}"
+
+
+@dataclass(frozen=True, eq=False)
+class Pages:
+    """A TIFF file's checked pages: what it says of itself, their form and number, and their voxels."""
+
+    told: Told
+    page: Page
+    count: int
+    slabs: Iterator[Array]
+
+
+def claims(head: bytes) -> bool:
+    """Whether a file that begins with `head` is TIFF or BigTIFF."""
+    return head[:4] in _MAGIC
+
+
+def read(file: BinaryIO, name: str) -> Stack:
+    """A stack from the bytes of a TIFF file; what is not seekable is spooled to a temporary file first.
+
+    Parameters
+    ----------
+    file : binary file
+        At the first byte of the file.
+    name : str
+        How messages call it.
+
+    Raises
+    ------
+    DataError
+        When the bytes are no TIFF stack of one channel, or pages are missing.
+    UnavailableError
+        When a compression needs the package imagecodecs.
+    """
+    found = pages(file, name)
+    return Stack(found.told.header((found.count, *found.page.shape), found.page.dtype, name), found.slabs)
+
+
+def pages(file: BinaryIO, name: str) -> "Pages":
+    """What `read` makes a stack of; raises the same errors."""
+    there = arrival.seekable(file, name)
+    try:
+        with _decoding(name):
+            offsets = _directories.offsets(there, name)
+            there.seek(0)
+            tif = tifffile.TiffFile(there, name="input")  # a spool has no name of its own
+            if len(tif.pages) != len(offsets):
+                raise arrival.promised(name, len(tif.pages), len(offsets), "pages")
+            told = _describe.told(tif, name)
+            page = _page(tif, 0, name)
+            count = _count(tif, told, page, name)
+    except BonectlError:
+        if there is not file:
+            there.close()
+        raise
+    slabs = _slabs(tif, count, page, name)
+    return Pages(told, page, count, slabs if there is file else _closing(slabs, there))
+
+
+def _closing(slabs: Iterator[Array], spool: BinaryIO) -> Iterator[Array]:
+    with spool:
+        yield from slabs
+
+
+def write(stack: Stack, file: BinaryIO) -> None:
+    """Write a stack front to back; the last slab goes out after everything before it has succeeded.
+
+    Raises
+    ------
+    OSError
+        As `file` raises it.
+    """
+    _put(stack, file, stack.header)
+
+
+def write_slice(stack: Stack, file: BinaryIO, whole: Header) -> None:
+    """Write a stack of one slice under the header of the stack that it is part of."""
+    _put(stack, file, whole)
+
+
+def _put(stack: Stack, file: BinaryIO, told: Header) -> None:
+    text = _json.dumped(told.to_json() | {"shape": told.shape})
+    for piece in _preamble(stack.header, text):
+        file.write(piece)
+    file.flush()
+    for slab in held_back(stack):
+        file.write(slab.data)
+    file.flush()
+
+
+def _preamble(header: Header, text: str) -> Iterator[bytes]:
+    """Everything before the first pixel: file header, one directory per page, the values they point at."""
+    pages, page_bytes = header.shape[0], header.slice_bytes
+    is_big = header.total_bytes + pages * 400 + 4 * len(text) > _CLASSIC_ENDS
+    layout = _BIG if is_big else _CLASSIC
+    shared = _shared_tags(header, text, big=is_big)
+    lengths = [layout.directory_bytes(len(_tags_of(shared, page))) for page in (0, 1)]
+    first = layout.header_bytes
+    blobs = first + lengths[0] + (pages - 1) * lengths[1]
+    places, blob = layout.placed(shared, blobs)
+    data = -(-(blobs + len(blob)) // 64) * 64
+    yield layout.file_header(first)
+    for page in range(pages):
+        tags = _tags_of(shared, page)
+        following = first + lengths[0] + page * lengths[1] if page + 1 < pages else 0
+        places[_STRIP_OFFSETS] = layout.number(data + page * page_bytes)
+        yield layout.directory(tags, places, following)
+    yield blob + bytes(data - blobs - len(blob))
+
+
+_STRIP_OFFSETS = 273
+_FIRST_PAGE_ONLY = (270, 50838, 50839)
+
+Tag = tuple[int, str, int, bytes]
+"""Code, kind of value, count, value."""
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """The two sizes of TIFF; all numbers little-endian."""
+
+    offset: str
+    count: str
+    magic: bytes
+
+    @property
+    def header_bytes(self) -> int:
+        return len(self.magic) + struct.calcsize("<" + self.offset)
+
+    def file_header(self, first: int) -> bytes:
+        return self.magic + self.number(first)
+
+    def number(self, value: int) -> bytes:
+        """A file offset or a byte count."""
+        return struct.pack("<" + self.offset, value)
+
+    @property
+    def inline(self) -> int:
+        """Bytes of a value that fit into its directory entry."""
+        return struct.calcsize("<" + self.offset)
+
+    def directory_bytes(self, tags: int) -> int:
+        return struct.calcsize("<" + self.count) + tags * (4 + 2 * self.inline) + self.inline
+
+    def placed(self, tags: list[Tag], start: int) -> tuple[dict[int, bytes], bytes]:
+        """What each entry holds: the value, or its offset in the blob of long values that begins at `start`."""
+        places, blob = {}, b""
+        for code, _, _, value in tags:
+            if len(value) <= self.inline:
+                places[code] = value.ljust(self.inline, b"\0")
+            else:
+                blob += bytes(-(start + len(blob)) % 8)
+                places[code] = self.number(start + len(blob))
+                blob += value
+        return places, blob
+
+    def directory(self, tags: list[Tag], places: dict[int, bytes], following: int) -> bytes:
+        entries = b"".join(
+            struct.pack("<HH" + self.offset, code, _KINDS[kind], count) + places[code] for code, kind, count, _ in tags
+        )
+        return struct.pack("<" + self.count, len(tags)) + entries + self.number(following)
+
+
+_CLASSIC = _Layout(offset="I", count="H", magic=b"II*\0")
+_BIG = _Layout(offset="Q", count="Q", magic=b"II+\0\x08\0\0\0")
+_KINDS = {"byte": 1, "ascii": 2, "short": 3, "long": 4, "rational": 5, "long8": 16}
+
+
+def _tags_of(tags: list[Tag], page: int) -> list[Tag]:
+    return tags if page == 0 else [tag for tag in tags if tag[0] not in _FIRST_PAGE_ONLY]
+
+
+def _shared_tags(header: Header, text: str, *, big: bool) -> list[Tag]:
+    """Tags in ascending order; strip offsets still to come."""
+    _, rows, columns = header.shape
+    size = "long8" if big else "long"
+    description = (_describe.shaped(header, text) if big else _describe.imagej(header, text)).encode("ascii") + b"\0"
+    # ImageJ multiplies by its own unit (mm) and would read cm from the tag; others know no unit but the tag's
+    unit, per = (3, 10.0) if big else (1, 1.0)
+    tags = [
+        _numbers(256, "long", columns),
+        _numbers(257, "long", rows),
+        _numbers(258, "short", 8 * header.item_bytes),
+        _numbers(259, "short", 1),
+        _numbers(262, "short", 1),
+        (270, "ascii", len(description), description),
+        _numbers(_STRIP_OFFSETS, size, 0),
+        _numbers(277, "short", 1),
+        _numbers(278, "long", rows),
+        _numbers(279, size, header.slice_bytes),
+        (282, "rational", 1, _resolution(header.spacing[2], per)),
+        (283, "rational", 1, _resolution(header.spacing[1], per)),
+        _numbers(296, "short", unit if header.spacing[2] is not None or not big else 1),
+        _numbers(339, "short", _FORMATS[header.dtype[1]]),
+    ]
+    return tags if big else tags + _info_tags(text)
+
+
+def _info_tags(text: str) -> list[Tag]:
+    """ImageJ's own metadata block with one entry, Info."""
+    info = f"bonectl={text}\n".encode("utf-16-le")
+    head = b"JIJI" + b"ofni" + struct.pack("<I", 1)
+    body = head + info
+    return [_numbers(50838, "long", len(head), len(info)), (50839, "byte", len(body), body)]
+
+
+def _numbers(code: int, kind: str, *values: int) -> Tag:
+    letter = {"short": "H", "long": "I", "long8": "Q"}[kind]
+    return code, kind, len(values), struct.pack(f"<{len(values)}{letter}", *values)
+
+
+def _resolution(spacing: float | None, millimetres: float) -> bytes:
+    """Pixels per length as a fraction of 32-bit numbers; 1/1 where unknown."""
+    if spacing is None:
+        return struct.pack("<II", 1, 1)
+    ratio = Fraction(str(millimetres)) / Fraction(str(spacing))
+    most = (1 << 32) - 1
+    ratio = ratio.limit_denominator(most if ratio < 1 else max(1, int(most / ratio)))
+    if not 0 < ratio.numerator <= most:
+        return struct.pack("<II", 1, 1)
+    return struct.pack("<II", ratio.numerator, ratio.denominator)
+
+
+@contextmanager
+def _decoding(name: str) -> Iterator[None]:
+    """Turn whatever a TIFF decoder throws at damaged bytes into a DataError."""
+    try:
+        yield
+    except (BonectlError, MemoryError):
+        raise
+    except Exception as error:  # tifffile and codecs raise nearly everything on nonsense
+        reason = " ".join(str(error).split()) or type(error).__name__
+        if "imagecodecs" in reason and importlib.util.find_spec("imagecodecs") is None:
+            raise UnavailableError(f"{name}: {reason}; install bonectl[codecs]") from error
+        raise DataError(f"{name}: is damaged ({reason[:100]}); re-copy the file") from error
+
+
+def _page(tif: tifffile.TiffFile, index: int, name: str) -> Page:
+    """Shape and type of a page that can be a slice, after checking that its bytes are there."""
+    page = tif.pages[index]
+    where = f"{name}: page {index}"
+    if page.samplesperpixel != 1 or page.photometric in (2, 3, 5, 6, 8) or len(page.shape) != 2:
+        raise DataError(f"{where}: is a colour image or has several samples ({page.shape}); one grey channel is needed")
+    if page.dtype is None or np.dtype(page.dtype).newbyteorder("<").str not in DTYPES:
+        raise DataError(f"{where}: values of type {page.dtype} ({page.bitspersample} bits) cannot be used")
+    sizes, offsets = page.databytecounts, page.dataoffsets
+    ends = [offset + size for offset, size in zip(offsets, sizes, strict=True)]
+    if not ends or min(sizes) < 1 or min(offsets) < 1:
+        raise DataError(f"{where}: has no pixel data; re-copy the file")
+    if max(ends) > tif.filehandle.size:
+        raise DataError(f"{where}: its data lie beyond the end of the file, which is cut short; re-copy the file")
+    packed = page.shape[0] * page.shape[1] * page.bitspersample // 8
+    if page.compression == 1 and not page.is_tiled and sum(sizes) < packed:
+        raise DataError(f"{where}: holds {sum(sizes)} of {packed} bytes; re-copy the file")
+    if packed > max(_LARGE_PAGE, _MOST_RATIO * sum(sizes)):
+        raise DataError(f"{where}: claims {page.shape} pixels, more than its {sum(sizes)} bytes can hold")
+    return Page(page.shape, _dtype(page))
+
+
+def _dtype(page: Any) -> str:
+    dtype = np.dtype(page.dtype).newbyteorder("<").str
+    return "|u1" if dtype == "|b1" else dtype
+
+
+def _count(tif: tifffile.TiffFile, told: Told, first: Page, name: str) -> int:
+    """How many slices there are, once what is promised and what is there agree."""
+    there = len(tif.pages)
+    promised = told.pages or there
+    if promised * first.shape[0] * first.shape[1] > MOST_VOXELS:
+        raise DataError(f"{name}: {promised} pages of {first} cannot be")
+    if there == 1 and promised > 1 and _contiguous(tif.pages[0]):
+        page = tif.pages[0]
+        room = tif.filehandle.size - page.dataoffsets[0]
+        size = np.dtype(page.dtype).itemsize * first.shape[0] * first.shape[1]
+        if room < promised * size:
+            raise arrival.promised(name, room // size, promised, "pages")
+        return promised
+    if there != promised:
+        if there < promised:
+            raise arrival.promised(name, there, promised, "pages")
+        raise DataError(f"{name}: holds {there} pages, but announces {promised}; save it as one stack")
+    for index in range(1, there):
+        page = _page(tif, index, name)
+        if page != first:
+            raise DataError(
+                f"{name}: page {index} is {page}, page 0 is {first}; "
+                "a stack has one size and type (several series or resolutions: save the one that is meant)"
+            )
+    return there
+
+
+def _contiguous(page: Any) -> bool:
+    """Whether more pages may follow this one's pixels without directories of their own (ImageJ's large files)."""
+    return page.compression == 1 and not page.is_tiled and page.predictor == 1 and page.fillorder == 1
+
+
+def _slabs(tif: tifffile.TiffFile, count: int, page: Page, name: str) -> Iterator[Array]:
+    dtype = np.dtype(page.dtype)
+    slice_bytes = page.shape[0] * page.shape[1] * dtype.itemsize
+    size = thickness(slice_bytes)
+    pixels = _together(tif, slice_bytes) if len(tif.pages) < count else _each(tif)
+    for start in range(0, count, size):
+        stop = min(start + size, count)
+        slab = np.empty((stop - start, *page.shape), dtype)
+        for index in range(start, stop):
+            with _decoding(f"{name}: page {index}"):
+                slab[index - start] = pixels(index).reshape(page.shape)
+        yield slab
+
+
+def _each(tif: tifffile.TiffFile) -> Callable[[int], Array]:
+    def pixels(index: int) -> Array:
+        values: Array = tif.pages[index].asarray(maxworkers=1)
+        return values
+
+    return pixels
+
+
+def _together(tif: tifffile.TiffFile, slice_bytes: int) -> Callable[[int], Array]:
+    """Pages that follow the first one's pixels without directories."""
+    first = tif.pages[0]
+    stored = np.dtype(first.dtype).newbyteorder(tif.byteorder)
+
+    def pixels(index: int) -> Array:
+        tif.filehandle.seek(first.dataoffsets[0] + index * slice_bytes)
+        return np.frombuffer(tif.filehandle.read(slice_bytes), stored)
+
+    return pixels

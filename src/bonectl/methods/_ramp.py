@@ -1,0 +1,100 @@
+"""The ramp filter of filtered back-projection, its windows, and the padding in front of it."""
+
+from math import pi
+
+import numpy as np
+import torch
+from scipy.fft import next_fast_len
+from torch import Tensor
+
+from bonectl.errors import UsageError
+
+# Columns whose mean a continuation begins with.
+EDGE = 4
+# A row counts as truncated when its mean over views and the two outermost columns of an end exceeds this share of
+# its largest column mean. Air around a whole object reads 0 +- noise / sqrt(2 views); one that is cut, tens of percent.
+TRUNCATED = 0.05
+OUTERMOST = 2
+
+WINDOWS = ("ram-lak", "hann", "sinc2")
+
+
+def response(length: int, window: str, cutoff: float) -> Tensor:
+    """The filter's values at the frequencies of a real transform of `length` samples.
+
+    The ramp is the transform of its band-limited impulse response, 1/4 at 0, -1/(pi n)^2 at odd n, 0 at even n
+    (Kak and Slaney, *Principles of Computerized Tomographic Imaging*, 1988, eq. 3.61, for unit pitch). Sampling
+    |f| instead would set the mean to zero, and the reconstructed density off by percents.
+
+    Parameters
+    ----------
+    length : int
+        Even; see `padded_length`.
+    window : str
+        Factor at frequency r, as a share of the cut-off: ``ram-lak`` 1, ``hann`` (1 + cos(pi r)) / 2,
+        ``sinc2`` sinc(r / 2)^2 (what linear interpolation would do); all 0 beyond the cut-off.
+    cutoff : float
+        Share of the detector's Nyquist frequency, 0 < cutoff <= 1.
+
+    Raises
+    ------
+    UsageError
+        When there is no such window, or the cut-off is not within (0, 1].
+    """
+    if window not in WINDOWS:
+        raise UsageError(f"no window {window!r}; there are {', '.join(WINDOWS)}")
+    if not 0 < cutoff <= 1:
+        raise UsageError(f"cutoff={cutoff}; it is a share of the Nyquist frequency, above 0 and up to 1")
+    n = np.fft.fftfreq(length, 1 / length)
+    impulse = np.zeros(length)
+    odd = np.abs(n) % 2 == 1
+    impulse[odd] = -1 / (pi * n[odd]) ** 2
+    impulse[0] = 0.25
+    ramp = np.fft.rfft(impulse).real
+    share = np.arange(ramp.size) / (length / 2) / cutoff
+    shape = {"ram-lak": np.ones_like(share), "hann": (1 + np.cos(pi * share)) / 2, "sinc2": np.sinc(share / 2) ** 2}
+    return torch.from_numpy(np.where(share <= 1 + 1e-9, ramp * shape[window], 0.0).astype(np.float32))
+
+
+def padded_length(columns: int) -> int:
+    """Samples of the filter's transforms: at least twice the detector, so that nothing wraps around; even."""
+    length = next_fast_len(2 * columns, real=True)
+    while length % 2:
+        length = next_fast_len(length + 1, real=True)
+    return int(length)
+
+
+def filtered(sinogram: Tensor, ramp: Tensor, left: int, right: int, truncated: bool) -> Tensor:
+    """One row (view, col) through the filter, with what it gives `left` and `right` columns beyond the detector.
+
+    A truncated row is continued at its ends first: from the end's mean value to 0 as a raised cosine, over half
+    the padding on each side.
+    """
+    columns = sinogram.shape[-1]
+    length = 2 * (ramp.shape[0] - 1)
+    if truncated:
+        sinogram = torch.cat([sinogram, _continuation(sinogram, length - columns)], dim=-1)
+    spectrum = torch.fft.rfft(sinogram, n=length) * ramp.to(sinogram.device)
+    whole: Tensor = torch.fft.irfft(spectrum, n=length)
+    return torch.cat([whole[..., length - left :], whole[..., : columns + right]], dim=-1)
+
+
+def _continuation(sinogram: Tensor, count: int) -> Tensor:
+    edge = min(EDGE, sinogram.shape[-1])
+    left = sinogram[..., :edge].mean(dim=-1, keepdim=True)
+    right = sinogram[..., -edge:].mean(dim=-1, keepdim=True)
+    half = count // 2
+    fall = (1 + torch.cos(torch.arange(1, half + 1, device=sinogram.device) * (pi / (half + 1)))) / 2
+    middle = torch.zeros(count - 2 * half, device=sinogram.device).expand(*left.shape[:-1], -1)
+    # the transform is periodic: what comes before the first column stands at the end
+    return torch.cat([right * fall, middle, left * fall.flip(0)], dim=-1)
+
+
+def truncated_rows(scan: Tensor) -> list[bool]:
+    """For each row of a scan (row, view, col) of line integrals, whether the object reaches beyond the detector.
+
+    Judged row by row, so that the answer does not depend on the slab a row arrives in.
+    """
+    mean = scan.detach().mean(dim=1)
+    ends = torch.maximum(mean[:, :OUTERMOST].mean(dim=1), mean[:, -OUTERMOST:].mean(dim=1))
+    return (ends > TRUNCATED * mean.max(dim=1).values).tolist()

@@ -1,0 +1,132 @@
+"""Local thickness of bone and marrow of a specimen, by each convention, worked out once."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import binary_erosion, convolve
+
+from bonectl.core import threads
+from bonectl.core.components import FULL
+from bonectl.core.cut import smoothed
+from bonectl.core.refine import coarser
+from bonectl.core.specimen import Specimen
+from bonectl.core.thickness import radius, squared_radius
+from bonectl.errors import UsageError
+
+Map = NDArray[np.float32]
+
+RULES = {
+    "subvoxel": "balls centred and bounded between the voxels",
+    "bonej": "2 x distance to the nearest background voxel centre, surface voxels smoothed, as BoneJ and Fiji",
+    "ipl": "2 x distance to the nearest background voxel centre - 1 voxel, as Scanco IPL",
+}
+
+# A void is coarsened as far as its mean diameter stays above this many voxels.
+ENOUGH = 20.0
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean, standard deviation and largest value of a thickness map over its structure [mm]."""
+
+    mean: float
+    deviation: float
+    largest: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Grid:
+    """One phase of a specimen on a grid that may be coarser than its voxels."""
+
+    inside: NDArray[np.bool_]
+    values: Map
+    threshold: float
+    side: float
+
+
+def check(convention: str) -> str:
+    """The convention's rule; UsageError for one that does not exist."""
+    if convention not in RULES:
+        raise UsageError(f"no thickness convention {convention!r}; there are {', '.join(RULES)}")
+    return RULES[convention]
+
+
+def bone(specimen: Specimen, convention: str) -> Spread:
+    """Spread of the local thickness of the bone."""
+
+    def work() -> Spread:
+        grid = _Grid(specimen.bone, *_values(specimen), specimen.side("local thickness"))
+        return _spread(_diameters(grid, convention))
+
+    return specimen.once(("thickness", convention), work)
+
+
+def marrow(specimen: Specimen, convention: str, coarsen: int) -> tuple[Spread, int]:
+    """Spread of the local thickness of the marrow, and by how much it was coarsened; 0 lets the rule choose."""
+
+    def work() -> tuple[Spread, int]:
+        factor = coarsen or _factor(specimen)
+        return _spread(_diameters(_void(specimen, factor), convention)), factor
+
+    return specimen.once(("separation", convention, coarsen), work)
+
+
+def _values(specimen: Specimen) -> tuple[Map, float]:
+    """What was cut, and where: the filtered grey values, or the mask itself."""
+    if specimen.grey is None:
+        return specimen.bone.astype(np.float32), 0.5
+    values = smoothed(specimen.grey, specimen.cut.sigma)
+    return values.astype(np.float32, copy=False), specimen.cut.value
+
+
+def _void(specimen: Specimen, factor: int) -> _Grid:
+    """The marrow, on blocks of `factor`³ voxels; half-filled blocks of a mask are bone."""
+    side = specimen.side("local thickness")
+    values, threshold = _values(specimen)
+    if factor == 1:
+        return _Grid(specimen.marrow, values, threshold, side)
+    means = coarser(values, factor)
+    below = means <= threshold if specimen.grey is not None else means < threshold
+    inside = coarser(specimen.voi.astype(np.float32), factor) > 0.5
+    return _Grid(below & inside, means, threshold, side * factor)
+
+
+def _factor(specimen: Specimen) -> int:
+    """Largest factor that keeps the mean void above `ENOUGH` voxels, found on a grid four times coarser."""
+    pilot = 4 if min(specimen.labels.shape) >= 32 else 1
+    if pilot == 1:
+        return 1
+    void = _void(specimen, pilot)
+    if not void.inside.any() or void.inside.all():
+        return 1
+    mean = _spread(_diameters(void, "bonej")).mean / specimen.spacing[2]
+    return int(np.clip(mean // ENOUGH, 1, min(specimen.labels.shape) // 16))
+
+
+def _diameters(grid: _Grid, convention: str) -> Map:
+    """Local thickness [mm]; 0 outside the structure."""
+    if convention == "subvoxel":
+        return 2 * grid.side * radius(grid.inside, grid.values, grid.threshold, threads=threads.count())
+    voxels = 2 * np.sqrt(squared_radius(grid.inside, threads=threads.count()))
+    if convention == "ipl":
+        return np.where(grid.inside, (voxels - 1) * grid.side, 0).astype(np.float32)
+    return _smooth_surface(voxels, grid.inside) * np.float32(grid.side)
+
+
+def _smooth_surface(voxels: Map, inside: NDArray[np.bool_]) -> Map:
+    """Voxels next to background take the mean of their 26 neighbours that are not: Fiji's last step."""
+    deep = binary_erosion(inside, FULL, border_value=1)
+    total = convolve(np.where(deep, voxels, 0).astype(np.float32), np.ones((3, 3, 3)), mode="constant")
+    count = convolve(deep.astype(np.float32), np.ones((3, 3, 3)), mode="constant")
+    surface = inside & ~deep & (count > 0.5)
+    smooth = voxels.copy()
+    smooth[surface] = total[surface] / count[surface]
+    return smooth
+
+
+def _spread(diameters: Map) -> Spread:
+    values = diameters[diameters > 0].astype(np.float64)
+    if not values.size:
+        raise UsageError("local thickness of a structure that is finer than the grid")
+    return Spread(float(values.mean()), float(values.std()), float(values.max()))

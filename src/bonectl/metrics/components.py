@@ -1,0 +1,25 @@
+"""Pieces of bone and enclosed marrow."""
+
+from bonectl.core.specimen import Specimen
+from bonectl.core.table import Number
+
+
+def components(specimen: Specimen) -> tuple[Number, ...]:
+    """Bone components and marrow cavities: the specks and holes of which noise makes thousands.
+
+    Parameters
+    ----------
+    specimen : Specimen
+    """
+    pieces = specimen.pieces
+    purified = specimen.purified.cells.bone_voxels
+    return (
+        Number("components", pieces.components, "1", "26-connected pieces of bone"),
+        Number("cavities", pieces.cavities, "1", "6-connected pieces of marrow enclosed in bone"),
+        Number(
+            "bv_purified",
+            purified * specimen.purified.voxel_volume,
+            "mm3",
+            "volume of the largest piece, cavities filled",
+        ),
+    )

@@ -1,0 +1,24 @@
+"""Connectivity density."""
+
+from bonectl.core.specimen import Specimen
+from bonectl.core.table import Number
+
+
+def connd(specimen: Specimen) -> tuple[Number, ...]:
+    """Euler number, connectivity and connectivity density of the purified mask, as BoneJ.
+
+    Purified: the largest 26-connected piece of bone, with its cavities filled. Conn = 1 - Δχ with the
+    edge-corrected Euler number (Odgaard & Gundersen, Bone 14:173, 1993), Conn.D = Conn / TV.
+
+    Parameters
+    ----------
+    specimen : Specimen
+    """
+    cells, volume = specimen.purified.cells, specimen.purified.total_volume
+    inside = cells.euler_in_voi
+    return (
+        Number("chi_purified", cells.euler, "1", "Euler number of the purified mask: bone 26-, marrow 6-connected"),
+        Number("dchi_purified", inside, "1", "Euler number of the purified mask, edge-corrected (Odgaard & Gundersen)"),
+        Number("conn", 1 - inside, "1", "connectivity of the purified mask: 1 - dchi_purified"),
+        Number("connd", (1 - inside) / volume, "1/mm3", "connectivity density: conn / TV"),
+    )

@@ -1,0 +1,25 @@
+"""Euler number of the mask as it is."""
+
+from bonectl.core.table import Number
+from bonectl.core.tally import Tally
+
+
+def euler(tally: Tally) -> tuple[Number, ...]:
+    """Euler number χ of the unpurified bone mask, and its edge-corrected form Δχ.
+
+    χ = components + cavities - tunnels; bone 26-connected, marrow 6-connected, no bone beyond the volume of
+    interest (Toriwaki & Yonekura 2002). Δχ counts what lies on the border of the volume of interest by its share
+    inside (Odgaard & Gundersen, Bone 14:173, 1993); 1 - Δχ is BoneJ's Connectivity of an unpurified stack.
+
+    Parameters
+    ----------
+    tally : Tally
+    """
+    chi, inside = tally.cells.euler, tally.cells.euler_in_voi
+    border = "edge-corrected (Odgaard & Gundersen)"
+    return (
+        Number("chi", chi, "1", "Euler number of the unpurified mask: bone 26-, marrow 6-connected"),
+        Number("dchi", inside, "1", f"Euler number of the unpurified mask, {border}"),
+        Number("conn_raw", 1 - inside, "1", "connectivity of the unpurified mask: 1 - dchi"),
+        Number("connd_raw", (1 - inside) / tally.total_volume, "1/mm3", "conn_raw / TV"),
+    )

@@ -1,0 +1,26 @@
+"""Bone surface."""
+
+from math import nan
+
+from bonectl.core.minkowski import surface_area
+from bonectl.core.table import Number
+from bonectl.core.tally import Tally
+
+
+def surface(tally: Tally) -> tuple[Number, ...]:
+    """BS, BS/BV and BS/TV by Crofton's formula in 13 directions.
+
+    Faces of the volume of interest are not bone surface. Bias below 1 % for balls and rods from 4 voxels
+    of diameter on, where marching cubes on the mask reads 9 % too much.
+
+    Parameters
+    ----------
+    tally : Tally
+    """
+    area = surface_area(tally.cells, tally.spacing)
+    rule = "Crofton, 13 directions, faces of the volume of interest not counted"
+    return (
+        Number("bs", area, "mm2", f"bone surface: {rule}"),
+        Number("bsbv", area / tally.bone_volume if tally.bone_volume else nan, "1/mm", "BS/BV"),
+        Number("bstv", area / tally.total_volume, "1/mm", "BS/TV"),
+    )

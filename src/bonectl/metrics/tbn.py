@@ -1,0 +1,21 @@
+"""Trabecular number."""
+
+from bonectl.core.specimen import Specimen
+from bonectl.core.table import Number
+from bonectl.metrics import _local
+
+
+def tbn(specimen: Specimen, *, convention: str = "subvoxel") -> tuple[Number, ...]:
+    """Tb.N by the plate model: (BV/TV) / Tb.Th, as CTAn and ciclope report it.
+
+    Parameters
+    ----------
+    specimen : Specimen
+        On cubic voxels.
+    convention : str
+        Of Tb.Th: subvoxel, bonej or ipl.
+    """
+    _local.check(convention)
+    cells = specimen.tally.cells
+    number = cells.bone_voxels / cells.total_voxels / _local.bone(specimen, convention).mean
+    return (Number("tbn", number, "1/mm", f"trabecular number by the plate model, BV/TV / Tb.Th ({convention})"),)

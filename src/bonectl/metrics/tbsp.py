@@ -1,0 +1,34 @@
+"""Trabecular separation."""
+
+from bonectl.core.specimen import Specimen
+from bonectl.core.table import Number
+from bonectl.errors import UsageError
+from bonectl.metrics import _local
+
+
+def tbsp(specimen: Specimen, *, convention: str = "subvoxel", coarsen: int = 0) -> tuple[Number, ...]:
+    """Tb.Sp: local thickness of the marrow inside the volume of interest.
+
+    As tbth, of what is not bone. Voids are wide, so they are measured on means of `coarsen`³ voxels; the rule takes
+    the largest factor that keeps the mean void above 20 voxels (within 1 %, and 30 times faster).
+
+    Parameters
+    ----------
+    specimen : Specimen
+        On cubic voxels.
+    convention : str
+        subvoxel, bonej or ipl.
+    coarsen : int
+        Factor; 0 is by the rule, 1 is the full grid.
+    """
+    if coarsen < 0 or coarsen > min(specimen.labels.shape):
+        raise UsageError(f"tbsp(coarsen={coarsen}); give 0 for the rule, or a factor from 1 on")
+    rule = _local.check(convention)
+    spread, factor = _local.marrow(specimen, convention, coarsen)
+    return (
+        Number(
+            "tbsp", spread.mean, "mm", f"mean local thickness of the marrow, {convention}, coarsened {factor} x: {rule}"
+        ),
+        Number("tbsp_sd", spread.deviation, "mm", "standard deviation of the local thickness of the marrow"),
+        Number("tbsp_max", spread.largest, "mm", "largest ball inside the marrow"),
+    )

@@ -1,0 +1,22 @@
+"""Mineral density of bone tissue."""
+
+from bonectl.core.table import Finding, Histogram, Number
+from bonectl.core.tally import DENSITY_START, DENSITY_STEP, Tally
+
+
+def tmd(tally: Tally) -> tuple[Finding, ...]:
+    """Tissue mineral density: mean and SD over the bone voxels, with the histogram.
+
+    All bone voxels count, those half filled at the surface too: at coarse voxels this lowers it.
+
+    Parameters
+    ----------
+    tally : Tally
+        In mgHA/cm3.
+    """
+    _, bone = tally.densities()
+    return (
+        Number("tmd", bone.mean, "mgHA/cm3", "mean mineral density over the bone voxels, surface included"),
+        Number("tmd_sd", bone.deviation, "mgHA/cm3", "standard deviation over the bone voxels"),
+        Histogram("tmd", "mgHA/cm3", DENSITY_START, DENSITY_STEP, bone.histogram),
+    )

@@ -1,0 +1,61 @@
+"""Gaussian smoothing, separable and cut off where the kernel has fallen to nothing."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import conv3d, pad
+
+from bonectl.core.denoiser import Denoiser, Reach
+from bonectl.errors import UsageError
+
+
+class Gaussian(Denoiser):
+    """Convolution with a sampled, normalised Gaussian along z, y and x.
+
+    Parameters
+    ----------
+    sigma : float
+        Standard deviation [voxels].
+    truncate : float
+        Where the kernel ends [standard deviations].
+    """
+
+    def __init__(self, sigma: float, truncate: float) -> None:
+        radius = int(truncate * sigma + 0.5)
+        super().__init__(Reach(slices=radius, pixels=radius))
+        offsets = torch.arange(-radius, radius + 1, dtype=torch.float64)
+        kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
+        self.register_buffer("kernel", kernel / kernel.sum(), persistent=False)
+
+    def forward(self, volume: Tensor) -> Tensor:
+        """Smooth (b, z + 2 radius, y, x) to (b, z, y, x); edges of the slice are repeated outwards."""
+        radius = self.reach.slices
+        kernel = self.get_buffer("kernel").to(volume.dtype)
+        x = pad(volume, (radius, radius, radius, radius), mode="replicate").unsqueeze(1)
+        x = conv3d(x, kernel.view(1, 1, -1, 1, 1))
+        x = conv3d(x, kernel.view(1, 1, 1, -1, 1))
+        return conv3d(x, kernel.view(1, 1, 1, 1, -1)).squeeze(1)
+
+
+def gaussian(*, sigma: float = 1.0, truncate: float = 4.0) -> Denoiser:
+    """Smooth with a Gaussian in three dimensions.
+
+    Parameters
+    ----------
+    sigma : float
+        Standard deviation [voxels].
+    truncate : float
+        Where the kernel ends [standard deviations].
+
+    Returns
+    -------
+    Denoiser
+        (b, z + 2 radius, y, x) → (b, z, y, x) with radius = round(truncate · sigma); any unit.
+
+    Raises
+    ------
+    UsageError
+        A sigma or a truncation that is not positive.
+    """
+    if not (sigma > 0 and truncate > 0):
+        raise UsageError(f"gaussian(sigma={sigma}, truncate={truncate}): both must be positive")
+    return Gaussian(sigma, truncate)

@@ -1,0 +1,107 @@
+"""Grey values or attenuation to mineral density, and back."""
+
+import inspect
+import sys
+from collections.abc import Callable
+
+import numpy as np
+
+from bonectl.core.calibration import Calibration
+from bonectl.core.header import Header
+from bonectl.core.kit import bind, load
+from bonectl.core.slabs import Array
+from bonectl.core.spec import Spec
+from bonectl.core.stack import Stack
+from bonectl.errors import UsageError
+
+# The acquisition fact that says that a stack's calibration reads grey values, not attenuation.
+ORIGIN = "calibrated_from"
+
+
+def calibrated(stack: Stack, spec: Spec) -> Stack:
+    """The same volume in mgHA/cm³.
+
+    Parameters
+    ----------
+    stack : Stack
+        A volume in 1/cm or grey, as the part demands.
+    spec : Spec
+        A part of the kit of calibrations, e.g. ``peaks(low=0, high=1050)``. A part that derives its law from the
+        voxels holds the whole volume in memory; the others stream.
+
+    Returns
+    -------
+    Stack
+        float32, with the calibration in the header.
+
+    Raises
+    ------
+    UsageError
+        When the part does not read this unit, or the stack is a scan.
+    DataError
+        When the voxels do not support the part (no two peaks).
+    """
+    part = bind("calibrations", spec)
+    reads: tuple[str, ...] = sys.modules[load("calibrations", spec.name).__module__].READS
+    header = stack.header
+    if header.is_scan:
+        raise UsageError("a scan has no mineral density; run `bonectl reconstruct` first")
+    if header.unit not in reads:
+        raise UsageError(f"{spec.name} reads values in {' or '.join(reads)}, but these are in {header.unit}")
+    if _takes_voxels(part):
+        values = stack.collect()
+        stack = Stack.of(values, header)
+        law = part(values)
+    else:
+        law = part()
+    facts = {**header.acquisition, ORIGIN: "grey"} if header.unit == "grey" else header.acquisition
+    new = header.replace(unit="mgHA/cm3", dtype="<f4", calibration=law, acquisition=facts)
+    return stack.map(_linear(law.slope, law.intercept), new)
+
+
+def attenuated(stack: Stack, calibration: Calibration | None = None) -> Stack:
+    """The same volume in 1/cm.
+
+    Parameters
+    ----------
+    stack : Stack
+        A volume in mgHA/cm³.
+    calibration : Calibration, optional
+        The law; the header's own when not given.
+
+    Raises
+    ------
+    UsageError
+        When the stack is in another unit, there is no law, or the header's law is one of grey values.
+    """
+    law = calibration or own_law(stack.header)
+    if stack.header.unit != "mgHA/cm3":
+        raise UsageError(f"attenuation is made from mgHA/cm3, but these values are in {stack.header.unit}")
+    new = stack.header.replace(unit="1/cm", dtype="<f4", calibration=law)
+    return stack.map(_linear(1.0 / law.slope, -law.intercept / law.slope), new)
+
+
+def own_law(header: Header) -> Calibration:
+    """The header's law between attenuation and density.
+
+    Raises
+    ------
+    UsageError
+        When there is none, or it is one of grey values.
+    """
+    if header.calibration is None:
+        raise UsageError("the stack has no calibration; give --energy in keV")
+    if header.acquisition.get(ORIGIN) == "grey":
+        raise UsageError("the stack's calibration is of grey values, not of attenuation; give --energy in keV")
+    return header.calibration
+
+
+def _takes_voxels(part: Callable[..., Calibration]) -> bool:
+    """Whether a part has a positional parameter."""
+    kinds = [p.kind for p in inspect.signature(part).parameters.values()]
+    return inspect.Parameter.POSITIONAL_OR_KEYWORD in kinds
+
+
+def _linear(slope: float, intercept: float) -> Callable[[Array], Array]:
+    """value → slope · value + intercept, worked in float64 and rounded once."""
+    return lambda slab: (slab.astype(np.float64) * slope + intercept).astype(np.float32)

@@ -1,0 +1,357 @@
+"""Change a stack's form and never its meaning: order, extent, sampling, type, and what a plain file is.
+
+Every function takes a stack and returns one, refuses by the header before any voxel moves, and streams,
+except `ordered`, which must hold the stack. No value is ever rescaled.
+"""
+
+from collections.abc import Callable, Iterator
+from math import ceil
+
+import numpy as np
+
+from bonectl.core import progress
+from bonectl.core.geometry import Geometry
+from bonectl.core.header import DTYPES, PROJECTIONS, SINOGRAMS, VOLUME, Header
+from bonectl.core.slabs import Array, thickness
+from bonectl.core.stack import Stack
+from bonectl.errors import DataError, UsageError
+
+ORDERS = {"sinogram": SINOGRAMS, "projection": PROJECTIONS}
+LAYOUTS = {"volume": VOLUME, **ORDERS}
+
+Cut = tuple[slice, slice, slice]
+
+
+def finite(stack: Stack, name: str) -> Stack:
+    """The same stack, refusing NaN and infinite values.
+
+    Raises
+    ------
+    DataError
+        From the slabs, with the number of such values in the whole stack and the index of the first.
+    """
+    return _screened(stack, np.isfinite, lambda bad, count, at: _not_finite(name, count, at))
+
+
+def zero_filled(stack: Stack, name: str) -> Stack:
+    """The same stack with 0 for NaN and infinite values; their number is noted."""
+    if not _may_be_infinite(stack.header):
+        return stack
+
+    def slabs() -> Iterator[Array]:
+        count = 0
+        for slab in stack.slabs:
+            good = np.isfinite(slab)
+            count += good.size - int(np.count_nonzero(good))
+            yield np.where(good, slab, slab.dtype.type(0))
+        if count:
+            progress.note(f"{name}: {count} values that are NaN or infinite were set to 0")
+
+    return Stack(stack.header, slabs())
+
+
+def with_unit(stack: Stack, unit: str) -> Stack:
+    """Say what the values of a plain file are.
+
+    Raises
+    ------
+    UsageError
+        When the stack has another unit already, or there is no such unit.
+    """
+    there = stack.header.unit
+    if there not in ("grey", unit):
+        raise UsageError(f"the input is in {there} already; it cannot be declared {unit}")
+    return Stack(stack.header.replace(unit=unit), stack.slabs)
+
+
+def with_voxel_size(stack: Stack, voxel: float) -> Stack:
+    """Say what the voxel size of a volume, or the detector pitch of a scan, is [mm].
+
+    Raises
+    ------
+    UsageError
+        When it is no positive length, or a scan's geometry says otherwise.
+    """
+    header = stack.header
+    if header.geometry is not None and not _near(header.geometry.pitch, voxel):
+        raise UsageError(f"the scan's geometry has a pitch of {header.geometry.pitch:g} mm, not {voxel:g} mm")
+    spacing = tuple(None if axis == "view" else voxel for axis in header.axes)
+    changed = header.replace(spacing=spacing)
+    known = [step for step in header.spacing if step is not None]
+    if any(not _near(step, voxel) for step in known):
+        sides = " × ".join(f"{step:g}" for step in known)
+        progress.note(f"the input says {sides} mm; {voxel:g} mm is taken, as given")
+    return Stack(changed, stack.slabs)
+
+
+def with_axes(stack: Stack, layout: str) -> Stack:
+    """Say whether a plain file is a volume, or a scan by sinograms or projections.
+
+    Raises
+    ------
+    UsageError
+        When the stack carries a geometry with other axes, or there is no such layout.
+    """
+    if layout not in LAYOUTS:
+        raise UsageError(f"no layout {layout!r}; there are {', '.join(LAYOUTS)}")
+    header, axes = stack.header, LAYOUTS[layout]
+    if header.geometry is not None and header.axes != axes:
+        raise UsageError(f"the input has the axes {', '.join(header.axes)} already; --order turns them")
+    lengths = [step for step in header.spacing if step is not None]
+    step = lengths[-1] if lengths else None
+    spacing = tuple(None if axis == "view" else step for axis in axes) if axes != header.axes else header.spacing
+    return Stack(header.replace(axes=axes, spacing=spacing), stack.slabs)
+
+
+def ordered(stack: Stack, order: str) -> Stack:
+    """A scan by sinograms (row, view, col) or by projections (view, row, col); holds the whole stack.
+
+    Raises
+    ------
+    UsageError
+        When the stack is a volume, or there is no such order.
+    """
+    if order not in ORDERS:
+        raise UsageError(f"no order {order!r}; there are {', '.join(ORDERS)}")
+    header = stack.header
+    if not header.is_scan:
+        raise UsageError("a volume has no order of views; only scans can be turned (declare one with --axes)")
+    if header.axes == ORDERS[order]:
+        return stack
+    (a, b, c), (da, db, dc) = header.shape, header.spacing
+    turned = header.replace(axes=ORDERS[order], shape=(b, a, c), spacing=(db, da, dc))
+
+    def slabs() -> Iterator[Array]:
+        progress.note(f"holding {header.total_bytes >> 20} MiB in memory to change the order of views")
+        whole = stack.collect().swapaxes(0, 1)
+        size = thickness(turned.slice_bytes)
+        for start in range(0, b, size):
+            yield np.ascontiguousarray(whole[start : start + size])
+
+    return Stack(turned, slabs())
+
+
+def cropped(stack: Stack, cut: Cut) -> Stack:
+    """A part of a stack, by Python's slice rules along each axis; steps keep every n-th slice.
+
+    A scan's geometry follows: fewer rows, fewer views, fewer columns with the rotation axis moved along.
+    A phantom's known answers are left out, because they were those of the whole.
+
+    Parameters
+    ----------
+    stack : Stack
+    cut : tuple of 3 slices
+        Along the axes as they are stored.
+
+    Raises
+    ------
+    UsageError
+        When nothing is left, a step is not positive, detector pixels would be skipped, or the rows of a
+        cone beam would not stay centred.
+    """
+    header = stack.header
+    picked = [range(length)[part] for length, part in zip(header.shape, cut, strict=True)]
+    for axis, part, length, chosen in zip(header.axes, cut, header.shape, picked, strict=True):
+        if not chosen or chosen.step < 1:
+            raise UsageError(f"--crop along {axis} leaves nothing of its {length}; give a range such as 0:{length}")
+        if chosen.step > 1 and header.is_scan and axis != "view":
+            raise UsageError(f"--crop would skip {axis}s of the detector (step {part.step}); use --bin")
+    shape = tuple(len(chosen) for chosen in picked)
+    spacing = tuple(
+        None if step is None else step * chosen.step for step, chosen in zip(header.spacing, picked, strict=True)
+    )
+    geometry = header.geometry and _cropped_scan(header.geometry, dict(zip(header.axes, picked, strict=True)))
+    changed = header.replace(shape=shape, spacing=spacing, geometry=geometry, answers={})
+    return Stack(changed, _picked(stack, picked))
+
+
+def _cropped_scan(geometry: Geometry, picked: dict[str, range]) -> Geometry:
+    row, view, col = picked["row"], picked["view"], picked["col"]
+    if geometry.kind == "cone" and row.start + row.stop != geometry.rows:
+        raise UsageError(f"--crop would move the middle row of a cone beam; crop both ends of its {geometry.rows} rows")
+    chosen = geometry[view.start : view.stop : view.step]
+    return chosen.replace(rows=len(row), columns=len(col), centre=geometry.centre - col.start)
+
+
+def _picked(stack: Stack, picked: list[range]) -> Iterator[Array]:
+    first, middle, last = (slice(p.start, p.stop, p.step) for p in picked)
+    start = 0
+    for slab in stack.slabs:  # all of them, also after the last one wanted: the input may fail at its end
+        inside = range(start, start + len(slab))
+        begin = max(0, -(-(start - first.start) // first.step)) * first.step + first.start
+        chosen = (
+            slab[begin - start : max(0, first.stop - start) : first.step, middle, last] if begin in inside else None
+        )
+        if chosen is not None and len(chosen):
+            yield np.ascontiguousarray(chosen)
+        start += len(slab)
+
+
+def binned(stack: Stack, k: int) -> Stack:
+    """A stack of larger voxels: k³ of a volume become one, k² detector pixels of a scan (its views stay).
+
+    A voxel becomes the mean of what it covers, computed in float64 and, for integers, rounded half to
+    even. Counts are added instead, so that they stay counts (Poisson), and with them the white level.
+    What does not fill a voxel at the end of an axis is left out, and said so.
+
+    Raises
+    ------
+    UsageError
+        When k is smaller than 2 or larger than an axis, or the stack is a mask.
+    """
+    header = stack.header
+    if header.unit == "label" or header.dtype == "|b1":
+        raise UsageError("a mask cannot be averaged; bin the grey values, then segment again")
+    factors = tuple(1 if axis == "view" else k for axis in header.axes)
+    if k < 2 or any(length < factor for length, factor in zip(header.shape, factors, strict=True)):
+        raise UsageError(f"--bin {k} does not fit a stack of {header.shape}; give 2 or more, at most the shortest axis")
+    shape = tuple(length // factor for length, factor in zip(header.shape, factors, strict=True))
+    left = [length % factor for length, factor in zip(header.shape, factors, strict=True)]
+    if any(left):
+        ends = ", ".join(f"{rest} along {axis}" for rest, axis in zip(left, header.axes, strict=True) if rest)
+        progress.note(f"the last voxels ({ends}) fill no bin and are left out")
+    changed = _binned_header(header, shape, factors, k)  # type: ignore[arg-type]
+    return Stack(changed, _means(stack, changed, factors))  # type: ignore[arg-type]
+
+
+def _binned_header(header: Header, shape: tuple[int, int, int], factors: tuple[int, int, int], k: int) -> Header:
+    spacing = tuple(None if s is None else s * f for s, f in zip(header.spacing, factors, strict=True))
+    is_trimmed = any(length % factor for length, factor in zip(header.shape, factors, strict=True))
+    dtype = header.dtype
+    facts = dict(header.acquisition)
+    if "blur_px" in facts:
+        facts["blur_px"] = float(facts["blur_px"]) / k
+    if header.unit == "counts":
+        facts |= {key: float(facts[key]) * k * k for key in ("white", "dark", "photons") if key in facts}
+        dtype = {"u": "<u8", "i": "<i8"}.get(dtype[1], dtype)
+    geometry = header.geometry
+    if geometry is not None:
+        lengths = dict(zip(header.axes, shape, strict=True))
+        geometry = geometry.replace(
+            rows=lengths["row"],
+            columns=lengths["col"],
+            pitch=geometry.pitch * k,
+            row_pitch=geometry.row_pitch * k,
+            centre=(geometry.centre + 0.5) / k - 0.5,
+            size=ceil(geometry.size / k),
+            voxel=geometry.voxel * k,
+        )
+    return header.replace(
+        shape=shape,
+        dtype=dtype,
+        spacing=spacing,
+        geometry=geometry,
+        acquisition=facts,
+        answers={} if is_trimmed else header.answers,
+    )
+
+
+def _means(stack: Stack, header: Header, factors: tuple[int, int, int]) -> Iterator[Array]:
+    dtype = np.dtype(header.dtype)
+    (_, rows, columns), (along, across, over) = header.shape, factors
+    combine: Callable[..., Array] = np.sum if header.unit == "counts" else np.mean
+    for block in stack.blocks(along):
+        if len(block) < along:
+            continue  # the rest that fills no bin
+        cells = block[:, : rows * across, : columns * over].reshape(1, along, rows, across, columns, over)
+        made = combine(cells, axis=(1, 3, 5), dtype=np.float64)
+        yield (made if dtype.kind == "f" else np.rint(made)).astype(dtype)
+
+
+def cast(stack: Stack, dtype: str) -> Stack:
+    """The same values in another type, by one rule: the nearest value of that type, or refusal.
+
+    To integers: rounded half to even. To shorter floating types: rounded to nearest. A value outside the
+    range of the type is refused, never clipped and never rescaled; a mask type takes 0 and 1 only.
+
+    Parameters
+    ----------
+    stack : Stack
+    dtype : str
+        A numpy name such as ``uint8``, ``u1``, ``float32``, ``<f4``.
+
+    Raises
+    ------
+    UsageError
+        When there is no such type; or, from the slabs, when values do not fit, with their number and range.
+    """
+    try:
+        there = np.dtype(dtype).newbyteorder("<")
+    except TypeError as error:
+        raise UsageError(_no_type(dtype)) from error
+    if there.str not in DTYPES:
+        raise UsageError(_no_type(dtype))
+    header = stack.header
+    if there.str == header.dtype:
+        return stack
+    low, high = _range(there)
+
+    def fits(slab: Array) -> Array:
+        if slab.dtype.kind == "f":
+            wide = slab.astype(np.float64)
+            nearest = np.rint(wide) if there.kind in "iu" else wide
+            above = nearest < float(high) + 1 if there.kind in "iu" else nearest <= high
+            inside: Array = (nearest >= low) & above
+        else:
+            inside = (slab >= low) & (slab <= high)
+        return inside & ((slab == 0) | (slab == 1)) if there.kind == "b" else inside
+
+    def refuse(bad: Array, count: int, at: tuple[int, ...]) -> UsageError:
+        return UsageError(
+            f"{count} values do not fit {there.name} ({low:.7g} to {high:.7g}), the first is {bad:.7g} at {at}; "
+            "choose a wider type (values are never rescaled)"
+        )
+
+    def change(slab: Array) -> Array:
+        return (np.rint(slab) if there.kind in "iu" and slab.dtype.kind == "f" else slab).astype(there)
+
+    return _screened(stack, fits, refuse).map(change, header.replace(dtype=there.str))
+
+
+def _range(dtype: np.dtype) -> tuple[float, float]:
+    if dtype.kind == "b":
+        return 0, 1
+    if dtype.kind == "f":
+        return float(np.finfo(dtype).min), float(np.finfo(dtype).max)
+    return np.iinfo(dtype).min, np.iinfo(dtype).max
+
+
+def _no_type(dtype: str) -> str:
+    return f"no type {dtype!r}; there are {', '.join(np.dtype(d).name for d in DTYPES)}"
+
+
+def _near(a: float, b: float) -> bool:
+    return abs(a - b) <= 1e-3 * abs(a)
+
+
+def _may_be_infinite(header: Header) -> bool:
+    return header.dtype[1] == "f"
+
+
+def _not_finite(name: str, count: int, at: tuple[int, ...]) -> DataError:
+    values = "value is" if count == 1 else "values are"
+    return DataError(f"{name}: {count} {values} NaN or infinite, the first at {at}; --nan zero makes them 0")
+
+
+def _screened(
+    stack: Stack, good: Callable[[Array], Array], refuse: Callable[[Array, int, tuple[int, ...]], Exception]
+) -> Stack:
+    """The same stack, as long as all values are good; the first bad one is located, and all are counted."""
+
+    def slabs() -> Iterator[Array]:
+        start = count = 0
+        first: tuple[Array, tuple[int, ...]] | None = None
+        for slab in stack.slabs:
+            mask = good(slab)
+            if not mask.all():
+                count += mask.size - int(np.count_nonzero(mask))
+                if first is None:
+                    z, y, x = (int(i) for i in np.argwhere(~mask)[0])
+                    first = slab[z, y, x], (start + z, y, x)
+            start += len(slab)
+            if first is None:
+                yield slab
+        if first is not None:
+            raise refuse(first[0], count, first[1])
+
+    return Stack(stack.header, slabs())

@@ -1,0 +1,228 @@
+"""Remove noise from a volume: stack in, stack out, slab by slab.
+
+The stream is cut into fixed blocks of slices, each read with the neighbours that the model looks at, and each block
+into tiles with the model's halo: so neither the slabs that arrive nor the tiles change a value, and memory does not
+grow with the volume. At the ends of the stack its outermost slices stand in for the missing neighbours.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import isclose
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bonectl.core import device, kit, progress
+from bonectl.core.checkpoint import Checkpoint, Normalisation
+from bonectl.core.denoiser import Denoiser, channels_last
+from bonectl.core.header import Header
+from bonectl.core.slabs import Array, windows
+from bonectl.core.spec import parse
+from bonectl.core.stack import Stack
+from bonectl.core.tiles import apply
+from bonectl.errors import DataError, MemoryShortageError, UsageError
+
+# Slices per block: enough to occupy the device, few enough to keep memory small.
+BLOCK = {"cpu": 4, "cuda": 16}
+
+# Side of a tile without its halo [pixels]; halved while memory does not suffice.
+TILE = 512
+
+# Beyond this ratio between the training data and the input, a note says so.
+APART = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A network ready to use.
+
+    Parameters
+    ----------
+    network : Denoiser
+    name : str
+        Its spec.
+    checkpoint : Checkpoint, optional
+        What it was trained on; None for a filter that needs no training.
+    """
+
+    network: Denoiser
+    name: str
+    checkpoint: Checkpoint | None = None
+
+
+def trained(path: Path) -> Model:
+    """Load a checkpoint.
+
+    Raises
+    ------
+    MissingInputError, PermissionDeniedError, DataError
+        It cannot be read, or its weights do not fit its model.
+    """
+    checkpoint = Checkpoint.load(path)
+    try:
+        spec = parse(checkpoint.model)
+        with torch.device("meta"):  # nothing is allocated before the weights are known to fit
+            network: Denoiser = kit.bind("models", spec)()
+        network.load_state_dict(dict(checkpoint.weights), strict=True, assign=True)
+    except (RuntimeError, TypeError, ValueError, UsageError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{path}: its weights do not fit its model {checkpoint.model} ({reason})") from error
+    return Model(channels_last(network), checkpoint.model, checkpoint)
+
+
+def untrained(text: str) -> Model:
+    """Make a filter that needs no training, such as ``gaussian(sigma=1)``.
+
+    Raises
+    ------
+    UsageError
+        There is no such model or knob, or it needs training.
+    """
+    spec = parse(text)
+    network: Denoiser = kit.bind("models", spec)()
+    if network.learns:
+        raise UsageError(f"{spec.name} must be trained first; give the checkpoint that `bonectl train` wrote")
+    return Model(network, str(spec))
+
+
+def denoise(stack: Stack, model: Model, *, device_name: str = "auto", tile: int = TILE) -> Stack:
+    """Remove noise from a volume.
+
+    Parameters
+    ----------
+    stack : Stack
+        In the unit, and with about the voxel size, of the model's training data.
+    model : Model
+        See :func:`trained` and :func:`untrained`.
+    device_name : str
+        See ``bonectl.core.device.choose``.
+    tile : int
+        Side of a tile without its halo [pixels]; changes speed and memory, never a value (on CPU).
+
+    Returns
+    -------
+    Stack
+        float32, the same unit, voxels and geometry.
+
+    Raises
+    ------
+    UsageError
+        Labels, or a unit or axes other than the model's.
+    MemoryShortageError
+        Even small tiles do not fit into memory.
+    """
+    if tile < 1:
+        raise UsageError(f"tiles of {tile} pixels; the side must be positive")
+    header = stack.header
+    normalisation = _normalisation(header, model)
+    where = device.choose(device_name)
+    network = model.network.to(where).eval()
+    worker = _Worker(network, normalisation, where, tile)
+    return Stack(header.replace(dtype="<f4"), _blocks(stack, worker))
+
+
+def _blocks(stack: Stack, worker: "_Worker") -> Iterator[Array]:
+    total, context = stack.header.shape[0], worker.network.reach.slices
+    with progress.task("denoise", total) as advance:
+        for slab, low, high in windows(stack.slabs, total, BLOCK[worker.where.type], context):
+            numbers = np.arange(low - context, high + context).clip(0, len(slab) - 1)
+            yield worker(np.asarray(slab[numbers], dtype=np.float32))
+            advance(high - low)
+
+
+class _Worker:
+    """Denoises one block that carries its context slices."""
+
+    def __init__(self, network: Denoiser, normalisation: Normalisation, where: torch.device, tile: int) -> None:
+        self.network = network
+        self.normalisation = normalisation
+        self.where = where
+        self.tile = tile
+        # Filters without weights gain nothing from half precision and would lose digits.
+        self.half = where.type == "cuda" and network.learns
+
+    def __call__(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Map (z + 2 * context, y, x) to (z, y, x), both in the data's unit."""
+        while True:
+            try:
+                return self._run(block)
+            except (torch.OutOfMemoryError, RuntimeError) as error:
+                if not _out_of_memory(error):
+                    raise
+                if self.network.reach.pixels is None or self.tile <= max(32, self.network.reach.grid):
+                    raise MemoryShortageError(
+                        f"no memory for tiles of {self.tile} pixels on {self.where}; use --device cpu, or a "
+                        "smaller model"
+                    ) from error
+                self.tile //= 2
+
+    @torch.inference_mode()
+    def _run(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
+        values = torch.from_numpy(block).to(self.where)
+        u = self.normalisation.normalised(values).unsqueeze(0)
+        with torch.autocast(self.where.type, torch.bfloat16, enabled=self.half):
+            estimate = apply(self.network, u, self.tile)
+        context = self.network.reach.slices
+        inner = slice(context, context + estimate.shape[1])
+        # Only the correction goes through the scale: what the model leaves alone keeps every bit.
+        correction: Tensor = (estimate - u[:, inner])[0] * self.normalisation.scale
+        answer: NDArray[np.float32] = (values[inner] + correction).cpu().numpy()
+        return answer
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    """Whether an error is a shortage of memory; on CPU torch has no class of its own for it."""
+    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
+
+
+def _normalisation(header: Header, model: Model) -> Normalisation:
+    """Return the scale to use; refuse data the model does not know, and note what is far from it."""
+    if header.unit == "label":
+        raise UsageError("labels have no noise; denoise the grey values they were cut from")
+    checkpoint = model.checkpoint
+    if checkpoint is None:
+        try:
+            return Normalisation.of(header)
+        except UsageError:
+            return Normalisation(header.unit, 0.0, 1.0)
+    known = checkpoint.normalisation
+    if header.unit != known.unit:
+        raise UsageError(
+            f"the input is in {header.unit}, but {model.name} was trained on {known.unit}; reconstruct to "
+            f"{known.unit}, or train on {header.unit}"
+        )
+    if header.axes != checkpoint.axes:
+        raise UsageError(
+            f"the input has axes {', '.join(header.axes)}, but the model was trained on "
+            f"{', '.join(checkpoint.axes)}; convert with --order"
+        )
+    _compare(header, checkpoint)
+    return known
+
+
+def _compare(header: Header, checkpoint: Checkpoint) -> None:
+    """Note where the input is far from what the model was trained on."""
+    for axis, here, there in zip(header.axes, header.spacing, checkpoint.spacing, strict=True):
+        if here is not None and there is not None and _apart(here, there):
+            progress.note(
+                f"warning: the step along {axis} is {here:g} mm, the model was trained at {there:g} mm; "
+                "train at this voxel size for trustworthy numbers"
+            )
+    for fact in ("photons", "views", "energy_kev"):
+        now, then = header.acquisition.get(fact), checkpoint.acquisition.get(fact)
+        if isinstance(now, float | int) and isinstance(then, float | int) and _apart(now, then):
+            progress.note(f"warning: {fact} is {now:g}, the model was trained at {then:g}")
+    if header.calibration is not None and header.unit == "1/cm":
+        scale, known = Normalisation.of(header).scale, checkpoint.normalisation.scale
+        if not isclose(scale, known, rel_tol=0.01):
+            progress.note(
+                f"warning: {scale:g} /cm of attenuation are as much mineral here as {known:g} /cm in training"
+            )
+
+
+def _apart(here: float, there: float) -> bool:
+    """Whether two positive numbers differ by more than the ratio ``APART``."""
+    return min(here, there) <= 0 or not 1 / APART <= here / there <= APART

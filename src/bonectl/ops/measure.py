@@ -1,0 +1,402 @@
+"""Volume in, table of bone numbers out."""
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from bonectl.core import kit, progress, threads, voi
+from bonectl.core.cells import MARROW, Labels
+from bonectl.core.cut import Cut, Volume
+from bonectl.core.header import Header
+from bonectl.core.spec import Spec, parse, parse_sum
+from bonectl.core.specimen import Specimen
+from bonectl.core.stack import Stack
+from bonectl.core.table import Finding, Histogram, Number, Row, Table, compared
+from bonectl.core.tally import Spacing, Tally, tally
+from bonectl.errors import DataError, UsageError
+
+# What is measured when nothing is said: the numbers of the field's minimum lists, and what a reference allows.
+STRUCTURE = "bvtv + surface + euler + components + connd + tbth + tbsp + tbn + smi + anisotropy"
+DENSITY = "bmd + tmd"
+AGAINST = "psnr + ssim + dice + bmd_distance"
+
+# Slices per block while streaming; no number depends on it.
+BLOCK = 16
+
+# Voxel sizes that differ by less are the same.
+SAME_SIDE = 1e-3
+
+Array = NDArray[Any]
+Mask = NDArray[np.bool_]
+
+
+def measure(
+    stack: Stack,
+    *,
+    metrics: str | None = None,
+    threshold: float | str | None = None,
+    mask: Stack | str | None = None,
+    reference: Stack | None = None,
+) -> Table:
+    """Measure a bone volume.
+
+    Parameters
+    ----------
+    stack : Stack
+        A volume in mgHA/cm3, 1/cm or grey values, or a mask (unit "label"). With a calibration in its header,
+        1/cm becomes mgHA/cm3 first.
+    metrics : str, optional
+        Sum of metric names with their knobs, such as ``"bvtv + tbth(convention=bonej)"``; nothing is all that the
+        data allow.
+    threshold : float or str, optional
+        What is bone: a value in the volume's unit (bone lies above it), a segmentation such as
+        ``"otsu(sigma=1)"``, or ``"reference"``: Otsu's threshold of the reference, applied to both. Nothing is, for
+        a mask, every voxel that is not 0; for mgHA/cm3, half-way between marrow and bone; else ``"reference"``
+        where there is one, and ``"otsu"`` where not.
+    mask : Stack or str, optional
+        Volume of interest (TV): a stack whose voxels are not 0, or ``"cylinder"``; nothing is the whole stack.
+    reference : Stack, optional
+        What the volume should have been: same shape, voxels and unit. Without it, the known answers in the header
+        (of a phantom) fill the reference column.
+
+    Returns
+    -------
+    Table
+
+    Raises
+    ------
+    UsageError
+        When the request does not fit the data.
+    DataError
+        When values are not finite, or there is no bone or nothing but bone.
+
+    Notes
+    -----
+    Metrics of a tally alone (bvtv, surface, euler, smi, bmd, tmd), with a threshold that is known beforehand and no
+    reference, stream in bounded memory; all else holds the volume.
+    """
+    numba.set_num_threads(min(threads.count(), numba.config.NUMBA_NUM_THREADS))
+    case = _plan(stack, metrics, threshold, mask, reference)
+    if case.reference is not None:
+        return _compare(case, case.reference)
+    if case.streams:
+        return _stream(case)
+    return _hold(case)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A metric with its knobs set, and what flows into it."""
+
+    name: str
+    function: Callable[..., tuple[Finding, ...]]
+    flows: tuple[str, ...]
+    asked: bool
+
+    @property
+    def compares(self) -> bool:
+        return len(self.flows) > 1
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """How bone is told from marrow: a segmentation, and the volume whose values it looks at."""
+
+    spec: Spec
+    on_reference: bool = False
+
+    @property
+    def looks(self) -> bool:
+        """Whether it needs voxels to find the threshold."""
+        return _flows(kit.load("segmentations", self.spec.name))[0] == "volume"
+
+    def cut(self, values: Array | None, unit: str, inside: Mask | None) -> Cut:
+        find = kit.bind("segmentations", self.spec)
+        found: Cut = find(Volume(values, unit, inside)) if values is not None and self.looks else find(unit)
+        return replace(found, rule=f"{found.rule} of the reference") if self.on_reference else found
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A request that fits its data, before a voxel is read."""
+
+    stack: Stack
+    spacing: Spacing
+    parts: tuple[_Part, ...]
+    rule: _Rule
+    mask: Stack | None
+    where: str
+    reference: Stack | None
+
+    @property
+    def streams(self) -> bool:
+        spec = self.rule.spec
+        whole = self.rule.looks or spec.knobs.get("sigma", 0) != 0
+        return not whole and all(part.flows == ("tally",) for part in self.parts)
+
+
+# -- plan: nothing but headers ------------------------------------------------------------------------------------
+
+
+def _plan(
+    stack: Stack, metrics: str | None, threshold: float | str | None, mask: Stack | str | None, reference: Stack | None
+) -> _Case:
+    header = stack.header
+    spacing = _spacing(header)
+    stack, reference = _mineral(stack), None if reference is None else _mineral(reference)
+    inside = _mask(mask, header)
+    if reference is not None:
+        _check_alike(stack.header, reference.header)
+    rule = _rule(threshold, stack.header.unit, None if reference is None else reference.header.unit)
+    parts = _parts(metrics, stack.header, reference is not None)
+    where = "whole stack" if mask is None else mask if isinstance(mask, str) else "mask"
+    return _Case(stack, spacing, parts, rule, inside, where, reference)
+
+
+def _spacing(header: Header) -> Spacing:
+    if header.is_scan:
+        raise UsageError("measure needs a volume, this is a scan; `bonectl reconstruct` makes one of it")
+    if header.unit not in ("mgHA/cm3", "1/cm", "grey", "label"):
+        raise UsageError(f"measure needs a volume in mgHA/cm3, 1/cm, grey or label, this is {header.unit!r}")
+    if not all(header.spacing):
+        raise UsageError("the voxel size is unknown; give --voxel-size in mm")
+    return tuple(float(side) for side in header.spacing if side)  # type: ignore[return-value]
+
+
+def _mineral(stack: Stack) -> Stack:
+    """Attenuation as mineral density, where the header says how."""
+    calibration = stack.header.calibration
+    if stack.header.unit != "1/cm" or calibration is None:
+        return stack
+    header = stack.header.replace(unit="mgHA/cm3", dtype="<f4")
+    return stack.map(lambda slab: calibration.density(slab.astype(np.float64)).astype(np.float32), header)
+
+
+def _mask(mask: Stack | str | None, header: Header) -> Stack | None:
+    if mask is None:
+        return None
+    if isinstance(mask, str):
+        if mask != "cylinder":
+            raise UsageError(f"no volume of interest {mask!r}; give a mask file or 'cylinder'")
+        return voi.cylinder(header)
+    if mask.header.shape != header.shape:
+        raise UsageError(f"the mask has shape {mask.header.shape}, the volume {header.shape}; they must be the same")
+    return mask
+
+
+def _check_alike(header: Header, reference: Header) -> None:
+    if header.shape != reference.shape:
+        raise UsageError(f"the reference has shape {reference.shape}, the volume {header.shape}; they must be the same")
+    if "label" not in (header.unit, reference.unit) and header.unit != reference.unit:
+        raise UsageError(
+            f"the reference is in {reference.unit!r}, the volume in {header.unit!r}; bring both to one unit"
+        )
+    for axis, ours, theirs in zip(header.axes, header.spacing, reference.spacing, strict=True):
+        if ours and theirs and abs(ours - theirs) > SAME_SIDE * ours:
+            raise UsageError(f"the reference has voxels of {theirs:g} mm along {axis}, the volume of {ours:g} mm")
+
+
+def _rule(threshold: float | str | None, unit: str, reference: str | None) -> _Rule:
+    if unit == "label" and reference in (None, "label"):
+        return _label_rule(threshold)
+    grey = reference if unit == "label" else unit
+    if threshold is None:
+        if grey == "mgHA/cm3":
+            return _Rule(Spec("midpoint"))
+        threshold = "reference" if reference not in (None, "label") else "otsu"
+    value = _number(threshold)
+    if value is not None:
+        return _Rule(Spec("fixed", {"value": value}))
+    spec = parse(str(threshold))
+    if spec.name != "reference":
+        kit.check("segmentations", [spec])
+        return _Rule(spec)
+    if reference in (None, "label"):
+        raise UsageError("--threshold reference needs a --reference with grey values")
+    spec = Spec("otsu", spec.knobs)
+    kit.check("segmentations", [spec])
+    return _Rule(spec, on_reference=True)
+
+
+def _label_rule(threshold: float | str | None) -> _Rule:
+    if threshold is None:
+        return _Rule(Spec("nonzero"))
+    value = _number(threshold)
+    if value is None:
+        raise UsageError(f"threshold {threshold!r} of a mask; a mask is taken as it is, or cut at a value")
+    return _Rule(Spec("fixed", {"value": value}))
+
+
+def _number(threshold: float | str) -> float | None:
+    try:
+        return float(threshold)
+    except ValueError:
+        return None
+
+
+def _flows(function: Callable[..., Any]) -> tuple[str, ...]:
+    """Names of the positional parameters."""
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return tuple(p.name for p in inspect.signature(function).parameters.values() if p.kind in kinds)
+
+
+def _parts(metrics: str | None, header: Header, compared: bool) -> tuple[_Part, ...]:
+    text = metrics or " + ".join(
+        [STRUCTURE, *([DENSITY] if header.unit == "mgHA/cm3" else []), *([AGAINST] * compared)]
+    )
+    specs = parse_sum(text)
+    for spec in specs:
+        if spec.weight != 1 or spec.when:
+            raise UsageError(f"{str(spec)!r}: a metric has no weight and no schedule; write name + name(knob=value)")
+    kit.check("metrics", specs)
+    parts = tuple(
+        _Part(s.name, kit.bind("metrics", s), _flows(kit.load("metrics", s.name)), metrics is not None) for s in specs
+    )
+    if lonely := [part.name for part in parts if part.compares and not compared]:
+        raise UsageError(f"{lonely[0]} compares with a reference; give --reference")
+    return parts
+
+
+# -- run ----------------------------------------------------------------------------------------------------------
+
+
+def _stream(case: _Case) -> Table:
+    """Measure slab by slab."""
+    cut = case.rule.cut(None, case.stack.header.unit, None)
+    sums = tally(_labelled(case, cut), case.spacing, case.stack.header.unit)
+    _check_filled(sums, cut, "the volume")
+    return _table(case, _findings(case.parts, {"tally": sums}), cut)
+
+
+def _labelled(case: _Case, cut: Cut) -> Iterator[tuple[Labels, Array]]:
+    """Labels and values, block by block."""
+    inside = None if case.mask is None else case.mask.blocks(BLOCK)
+    with progress.task("measure", case.stack.header.shape[0]) as advance:
+        for values in _finite(case.stack, "the volume"):
+            yield _labels(cut.bone(values), None if inside is None else next(inside) != 0), values
+            advance(len(values))
+
+
+def _hold(case: _Case) -> Table:
+    """Measure a volume that is held as a whole."""
+    specimen = _specimen(case, _collected(case.stack, "the volume"), _inside(case), "the volume")
+    return _table(case, _findings(case.parts, _given(specimen)), specimen.cut)
+
+
+def _compare(case: _Case, stack: Stack) -> Table:
+    """Measure a volume and its reference, and the one against the other."""
+    inside = _inside(case)
+    wanted = _collected(stack, "the reference")
+    theirs = _specimen(replace(case, stack=stack), wanted, inside, "the reference")
+    fixed = theirs.cut if case.rule.on_reference and case.stack.header.unit != "label" else None
+    ours = _specimen(case, _collected(case.stack, "the volume"), inside, "the volume", fixed)
+    alone = [part for part in case.parts if not part.compares]
+    table = _table(case, _findings(case.parts, _given(ours) | {"reference": theirs}), ours.cut)
+    numbers = [f for f in _findings(alone, _given(theirs)) if isinstance(f, Number)]
+    conditions = {**table.conditions, **_cut_conditions(theirs.cut, "reference_threshold")}
+    rows = compared((row.number for row in table.rows), numbers)
+    return replace(table, rows=rows, conditions=conditions, reference="the reference volume")
+
+
+def _given(specimen: Specimen) -> dict[str, Any]:
+    return {"tally": specimen.tally, "specimen": specimen}
+
+
+def _findings(parts: Iterable[_Part], given: Mapping[str, Any]) -> list[Finding]:
+    """What the metrics say; one that was not asked for by name may stay silent where the data do not allow it."""
+    found: list[Finding] = []
+    for part in parts:
+        try:
+            found += part.function(*(given[name] for name in part.flows))
+        except UsageError as error:
+            if part.asked:
+                raise
+            progress.note(f"{part.name} is left out: {error}")
+    return found
+
+
+def _inside(case: _Case) -> Mask | None:
+    return None if case.mask is None else np.asarray(case.mask.collect() != 0)
+
+
+def _collected(stack: Stack, what: str) -> Array:
+    return Stack(stack.header, _finite(stack, what)).collect()
+
+
+def _finite(stack: Stack, what: str) -> Iterator[Array]:
+    """The blocks of a stack; values that are not finite are refused, with their place."""
+    start = 0
+    for block in stack.blocks(BLOCK):
+        if block.dtype.kind == "f" and not np.isfinite(block).all():
+            bad = np.argwhere(~np.isfinite(block))
+            z, y, x = bad[0]
+            raise DataError(
+                f"{what} holds values that are not finite, first at z, y, x = {start + z}, {y}, {x}; "
+                "--nan zero sets them to 0"
+            )
+        yield block
+        start += len(block)
+
+
+def _labels(bone: Mask, inside: Mask | None) -> Labels:
+    """MARROW and BONE of core.cells, OUTSIDE where `inside` is false."""
+    labels = bone.view(np.uint8) | np.uint8(MARROW)
+    if inside is not None:
+        labels *= inside
+    return labels
+
+
+def _specimen(case: _Case, values: Array, inside: Mask | None, what: str, cut: Cut | None = None) -> Specimen:
+    """Cut one volume; by the case's rule, unless the cut is known."""
+    unit = case.stack.header.unit
+    if cut is None:
+        # Beside a grey volume, a mask needs no threshold.
+        rule = _Rule(Spec("nonzero")) if unit == "label" and case.rule.spec.name != "fixed" else case.rule
+        cut = rule.cut(values, unit, inside)
+    grey = None if unit == "label" else values
+    specimen = Specimen(_labels(cut.bone(values), inside), case.spacing, unit, cut, grey)
+    _check_filled(specimen.tally, cut, what)
+    return specimen
+
+
+def _check_filled(sums: Tally, cut: Cut, what: str) -> None:
+    """Refuse a volume without bone or without marrow: no number of it means anything."""
+    bone, total = sums.cells.bone_voxels, sums.cells.total_voxels
+    if total == 0:
+        raise DataError("the mask is empty: no voxel is inside the volume of interest")
+    if bone == 0:
+        raise DataError(f"{what} holds no bone: no voxel is {cut}; a lower threshold may be right")
+    if bone == total:
+        raise DataError(f"{what} is nothing but bone: all {total} voxels are {cut}; a higher threshold may be right")
+
+
+# -- the table ----------------------------------------------------------------------------------------------------
+
+
+def _table(case: _Case, findings: list[Finding], cut: Cut) -> Table:
+    header = case.stack.header
+    conditions: dict[str, float | int | str | None] = {
+        "shape": " ".join(map(str, header.shape)),
+        **{f"voxel_{axis}_mm": side for axis, side in zip("zyx", case.spacing, strict=True)},
+        "unit": header.unit,
+        "volume_of_interest": case.where,
+        **_cut_conditions(cut, "threshold"),
+    }
+    if header.calibration is not None and header.unit == "mgHA/cm3":
+        pseudo = " (pseudo-calibrated: structure may be trusted, density not)" if header.calibration.pseudo else ""
+        conditions["calibration"] = header.calibration.source + pseudo
+    rows = tuple(Row(found) for found in findings if isinstance(found, Number))
+    histograms = tuple(found for found in findings if isinstance(found, Histogram))
+    table = Table(rows, conditions, histograms)
+    if header.answers and case.reference is None:
+        return replace(table.beside(header.answers), reference="known answers of the phantom")
+    return table
+
+
+def _cut_conditions(cut: Cut, name: str) -> dict[str, float | str]:
+    return {name: cut.value, f"{name}_unit": cut.unit, f"{name}_rule": cut.rule, f"{name}_sigma_voxels": cut.sigma}

@@ -1,0 +1,179 @@
+"""Which patches a training step sees: a function of (seed, step, index), of nothing before it.
+
+Hence any step can be made without the ones before: a resumed run continues bit for bit, and loading may run ahead in a
+thread.
+
+The held-out part is the last slices of every stack, ``held_out`` of them (at least one): no training patch and
+no context slice of one lies there, and validation looks nowhere else.
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bonectl.core import draws
+from bonectl.core.checkpoint import Normalisation
+from bonectl.core.denoiser import Reach
+from bonectl.core.header import Header
+from bonectl.core.sample import Pairing, Window
+from bonectl.errors import UsageError
+from bonectl.ops.recipe import Recipe
+
+# Validation reads at most so many pixels of a slice's centre, on a side, and so many runs of a stack.
+VALIDATION_SIDE = 256
+VALIDATION_RUNS = 4
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pairs of one step, normalised.
+
+    Parameters
+    ----------
+    noisy : Tensor, (b, z + 2 * context, y, x)
+    clean : Tensor, (b, z, y, x)
+    """
+
+    noisy: Tensor
+    clean: Tensor
+
+
+@dataclass(frozen=True)
+class Extent:
+    """The slices of one stack that are trained on, [0, train), and held out, [train, total)."""
+
+    train: int
+    total: int
+    rows: int
+    columns: int
+
+    @classmethod
+    def of(cls, header: Header, held_out: float) -> "Extent":
+        """Split a stack by the module's rule."""
+        total, rows, columns = header.shape
+        return cls(total - max(1, round(total * held_out)), total, rows, columns)
+
+
+class Patches:
+    """Draws batches of patches from a pairing.
+
+    Parameters
+    ----------
+    pairing : Pairing
+        Where pairs come from.
+    normalisation : Normalisation
+        Of the values.
+    reach : Reach
+        Of the model: its context, its pooling grid.
+    recipe : Recipe
+        Its batch, run, patch, held-out part and seed. Run and patch shrink to what the smallest stack has.
+
+    Raises
+    ------
+    UsageError
+        A stack is too small to train on.
+    """
+
+    def __init__(
+        self,
+        pairing: Pairing,
+        normalisation: Normalisation,
+        reach: Reach,
+        recipe: Recipe,
+    ) -> None:
+        self.pairing = pairing
+        self.normalisation = normalisation
+        self.reach = reach
+        self.batch = recipe.batch
+        self.seed = recipe.seed
+        self.extents = tuple(Extent.of(header, recipe.held_out) for header in pairing.headers)
+        self.run = min(recipe.run, *(extent.train for extent in self.extents))
+        self.side = _fit(recipe.patch, self.extents, reach.grid)
+        if self.run < 1:
+            raise UsageError("a stack of one slice cannot be trained on: a slice is held out; give more slices")
+        voxels = np.array([extent.train * extent.rows * extent.columns for extent in self.extents], dtype=float)
+        self._shares = voxels / voxels.sum()
+
+    def __call__(self, step: int) -> Batch:
+        """Make the batch of a step."""
+        return self._stacked([self._pair(step, index) for index in range(self.batch)])
+
+    def from_step(self, first: int, end: int) -> Iterator[Batch]:
+        """Yield the batches of steps [first, end), each made in a thread while the one before is used."""
+        with ThreadPoolExecutor(1, "patches") as pool:
+            coming = pool.submit(self, first)
+            for step in range(first, end):
+                batch = coming.result()
+                if step + 1 < end:
+                    coming = pool.submit(self, step + 1)
+                yield batch
+
+    def validation(self) -> Iterator[Batch]:
+        """Yield the held-out patches, one run of slices at a time, always the same."""
+        for index, window in enumerate(self._held_out()):
+            random = draws.generator(self.seed, "validation", index)
+            yield self._stacked([self.pairing.cut(window, self.reach.slices, random)])
+
+    def _pair(self, step: int, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Draw a place, cut the pair, turn it by one of the eight symmetries of the square."""
+        random = draws.generator(self.seed, "patch", step, index)
+        volume = int(random.choice(len(self.extents), p=self._shares))
+        extent = self.extents[volume]
+        window = Window(
+            volume=volume,
+            first=int(random.integers(extent.train - self.run + 1)),
+            depth=self.run,
+            row=int(random.integers(extent.rows - self.side + 1)),
+            column=int(random.integers(extent.columns - self.side + 1)),
+            side=self.side,
+            begin=0,
+            end=extent.train,
+        )
+        symmetry = int(random.integers(8))
+        noisy, clean = self.pairing.cut(window, self.reach.slices, random)
+        return turned(noisy, symmetry), turned(clean, symmetry)
+
+    def _held_out(self) -> Iterator[Window]:
+        for volume, extent in enumerate(self.extents):
+            side = _fit(VALIDATION_SIDE, [extent], self.reach.grid)
+            depth = min(self.run, extent.total - extent.train)
+            firsts = np.linspace(extent.train, extent.total - depth, VALIDATION_RUNS).round().astype(int)
+            for first in sorted(set(firsts.tolist())):
+                yield Window(
+                    volume=volume,
+                    first=first,
+                    depth=depth,
+                    row=(extent.rows - side) // 2,
+                    column=(extent.columns - side) // 2,
+                    side=side,
+                    begin=extent.train,
+                    end=extent.total,
+                )
+
+    def _stacked(self, pairs: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]]) -> Batch:
+        noisy = torch.from_numpy(np.stack([noisy for noisy, _ in pairs]))
+        clean = torch.from_numpy(np.stack([clean for _, clean in pairs]))
+        return Batch(self.normalisation.normalised(noisy), self.normalisation.normalised(clean))
+
+
+def turned(patch: NDArray[np.float32], symmetry: int) -> NDArray[np.float32]:
+    """Return one of the eight rotations and reflections of (z, y, x) in the slice; exact, no interpolation."""
+    turned = np.rot90(patch, symmetry % 4, axes=(1, 2))
+    return turned[:, :, ::-1] if symmetry >= 4 else turned
+
+
+def _fit(side: int, extents: Sequence[Extent], grid: int) -> int:
+    """Return the largest multiple of ``grid`` that is at most ``side`` and fits into every slice."""
+    smallest = min(min(extent.rows, extent.columns) for extent in extents)
+    fitting = min(side, smallest) // grid * grid
+    if fitting < 1:
+        raise UsageError(
+            f"patches of {side} pixels in slices of {smallest}: the model pools {grid} pixels, so both must "
+            f"be at least {grid}; give a larger --patch, or a model with fewer scales"
+        )
+    return fitting

@@ -1,0 +1,39 @@
+"""A phantom by its spec."""
+
+from bonectl.core.kit import bind
+from bonectl.core.spec import Spec
+from bonectl.core.stack import Stack
+from bonectl.errors import UsageError
+
+
+def phantom(spec: Spec, shape: tuple[int, int, int], voxel: float, seed: int = 0) -> Stack:
+    """Make a phantom.
+
+    Parameters
+    ----------
+    spec : Spec
+        A part of the kit of phantoms, e.g. ``iliac`` or ``ball(diameter=1)``.
+    shape : (int, int, int)
+        Voxels along (z, y, x).
+    voxel : float
+        Side of a voxel [mm].
+    seed : int
+        Which of all such phantoms.
+
+    Returns
+    -------
+    Stack
+        mgHA/cm³, float32, with what is known about it under `answers`.
+
+    Raises
+    ------
+    UsageError
+        When there is no such phantom or knob, or the object does not fit into the volume.
+    """
+    if len(shape) != 3 or min(shape) < 1:
+        raise UsageError(f"a phantom of shape {','.join(map(str, shape))}; give three positive lengths, as 64,128,128")
+    if not 0 < voxel < float("inf"):
+        raise UsageError(f"a voxel size of {voxel:g} mm; it must be positive")
+    stack = bind("phantoms", spec)(tuple(shape), float(voxel), int(seed))
+    assert isinstance(stack, Stack)
+    return stack

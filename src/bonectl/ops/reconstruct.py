@@ -1,0 +1,134 @@
+"""From a scan to a volume, slab by slab."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bonectl.core import kit, progress
+from bonectl.core.calibration import Calibration
+from bonectl.core.geometry import Geometry
+from bonectl.core.header import VOLUME, Header
+from bonectl.core.projector import Projector
+from bonectl.core.slabs import Array
+from bonectl.core.spec import parse
+from bonectl.core.stack import Stack
+from bonectl.errors import DataError, UsageError
+from bonectl.methods._quadrature import missing_wedge
+from bonectl.methods._ramp import truncated_rows
+from bonectl.ops.scan import Fields, geometry_of, line_integrals, sinograms
+
+UNITS = ("1/cm", "mgHA/cm3")
+Method = Callable[[Projector, Tensor], Tensor]
+
+
+def reconstruct(
+    scan: Stack,
+    *,
+    method: str = "fbp",
+    geometry: Geometry | None = None,
+    fields: Fields | None = None,
+    unit: str = "1/cm",
+    calibration: Calibration | None = None,
+) -> Stack:
+    """Reconstruct a scan.
+
+    Memory does not grow with the number of slices, except for projections (view, row, col), which are collected.
+
+    Parameters
+    ----------
+    scan : Stack
+        Counts, transmission or line integral.
+    method : str
+        Part of the kit `bonectl.methods`, such as ``fbp(window=hann)``.
+    geometry : Geometry, optional
+        Where the rays ran; the header's when not given. `bonectl.ops.scan.geometry_of` changes single values.
+    fields : Fields, optional
+        Detector readings without a sample, for counts.
+    unit : {"1/cm", "mgHA/cm3"}
+        Of the result.
+    calibration : Calibration, optional
+        Attenuation to mineral density; the header's when not given.
+
+    Returns
+    -------
+    Stack
+        (z, y, x), float32.
+
+    Raises
+    ------
+    UsageError
+        When the stack is a volume or of a unit that has no line integrals, carries no geometry, or density is
+        asked for without a calibration; when there is no such method or knob.
+    DataError
+        When scan, geometry and fields differ in size; while streaming: for values that are not finite.
+    """
+    spec = parse(method)
+    run: Method = kit.bind("methods", spec)
+    if unit not in UNITS:
+        raise UsageError(f"no volume in {unit!r}; there are {', '.join(UNITS)}")
+    rows = line_integrals(sinograms(scan), fields)
+    geometry = geometry or geometry_of(rows.header)
+    _check(rows.header, geometry)
+    calibration = calibration or rows.header.calibration
+    if unit == "mgHA/cm3" and calibration is None:
+        raise UsageError("mineral density needs a calibration; give --energy, or stay in 1/cm")
+    header = rows.header.replace(
+        shape=(geometry.rows, geometry.size, geometry.size),
+        axes=VOLUME,
+        spacing=(geometry.row_pitch, geometry.voxel, geometry.voxel),
+        unit=unit,
+        geometry=None,
+        calibration=calibration,
+    )
+    density = calibration if unit == "mgHA/cm3" else None
+    return Stack(header, _slabs(rows, Projector(geometry), run, density))
+
+
+def memory(geometry: Geometry) -> int:
+    """Bytes that `reconstruct` holds at a time, about: sinograms, their filtered copies, slices, and transforms."""
+    slices = Projector(geometry).block
+    scan = 4 * slices * geometry.views * geometry.columns
+    plane = 4 * slices * geometry.size**2
+    return int(4 * scan + 4 * plane) + (200 << 20)
+
+
+def _check(header: Header, geometry: Geometry) -> None:
+    rows, views, columns = header.shape
+    if views != geometry.views:
+        raise DataError(f"{geometry.views} angles for {views} views; one angle per view is needed")
+    if (rows, columns) != (geometry.rows, geometry.columns):
+        raise DataError(
+            f"the scan has {rows} rows × {columns} columns, its geometry {geometry.rows} × {geometry.columns}"
+        )
+    if not -0.5 < geometry.centre < columns - 0.5:
+        raise UsageError(f"the rotation axis is at column {geometry.centre:g}, outside the {columns} columns")
+
+
+def _slabs(rows: Stack, A: Projector, run: Method, density: Calibration | None) -> Iterator[Array]:
+    _warn(A.geometry)
+    total = rows.header.shape[0]
+    truncated = 0
+    with progress.task("reconstruct", total) as advance:
+        for block in rows.blocks(A.block):
+            y = torch.from_numpy(block)
+            truncated += sum(truncated_rows(y))
+            with torch.no_grad():
+                volume = run(A, y).numpy()
+            yield np.asarray(density.density(volume) if density else volume, dtype=np.float32)
+            advance(len(block))
+    if truncated:
+        progress.note(
+            f"{truncated} of {total} rows are cut off by the detector: their absolute values are not to be trusted"
+        )
+
+
+def _warn(geometry: Geometry) -> None:
+    if not geometry.covers_grid:
+        progress.note(
+            f"the detector does not cover the grid of {geometry.size} voxels in all views; "
+            "values near its rim are incomplete"
+        )
+    if (wedge := missing_wedge(geometry.angles.degrees)) > 1:
+        progress.note(f"no view within {wedge:.0f} of 180 degrees: edges along the missing rays are lost")

@@ -1,0 +1,246 @@
+"""From what a detector gives to line integrals in sinogram order: what every reconstruction starts from.
+
+Each function here is a stack in, a stack out; what the header cannot answer is refused before a voxel is read.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bonectl.core import physics, progress
+from bonectl.core.geometry import Angles, Geometry
+from bonectl.core.header import Header
+from bonectl.core.slabs import Array
+from bonectl.core.stack import Stack
+from bonectl.errors import DataError, UsageError
+from bonectl.geometries.parallel import parallel
+from bonectl.ops.convert import finite, ordered
+
+READY = ("counts", "transmission", "line integral")
+
+
+@dataclass(frozen=True, eq=False)
+class Fields:
+    """What the detector reads without a sample.
+
+    Parameters
+    ----------
+    white : (row, col) array, or float
+        With the beam on, dark subtracted [counts].
+    dark : (row, col) array, or float
+        With the beam off [counts].
+    """
+
+    white: NDArray[np.float32] | float
+    dark: NDArray[np.float32] | float = 0.0
+
+    @classmethod
+    def averaged(cls, flats: Array, darks: Array | None = None) -> "Fields":
+        """Fields from frames (frame, row, col), averaged over the frames.
+
+        Raises
+        ------
+        DataError
+            When the frames do not match, or a pixel is not brighter with the beam on.
+        """
+        dark = np.zeros(flats.shape[1:], np.float32) if darks is None else _mean_frame(darks, "darks")
+        flat = _mean_frame(flats, "flats")
+        if dark.shape != flat.shape:
+            raise DataError(f"flats are {_by(flat.shape)} pixels and darks {_by(dark.shape)}; they must match")
+        white = flat - dark
+        if not (white > 0).all():
+            row, column = np.argwhere(~(white > 0))[0]
+            raise DataError(
+                f"{int((~(white > 0)).sum())} pixels are not brighter in the flats than in the darks, "
+                f"first row {row}, column {column}; mask or replace them"
+            )
+        return cls(white, dark)
+
+    def check(self, header: Header) -> None:
+        """Refuse fields of another detector.
+
+        Raises
+        ------
+        DataError
+            When rows or columns differ from those of the scan.
+        """
+        lengths = dict(zip(header.axes, header.shape, strict=True))
+        there = (lengths["row"], lengths["col"])
+        for name, field in (("flats", self.white), ("darks", self.dark)):
+            if isinstance(field, np.ndarray) and field.shape != there:
+                raise DataError(
+                    f"{name} are {_by(field.shape)} pixels, the scan {_by(there)} (rows × columns); they must match"
+                )
+
+    def rows(self, low: int, high: int) -> tuple[Array | float, Array | float]:
+        """White and dark of rows [low, high), to be broadcast against (row, view, col)."""
+        white = self.white if isinstance(self.white, float) else self.white[low:high, None]
+        dark = self.dark if isinstance(self.dark, float) else self.dark[low:high, None]
+        return white, dark
+
+
+def _mean_frame(frames: Array, name: str) -> NDArray[np.float32]:
+    if frames.ndim == 2:
+        frames = frames[None]
+    mean: NDArray[np.float32] = frames.mean(axis=0, dtype=np.float64).astype(np.float32)
+    if not np.isfinite(mean).all():
+        raise DataError(f"{name} hold {int((~np.isfinite(mean)).sum())} pixels that are not finite; replace them")
+    return mean
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return " × ".join(map(str, shape))
+
+
+def sinograms(scan: Stack) -> Stack:
+    """The scan as (row, view, col).
+
+    Projections (view, row, col) are collected and turned, which holds the whole scan in memory; a note says so.
+    Sinograms stream through as they are.
+
+    Raises
+    ------
+    UsageError
+        When the stack is a volume.
+    """
+    if not scan.header.is_scan:
+        raise UsageError(
+            f"a volume in {scan.header.unit} cannot be reconstructed; `bonectl simulate` makes a scan of it, "
+            "and a file that is a scan without saying so needs --axes and --angles"
+        )
+    return ordered(scan, "sinogram")
+
+
+def geometry_of(
+    header: Header,
+    *,
+    angles: Angles | None = None,
+    centre: float | None = None,
+    pitch: float | None = None,
+    size: int | None = None,
+) -> Geometry:
+    """The geometry of a scan: its header's, changed where something is given.
+
+    Parameters
+    ----------
+    header : Header
+        Of a scan.
+    angles : Angles, optional
+        Where the header has none, or wrong ones.
+    centre : float, optional
+        Detector column of the rotation axis (0-based, fractional).
+    pitch : float, optional
+        Detector pitch [mm] where the header has none; also the voxel's side then.
+    size : int, optional
+        Side of the grid to reconstruct [voxel]; the detector's columns where nothing says otherwise.
+
+    Raises
+    ------
+    UsageError
+        When the header has no geometry and angles or pitch are not given.
+    DataError
+        When there is not one angle per view.
+    """
+    lengths = dict(zip(header.axes, header.shape, strict=True))
+    known = header.geometry
+    if angles is not None and len(angles) != lengths["view"]:
+        raise DataError(f"{len(angles)} angles for {lengths['view']} views; one angle per view is needed")
+    if known is None:
+        step = pitch or header.spacing[header.axes.index("col")]
+        if angles is None:
+            raise UsageError("the scan carries no angles; give --angles")
+        if step is None:
+            raise UsageError("the detector pitch is unknown; give --voxel-size in mm")
+        known = parallel(lengths["col"], lengths["row"], step, columns=lengths["col"]).replace(angles=angles)
+    elif angles is not None:
+        known = known.replace(angles=angles)
+    if centre is not None:
+        known = known.replace(centre=centre)
+    return known if size is None else known.replace(size=size)
+
+
+def line_integrals(scan: Stack, fields: Fields | None = None) -> Stack:
+    """A sinogram stack in any unit as line integrals, float32.
+
+    p = -ln((reading - dark) / white). Readings that no photon reached have no logarithm: counts below half a
+    photon are taken as half a photon; transmissions of 0 or less as half a photon of ``acquisition["photons"]``,
+    or where that is unknown as the smallest positive one of their row. How many there were is noted at the end.
+
+    Parameters
+    ----------
+    scan : Stack
+        (row, view, col) in counts, transmission, or line integral (passed on unchanged).
+    fields : Fields, optional
+        Readings without a sample; counts without them need ``acquisition["white"]`` in the header.
+
+    Raises
+    ------
+    UsageError
+        When the unit is none of these, white is unknown for counts, or fields are given for another unit.
+    DataError
+        When fields and scan differ in size; while streaming: for values that are not finite, and for a row
+        without one positive transmission.
+    """
+    header = scan.header
+    if header.unit not in READY:
+        raise UsageError(
+            f"a scan in {header.unit} has no line integrals; say what its values are with --input-unit counts, "
+            "transmission or 'line integral'"
+        )
+    if fields is not None and header.unit != "counts":
+        raise UsageError(f"flats and darks are for counts; this scan is in {header.unit} already")
+    done = header.replace(unit="line integral", dtype="<f4")
+    if header.unit == "line integral":
+        return Stack(done, _converted(scan, _as_float))
+    if header.unit == "counts":
+        used = fields or _fields_of(header)
+        used.check(header)
+        return Stack(done, _converted(scan, lambda slab, low: _from_counts(slab, low, used)))
+    photons = header.acquisition.get("photons")
+    least = physics.LEAST_PHOTONS / float(photons) if isinstance(photons, int | float) and photons > 0 else None
+    return Stack(done, _converted(scan, lambda slab, low: _from_transmission(slab, low, least)))
+
+
+def _fields_of(header: Header) -> Fields:
+    white, dark = header.acquisition.get("white"), header.acquisition.get("dark", 0.0)
+    if not isinstance(white, int | float) or not isinstance(dark, int | float) or white <= 0:
+        raise UsageError("counts without a white level; give --flats (and --darks)")
+    return Fields(float(white), float(dark))
+
+
+def _converted(scan: Stack, convert: Callable[[Array, int], tuple[Array, int]]) -> Iterator[Array]:
+    """Slabs through `convert`, with NaN refused and clamped readings counted."""
+    low = clamped = 0
+    for slab in finite(scan, "the scan").slabs:
+        done, count = convert(slab.astype(np.float32, copy=False), low)
+        yield np.ascontiguousarray(done, dtype=np.float32)
+        low += len(slab)
+        clamped += count
+    if clamped:
+        share = clamped / np.prod(scan.header.shape, dtype=float)
+        progress.note(f"{clamped} readings ({share:.2g} of all) were reached by no photon and set to the least one")
+
+
+def _as_float(slab: Array, _low: int) -> tuple[Array, int]:
+    return slab, 0
+
+
+def _from_counts(slab: Array, low: int, fields: Fields) -> tuple[Array, int]:
+    white, dark = fields.rows(low, low + len(slab))
+    return physics.line_integrals(slab - np.float32(dark), white)
+
+
+def _from_transmission(slab: Array, low: int, least: float | None) -> tuple[Array, int]:
+    rows = [_row_from_transmission(row, low + i, least) for i, row in enumerate(slab)]
+    return np.stack([row for row, _ in rows]), sum(count for _, count in rows)
+
+
+def _row_from_transmission(row: Array, index: int, least: float | None) -> tuple[Array, int]:
+    if least is None:
+        positive = row[row > 0]
+        if positive.size == 0:
+            raise DataError(f"row {index} has no positive transmission; these are not transmissions")
+        least = float(positive.min())
+    return physics.line_integrals(row, 1.0, least)

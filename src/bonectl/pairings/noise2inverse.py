@@ -1,0 +1,74 @@
+"""Self-supervision from reconstructions of disjoint views (Hendriksen, Pelt and Batenburg 2020, IEEE TCI 6).
+
+Reconstructions of disjoint subsets of the views of one scan show the same specimen with independent noise. A network
+that predicts one from the mean of the others cannot learn the noise. With ``l2`` it learns the expected value.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bonectl.core.header import Header
+from bonectl.core.sample import Volume, Window
+from bonectl.errors import UsageError
+from bonectl.pairings._match import match
+
+
+class Noise2Inverse:
+    """Groups of ``splits`` stacks; each pair is the mean of all but one ("X"), and that one ("1")."""
+
+    def __init__(self, groups: Sequence[Sequence[Volume]]) -> None:
+        self.groups = groups
+
+    @property
+    def headers(self) -> tuple[Header, ...]:
+        """Header of the first stack of each group."""
+        return tuple(group[0].header for group in self.groups)
+
+    def cut(
+        self, window: Window, context: int, random: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Cut a pair; which split is the target is drawn."""
+        group = self.groups[window.volume]
+        held = int(random.integers(len(group)))
+        slices = window.slices(context)
+        others = [volume.crop(slices, window) for number, volume in enumerate(group) if number != held]
+        mean = np.stack(others).mean(axis=0, dtype=np.float32)
+        return mean, group[held].crop(window.slices(0), window)
+
+
+def noise2inverse(inputs: Sequence[Volume], targets: Sequence[Volume], *, splits: int = 4) -> Noise2Inverse:
+    """Learn from the noisy scan alone, by reconstructions of disjoint views.
+
+    Parameters
+    ----------
+    inputs : sequence of Volume
+        Reconstructions of every ``splits``-th view, all splits of a scan after each other, at the same scale.
+    targets : sequence of Volume
+        Empty.
+    splits : int
+        Reconstructions per scan, at least 2.
+
+    Returns
+    -------
+    Noise2Inverse
+
+    Raises
+    ------
+    UsageError
+        Targets are given, or the inputs are not whole groups of matching stacks.
+    """
+    if targets:
+        raise UsageError("noise2inverse learns without targets; leave out --target, or use --pairs supervised")
+    if splits < 2:
+        raise UsageError(f"noise2inverse(splits={splits}): at least 2 reconstructions are needed to predict one")
+    if not inputs or len(inputs) % splits:
+        raise UsageError(
+            f"noise2inverse(splits={splits}): {len(inputs)} inputs; give all {splits} reconstructions of each scan"
+        )
+    groups = [inputs[start : start + splits] for start in range(0, len(inputs), splits)]
+    for group in groups:
+        for other in group[1:]:
+            match(group[0], other)
+    return Noise2Inverse(groups)

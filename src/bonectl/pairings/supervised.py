@@ -1,0 +1,60 @@
+"""Pairs of a noisy stack and a clean one of the same specimen, voxel on voxel."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bonectl.core.header import Header
+from bonectl.core.sample import Volume, Window
+from bonectl.errors import UsageError
+from bonectl.pairings._match import match
+
+
+class Supervised:
+    """Cuts input and target at the same place."""
+
+    def __init__(self, inputs: Sequence[Volume], targets: Sequence[Volume]) -> None:
+        self.inputs = inputs
+        self.targets = targets
+
+    @property
+    def headers(self) -> tuple[Header, ...]:
+        """Headers of the inputs."""
+        return tuple(volume.header for volume in self.inputs)
+
+    def cut(
+        self, window: Window, context: int, random: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Cut a pair; nothing is drawn."""
+        noisy = self.inputs[window.volume].crop(window.slices(context), window)
+        clean = self.targets[window.volume].crop(window.slices(0), window)
+        return noisy, clean
+
+
+def supervised(inputs: Sequence[Volume], targets: Sequence[Volume]) -> Supervised:
+    """Learn to turn each input into its target.
+
+    Parameters
+    ----------
+    inputs : sequence of Volume
+        Noisy stacks.
+    targets : sequence of Volume
+        One for each, of the same shape, voxel size and unit.
+
+    Returns
+    -------
+    Supervised
+
+    Raises
+    ------
+    UsageError
+        The stacks are not pairs.
+    """
+    if len(inputs) != len(targets):
+        raise UsageError(
+            f"{len(inputs)} inputs but {len(targets)} targets; give one --target for each input, in their order"
+        )
+    for noisy, clean in zip(inputs, targets, strict=True):
+        match(noisy, clean)
+    return Supervised(inputs, targets)

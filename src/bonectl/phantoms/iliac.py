@@ -1,0 +1,28 @@
+"""Trabecular bone like that of the human iliac crest."""
+
+from bonectl.core.stack import Stack
+from bonectl.phantoms._solid import Shape
+from bonectl.phantoms._voronoi import Architecture, Mineral, trabecular_stack
+
+
+def iliac(shape: Shape, voxel: float, seed: int, *, mineral: float = 1100.0, oversample: int = 2) -> Stack:
+    """Rods and plates: trabecular bone like that of the human iliac crest.
+
+    Parameters
+    ----------
+    shape, voxel, seed
+        The grid, and which of all such bones.
+    mineral : float
+        Mean mineral density inside the bone [mgHA/cm³].
+    oversample : int
+        Samples per voxel side where the surface runs.
+
+    Notes
+    -----
+    `trabecular` with other knobs. Aim: the controls in PMC2818211: BV/TV 0.154 ± 0.04, Tb.Th 0.17 ± 0.04 mm, Tb.Sp 0.781 ± 0.13 mm,
+    Conn.D 8.39 ± 5.8 /mm³. Mean and SD
+    over five seeds of 3.84 mm at 0.03 mm, cut at half the mineral: MEASURED.
+    The answers hold TV alone: the rest is a matter of chance, and to be measured.
+    """
+    bone = Architecture(spacing=0.9, rod=0.078, plate=0.062, plates=0.15, drop=0.02, stretch=1.3)
+    return trabecular_stack(shape, voxel, seed, bone, Mineral(mean=mineral), oversample)

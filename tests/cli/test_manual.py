@@ -1,0 +1,145 @@
+"""Man pages and completions are what the code says today, and every example runs."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bonectl.cli import manual
+from bonectl.core import kit
+
+TOP = Path(__file__).resolve().parents[2]
+COMMANDS = {c.name: c for c in manual.commands()}
+PAGES = sorted((TOP / "man").glob("*"))
+
+
+def test_pages_and_completions_are_regenerated():
+    for name, text in manual.files().items():
+        assert (TOP / name).read_text(encoding="utf-8") == text, f"{name} is stale; run `make manual`"
+    assert {f"man/{p.name}" for p in PAGES} == {n for n in manual.files() if n.startswith("man/")}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_of_the_help_is_in_the_page_and_the_reverse(name):
+    from typer.testing import CliRunner
+
+    from bonectl.cli.app import app
+
+    shown = CliRunner().invoke(app, [name, "--help"], terminal_width=200).output
+    in_help = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", shown.partition("\nOptions:")[2]))
+    text = (TOP / "man" / f"bonectl-{name}.1").read_text().replace("\\-", "-")
+    options = text.partition(".SH OPTIONS")[2].partition(".SH ")[0]
+    in_page = set(re.findall(r"(?m)^\\fB.*$|^\.BR.*$", options))
+    in_page = {flag for line in in_page for flag in re.findall(r"(?<![\w-])--[a-z][a-z-]*", line)}
+    assert in_help == in_page
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_says_what_it_does(name):
+    for option in COMMANDS[name].options:
+        assert option.help, f"{name} {option.flags} has no help"
+    assert COMMANDS[name].summary
+    assert COMMANDS[name].examples
+
+
+def test_no_option_is_declared_twice_in_different_words():
+    seen = {}
+    for command in COMMANDS.values():
+        for option in command.options:
+            for flag in option.flags:
+                if flag.startswith("--"):
+                    seen.setdefault(flag, {}).setdefault(option.metavar, command.name)
+    clashes = {flag: uses for flag, uses in seen.items() if len(uses) > 1}
+    assert not clashes
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_pages_pass_the_linter(page):
+    if not shutil.which("mandoc"):
+        pytest.skip("mandoc is not installed")
+    lint = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", page], capture_output=True, text=True, check=False)
+    assert not lint.stdout, lint.stdout
+
+
+@pytest.fixture(scope="module")
+def example_folder(tmp_path_factory):
+    """Where examples run: a bone, its scan and its reconstruction are there."""
+    folder = tmp_path_factory.mktemp("examples")
+    lines = [
+        "bonectl phantom iliac --shape 16,64,64 --voxel-size 0.02 --seed 1 -o bone.npy",
+        "bonectl simulate bone.npy --views 60 --photons 1e4 --seed 1 -o scan.npy",
+        "bonectl reconstruct scan.npy --unit mgHA/cm3 -o fbp.npy",
+    ]
+    for line in lines:
+        subprocess.run(["bash", "-o", "pipefail", "-c", line], cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_examples_run(name, example_folder):
+    for line in COMMANDS[name].examples:
+        assert line.startswith("bonectl")
+        run = subprocess.run(
+            ["bash", "-o", "pipefail", "-c", line], cwd=example_folder, capture_output=True, text=True, check=False
+        )
+        assert run.returncode == 0, f"{line}\n{run.stderr}"
+
+
+@pytest.mark.parametrize("name", kit.NAMES)
+def test_kit_pages_hold_every_part(name):
+    if kit.names(name):
+        text = (TOP / "man" / f"bonectl-{name}.7").read_text()
+        for part in kit.names(name):
+            assert f".SS {manual.escape(kit.describe(name, part).call)}" in text
+
+
+@pytest.mark.parametrize(
+    ("shell", "file", "line"),
+    [
+        ("bash", "bonectl.bash", ". {file}; COMP_WORDS=(bonectl train --lo); COMP_CWORD=2; _bonectl; echo $COMPREPLY"),
+        ("fish", "bonectl.fish", 'source {file}; complete -C "bonectl train --lo"'),
+        ("zsh", "_bonectl", "zsh -n {file} && echo -- --loss"),
+    ],
+)  # fmt: skip
+def test_completions_complete(shell, file, line):
+    if not shutil.which(shell):
+        pytest.skip(f"{shell} is not installed")
+    run = subprocess.run(
+        [shell, "-c", line.format(file=TOP / "completions" / file)], capture_output=True, text=True, check=False
+    )
+    assert "--loss" in run.stdout, run.stderr
+
+
+def test_help_imports_nothing_heavy():
+    heavy = "('torch', 'numpy', 'scipy', 'numba', 'skimage', 'tifffile')"
+    code = (
+        "import sys\nfrom bonectl.cli.boundary import run\nrun(['--help']); run(['train', '--help'])\n"
+        f"bad = [m for m in {heavy} if m in sys.modules]\nassert not bad, bad"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_help_costs_at_most_twice_the_import_of_typer():
+    """Median of interleaved runs in CPU seconds of the child, so that a busy machine does not decide."""
+
+    def cpu(*argv):
+        before = os.times()
+        subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
+        after = os.times()
+        return after.children_user + after.children_system - before.children_user - before.children_system
+
+    script = Path(sys.executable).with_name("bonectl")
+    runs = [(cpu(script, "--help"), cpu(sys.executable, "-c", "import typer")) for _ in range(7)]
+    ours, typers = (sorted(times)[3] for times in zip(*runs, strict=True))
+    assert ours <= 2 * typers, f"{ours:.3f} s against {typers:.3f} s"
+
+
+def test_version():
+    import bonectl
+
+    run = subprocess.run(["bonectl", "--version"], capture_output=True, text=True, check=True)
+    assert run.stdout == f"bonectl {bonectl.__version__}\n"

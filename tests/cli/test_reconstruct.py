@@ -1,0 +1,109 @@
+"""`bonectl reconstruct` as it is typed."""
+
+import numpy as np
+import pytest
+
+from bonectl.core.header import SINOGRAMS, Header
+from bonectl.core.stack import Stack
+from bonectl.geometries.parallel import parallel
+from bonectl.io import npy
+
+SIZE, ROWS, VIEWS, VOXEL = 32, 3, 60, 0.05
+
+
+@pytest.fixture
+def scan():
+    """Exact transmissions of a disc of 3 1/cm, radius 10 voxels: (row, view, col)."""
+    s = np.arange(SIZE) - (SIZE - 1) / 2
+    line = 3 * 2 * np.sqrt(np.maximum(0, 100 - s**2)) * VOXEL / 10
+    return np.broadcast_to(np.exp(-line).astype(np.float32), (ROWS, VIEWS, SIZE)).copy()
+
+
+def save(path, array, **facts):
+    known = {
+        "axes": SINOGRAMS,
+        "spacing": (VOXEL, None, VOXEL),
+        "unit": "transmission",
+        "geometry": parallel(SIZE, ROWS, VOXEL, views=VIEWS, columns=SIZE),
+    }
+    header = Header(shape=array.shape, dtype=array.dtype.str, **(known | facts))
+    with path.open("wb") as file:
+        npy.write(Stack.of(array, header), file)
+
+
+def middle(volume):
+    return float(volume[:, 12:20, 12:20].mean())
+
+
+def good(done):
+    assert done.returncode == 0, done.stderr.decode()
+    return done
+
+
+def bad(done, status, *words):
+    text = done.stderr.decode()
+    assert done.returncode == status, text
+    assert text.count("\n") == 1
+    for word in words:
+        assert word in text
+    assert text.startswith("bonectl reconstruct: ")
+
+
+def test_file_and_pipe_give_the_same_bytes(shell, tmp_path, scan):
+    save(tmp_path / "scan.npy", scan)
+    good(shell("bonectl reconstruct scan.npy --no-history -o a.npy"))
+    good(shell("cat scan.npy | bonectl reconstruct --no-history --slab 1 --threads 1 > b.npy"))
+    assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
+    volume = np.load(tmp_path / "a.npy")
+    assert volume.shape == (ROWS, SIZE, SIZE)
+    assert middle(volume) == pytest.approx(3.0, rel=5e-3)
+
+
+def test_mineral_density(shell, tmp_path, scan):
+    save(tmp_path / "scan.npy", scan)
+    good(shell("bonectl reconstruct scan.npy --unit mgHA/cm3 --energy 25 -o bone.npy"))
+    from bonectl.core.physics import mineral_law
+
+    slope, intercept = mineral_law(25.0)
+    assert middle(np.load(tmp_path / "bone.npy")) == pytest.approx(3 * slope + intercept, rel=5e-3)
+    bad(shell("bonectl reconstruct scan.npy --unit mgHA/cm3 -o c.npy"), 2, "calibration", "--energy")
+
+
+def test_raw_frames(shell, tmp_path, scan):
+    """Plain projections with flats, darks and listed angles; the first row has a dead flat pixel in another run."""
+    np.save(tmp_path / "frames.npy", (scan.transpose(1, 0, 2) * 9e3 + 100).astype("<u2"))
+    np.save(tmp_path / "flats.npy", np.full((4, ROWS, SIZE), 9100, "<u2"))
+    np.save(tmp_path / "darks.npy", np.full((2, ROWS, SIZE), 100, "<u2"))
+    np.savetxt(tmp_path / "angles.txt", np.arange(VIEWS) * 3.0)
+    raw = "bonectl reconstruct frames.npy --axes projection --input-unit counts --voxel-size 0.05"
+    good(shell(f"{raw} --flats flats.npy --darks darks.npy --angles angles.txt -o a.npy"))
+    good(shell(f"{raw} --flats flats.npy --darks darks.npy --angles 180 -o b.npy"))
+    assert middle(np.load(tmp_path / "a.npy")) == pytest.approx(3.0, rel=5e-3)
+    assert np.array_equal(np.load(tmp_path / "a.npy"), np.load(tmp_path / "b.npy"))
+    bad(shell(f"{raw} --angles 180"), 2, "white level", "--flats")
+    bad(shell(f"{raw} --flats flats.npy"), 2, "--angles")
+    bad(shell(f"{raw} --darks darks.npy --angles 180"), 2, "--darks without --flats")
+    np.savetxt(tmp_path / "few.txt", np.arange(VIEWS - 1))
+    bad(shell(f"{raw} --flats flats.npy --angles few.txt"), 65, "59 angles for 60 views")
+    (tmp_path / "words.txt").write_text("zero\none\n")
+    bad(shell(f"{raw} --flats flats.npy --angles words.txt"), 65, "words.txt: no list of angles")
+    bad(shell(f"{raw} --flats flats.npy --angles none.txt"), 66, "none.txt: no such file")
+
+
+def test_refusals(shell, tmp_path, scan):
+    save(tmp_path / "scan.npy", scan)
+    bad(shell("bonectl reconstruct scan.npy --method fpb"), 2, "did you mean 'fbp'")
+    bad(shell("bonectl reconstruct scan.npy --centre 99"), 2, "column 99", "32 columns")
+    np.save(tmp_path / "plain.npy", scan)
+    bad(shell("bonectl reconstruct plain.npy"), 2, "--axes")
+    scan[1, 2, 3] = np.nan
+    save(tmp_path / "nan.npy", scan)
+    bad(shell("bonectl reconstruct nan.npy -o d.npy"), 65, "1, 2, 3")
+    assert not (tmp_path / "d.npy").exists()
+
+
+def test_dry_run_says_what_it_would_hold(shell, tmp_path, scan):
+    save(tmp_path / "scan.npy", scan)
+    done = good(shell("bonectl reconstruct scan.npy --dry-run -o a.npy"))
+    assert b"MiB" in done.stdout + done.stderr
+    assert not (tmp_path / "a.npy").exists()

@@ -1,0 +1,126 @@
+"""`bonectl train` as a process: files, statuses, signals."""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pytest
+
+from bonectl.cli import boundary
+from bonectl.core.checkpoint import Checkpoint
+from bonectl.core.header import Header
+from bonectl.core.stack import Stack
+from bonectl.io import npy
+
+QUICK = "--model 'unet2d(width=4, scales=2)' --batch 2 --patch 16 --threads 1"
+
+
+def store(path, values, **changes):
+    header = Header(shape=values.shape, **({"unit": "mgHA/cm3", "spacing": (0.02,) * 3} | changes))
+    with path.open("wb") as file:
+        npy.write(Stack.of(values.astype(np.float32), header), file)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch, capsys):
+    """Run a command line in this process (torch is loaded once): ``here("info a.npy")`` gives status and stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(line):
+        status = boundary.run(shlex.split(line))
+        return status, capsys.readouterr().err
+
+    return run
+
+
+@pytest.fixture
+def pair(tmp_path):
+    clean = np.zeros((12, 32, 32), np.float32)
+    clean[:, 8:20, 5:25] = 1000
+    store(tmp_path / "clean.npy", clean)
+    store(tmp_path / "low.npy", clean + np.random.default_rng(0).normal(0, 200, clean.shape))
+
+
+def test_a_run_says_how_it_went_and_writes_only_files(pair, shell, tmp_path):
+    end = shell(f"bonectl train low.npy --target clean.npy -o x.safetensors --steps 3 {QUICK}")
+    assert end.returncode == 0, end.stderr
+    assert end.stdout == b""
+    assert b"bonectl train: 3 steps; held-out PSNR" in end.stderr
+    there = sorted(path.name for path in tmp_path.iterdir())
+    assert there == ["clean.npy", "low.npy", "x.safetensors", "x.safetensors.csv", "x.safetensors.resume"]
+    checkpoint = Checkpoint.load(tmp_path / "x.safetensors")
+    assert (checkpoint.steps, checkpoint.loss) == (3, "l1")
+
+
+def test_progress_as_json_carries_loss_and_speed(pair, shell):
+    end = shell(f"bonectl train low.npy -t clean.npy -o x.safetensors --steps 3 --progress json {QUICK}")
+    lines = [json.loads(line) for line in end.stderr.splitlines()]
+    trained = [line for line in lines if line.get("task") == "train"]
+    assert trained
+    assert trained[-1]["done"] == 3
+    assert any("patches/s" in line.get("speed", "") and "loss" in line for line in trained)
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "message"),
+    [
+        ("train low.npy -t clean.npy -o x.safetensors --loss li", 2, "no loss 'li' (did you mean 'l1'?)"),
+        ("train low.npy -t clean.npy -o x.safetensors --model unet", 2, "no model 'unet'"),
+        ("train low.npy -o x.safetensors", 2, "1 inputs but 0 targets"),
+        ("train low.npy -t nothing.npy -o x.safetensors", 66, "nothing.npy"),
+        ("train low.npy -t small.npy -o x.safetensors", 2, "12 × 32 × 32"),
+        ("train low.npy -t mu.npy -o x.safetensors", 2, "in 1/cm"),
+        ("train low.npy -t coarse.npy -o x.safetensors", 2, "0.04 mm"),
+        ("train low.npy -t clean.npy -o nowhere/x.safetensors", 73, "no folder"),
+        ("train low.npy -t clean.npy -o clean.npy", 73, "exists already"),
+        ("train low.npy -t clean.npy -o x.safetensors --resume", 66, "nothing to resume"),
+        ("train low.npy -t clean.npy -o x.safetensors --scale 3", 2, "--offset and --scale"),
+        ("train low.npy -t clean.npy -o x.safetensors --device cuda:99", 69, "cuda:99"),
+        ("train low.npy -t clean.npy -o x.safetensors --device tpu", 2, "'tpu'"),
+        ("train cut.npy -t clean.npy -o x.safetensors", 65, "cut.npy"),
+        ("train nan.npy -t clean.npy -o x.safetensors", 65, "not finite"),
+    ],
+)
+def test_what_is_refused(pair, here, tmp_path, line, status, message):
+    store(tmp_path / "small.npy", np.zeros((12, 32, 31)))
+    store(tmp_path / "mu.npy", np.zeros((12, 32, 32)), unit="1/cm")
+    store(tmp_path / "coarse.npy", np.zeros((12, 32, 32)), spacing=(0.04,) * 3)
+    store(tmp_path / "nan.npy", np.full((12, 32, 32), np.nan))
+    (tmp_path / "cut.npy").write_bytes((tmp_path / "low.npy").read_bytes()[:-100])
+    ended, said = here(f"{line} --steps 2 {QUICK if '--model' not in line else ''}")
+    assert (ended, said.count("\n")) == (status, 1), said
+    assert message in said
+    assert said.startswith("bonectl train: ")
+    assert not (tmp_path / "x.safetensors").exists()
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_signal_saves_and_the_run_can_be_resumed(pair, tmp_path, name):
+    steps = 400
+    line = ["bonectl", "train", "low.npy", "-t", "clean.npy", "--steps", str(steps), "--every", "1000"]
+    line += ["--model", "unet2d(width=4, scales=2)", "--batch", "1", "--patch", "16", "--threads", "1"]
+    subprocess.run([*line, "-o", "whole.safetensors"], cwd=tmp_path, check=True, capture_output=True)
+    with subprocess.Popen([*line, "-o", "x.safetensors"], cwd=tmp_path, stderr=subprocess.PIPE) as running:
+        log = tmp_path / "x.safetensors.csv"
+        for _ in range(1200):  # the log is opened when training begins
+            if log.exists() or running.poll() is not None:
+                break
+            time.sleep(0.05)
+        running.send_signal(getattr(signal, name))
+        running.wait(60)
+    assert running.returncode == -getattr(signal, name)
+    stopped = Checkpoint.load(tmp_path / "x.safetensors")
+    assert 0 < stopped.steps < steps
+    subprocess.run([*line, "-o", "x.safetensors", "--resume"], cwd=tmp_path, check=True, capture_output=True)
+    whole = Checkpoint.load(tmp_path / "whole.safetensors")
+    assert Checkpoint.load(tmp_path / "x.safetensors").digest == whole.digest
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full, which only Linux has")  # noqa: PTH110
+def test_nothing_is_printed_that_a_full_disk_could_lose(pair, shell):
+    end = shell(f"bonectl train low.npy -t clean.npy -o x.safetensors --steps 1 {QUICK} > /dev/full")
+    assert end.returncode == 0

@@ -1,0 +1,48 @@
+"""Cutting a stream never changes, loses or repeats a slice."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bonectl.core.header import Header
+from bonectl.core.slabs import recut, windows
+from bonectl.core.stack import Stack
+from bonectl.errors import DataError
+
+cuts = st.lists(st.integers(1, 7), min_size=1, max_size=8)
+
+
+def stream(cut):
+    array = np.arange(sum(cut) * 2, dtype=np.float32).reshape(-1, 2, 1)
+    return array, np.split(array, np.cumsum(cut)[:-1])
+
+
+@given(cuts, st.integers(1, 12))
+def test_recut_blocks_are_aligned_to_slice_zero(cut, size):
+    array, slabs = stream(cut)
+    blocks = list(recut(slabs, size))
+    assert [len(b) for b in blocks[:-1]] == [size] * (len(blocks) - 1)
+    np.testing.assert_array_equal(np.concatenate(blocks), array)
+    assert all(b.flags.c_contiguous for b in blocks)
+
+
+@given(cuts, st.integers(1, 9), st.integers(0, 5))
+def test_windows_are_the_stream_with_its_neighbours(cut, size, halo):
+    array, slabs = stream(cut)
+    cores = []
+    for start, (window, lo, hi) in zip(range(0, len(array), size), windows(slabs, len(array), size, halo), strict=True):
+        cores.append(window[lo:hi])
+        np.testing.assert_array_equal(window, array[max(0, start - halo) : start + size + halo])
+    np.testing.assert_array_equal(np.concatenate(cores), array)
+
+
+def test_a_stack_that_ends_early_is_bad_data():
+    header = Header(shape=(5, 2, 1))
+    with pytest.raises(DataError, match="3 slices arrived, 5 were announced"):
+        Stack(header, iter([np.zeros((3, 2, 1), "f4")])).collect()
+
+
+def test_a_stack_over_an_array_gives_it_back():
+    array = np.arange(24, dtype=np.float32).reshape(4, 3, 2)
+    np.testing.assert_array_equal(Stack.of(array, Header(shape=array.shape)).collect(), array)

@@ -1,0 +1,145 @@
+"""Every model keeps the contract of `bonectl.core.denoiser`; each does what its name says."""
+
+import numpy as np
+import pytest
+import scipy.ndimage
+import torch
+
+from bonectl.core import kit
+from bonectl.core.spec import parse
+from bonectl.errors import UsageError
+from bonectl.models._unet import radius
+
+MODELS = kit.names("models")
+UNETS = [
+    "unet2d(width=4, scales=1)",
+    "unet2d(width=4, scales=3)",
+    "unet25d(slices=3, width=4, scales=2)",
+    "unet25d(width=2, scales=4)",
+]
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Networks this small wait for each other on two threads, above all on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def build(text):
+    return kit.bind("models", parse(text))()
+
+
+def randomised(model):
+    torch.manual_seed(0)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+    return model.eval()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_shape_and_type(name):
+    model = build(name).eval()
+    side = 4 * model.reach.grid
+    volume = torch.rand((2, 3 + 2 * model.reach.slices, side, 2 * side))
+    with torch.no_grad():
+        estimate = model(volume)
+    assert estimate.shape == (2, 3, side, 2 * side)
+    assert estimate.dtype == torch.float32
+    assert torch.isfinite(estimate).all()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_constant_stays_a_constant(name):
+    model = build(name).eval()
+    side = 4 * model.reach.grid
+    with torch.no_grad():
+        estimate = model(torch.full((1, 1 + 2 * model.reach.slices, side, side), 0.75))
+    assert torch.allclose(estimate, torch.full_like(estimate, 0.75), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if build(name).learns])
+def test_networks_start_as_the_identity(name):
+    model = build(name).eval()
+    side = 4 * model.reach.grid
+    volume = torch.rand((1, 2 + 2 * model.reach.slices, side, side))
+    context = model.reach.slices
+    with torch.no_grad():
+        assert torch.equal(model(volume), volume[:, context : context + 2])
+
+
+@pytest.mark.parametrize("text", [*UNETS, "gaussian(sigma=0.8)", "identity"])
+@torch.no_grad()
+def test_nothing_is_seen_beyond_the_reach_and_everything_up_to_it(text):
+    """Perturb one voxel: exact zeros outside the declared reach, for every place on the pooling grid."""
+    model = randomised(build(text)).double()
+    reach = model.reach
+    assert reach.pixels is not None
+    side = -(-(4 * reach.pixels + 8) // reach.grid) * reach.grid
+    depth = 1 + 2 * reach.slices
+    torch.manual_seed(1)
+    volume = torch.rand((1, depth + 2, side, side), dtype=torch.float64)
+    before = model(volume)
+    farthest = 0
+    for phase in range(reach.grid):
+        row = side // 2 // reach.grid * reach.grid + phase
+        for _ in range(3):  # a ReLU may hide one perturbation
+            changed = volume.clone()
+            changed[0, reach.slices, row, side // 2] += torch.randn((), dtype=torch.float64) * 10
+            _, _, rows, columns = torch.nonzero(model(changed) - before, as_tuple=True)
+            distances = torch.maximum((rows - row).abs(), (columns - side // 2).abs())
+            farthest = max(farthest, int(distances.max()))
+    assert farthest <= reach.pixels
+    if text.startswith("gaussian") or text == "identity" or "scales=1" in text:
+        assert farthest == reach.pixels  # the halo is not only safe but exact
+
+
+@torch.no_grad()
+def test_context_is_exactly_the_declared_slices():
+    model = randomised(build("unet25d(slices=5, width=4, scales=1)")).double()
+    volume = torch.rand((1, 13, 8, 8), dtype=torch.float64)
+    changed = volume.clone()
+    changed[0, 6] += 1
+    touched = (model(changed) != model(volume)).any(dim=(0, 2, 3)).nonzero().flatten().tolist()
+    assert touched == [2, 3, 4, 5, 6]  # estimates are slices 2 to 10 of the input
+
+
+def test_receptive_field_by_hand():
+    # One scale: two 3 × 3 convolutions. Two scales: 2 + 2 · 2 + 2 and the rounding of the positions.
+    assert [radius(scales) for scales in (1, 2, 3, 4)] == [2, 9, 23, 51]
+
+
+def test_gaussian_is_that_of_scipy():
+    model = build("gaussian(sigma=1.2)")
+    volume = np.random.default_rng(0).random((9, 20, 17))
+    context = model.reach.slices
+    padded = np.pad(volume, ((context, context), (0, 0), (0, 0)), mode="edge")
+    ours = model(torch.from_numpy(padded)[None])[0].numpy()
+    theirs = scipy.ndimage.gaussian_filter(volume, 1.2, mode="nearest", truncate=4.0)
+    np.testing.assert_allclose(ours, theirs, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "unet25d(slices=4)",
+        "unet25d(slices=0)",
+        "unet2d(width=0)",
+        "unet2d(scales=0)",
+        "gaussian(sigma=0)",
+        "gaussian(sigma=-1)",
+    ],
+)
+def test_impossible_knobs_are_refused(text):
+    with pytest.raises(UsageError):
+        build(text)
+
+
+def test_same_seed_same_weights():
+    def weights():
+        torch.manual_seed(7)
+        return torch.cat([parameter.flatten() for parameter in build("unet2d(width=4)").parameters()])
+
+    assert torch.equal(weights(), weights())

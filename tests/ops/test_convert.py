@@ -1,0 +1,235 @@
+"""The laws of `convert`: geometry follows, nothing is rescaled, and the cut into slabs never shows."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bonectl.core.geometry import Angles, Geometry
+from bonectl.core.header import DTYPES, PROJECTIONS, SINOGRAMS, Header
+from bonectl.core.progress import reporting
+from bonectl.core.slabs import recut
+from bonectl.core.stack import Stack
+from bonectl.errors import DataError, UsageError
+from bonectl.ops import convert
+
+VOLUME = np.random.default_rng(0).normal(size=(7, 8, 9)).astype("<f4")
+
+
+def volume(array=VOLUME, **fields):
+    return Stack.of(array, Header(shape=array.shape, dtype=array.dtype.str, **fields))
+
+
+def sliced(stack, size):
+    return Stack(stack.header, recut(stack.slabs, size))
+
+
+def scan(kind="parallel", axes=SINOGRAMS, unit="line integral", dtype="<f4", **facts):
+    beam = {} if kind == "parallel" else {"sod": 100.0, "sdd": 200.0}
+    geometry = Geometry(
+        kind=kind, angles=Angles(0.0, 1.5, 8), rows=7, columns=9, pitch=0.1, row_pitch=0.2, centre=4.25, size=9,
+        voxel=0.1, **beam,
+    )  # fmt: skip
+    lengths = {"row": (7, 0.2), "view": (8, None), "col": (9, 0.1)}
+    shape = tuple(lengths[axis][0] for axis in axes)
+    header = Header(
+        shape=shape,
+        dtype=dtype,
+        axes=axes,
+        spacing=tuple(lengths[axis][1] for axis in axes),
+        unit=unit,
+        geometry=geometry,
+        acquisition=facts,
+    )
+    array = np.random.default_rng(1).uniform(0, 200, shape).astype(dtype)
+    return Stack.of(array, header), array
+
+
+class Ear:
+    def __init__(self):
+        self.heard = []
+
+    def note(self, message):
+        self.heard.append(message)
+
+
+slices = st.builds(
+    slice, st.none() | st.integers(-10, 10), st.none() | st.integers(-10, 10), st.none() | st.integers(1, 3)
+)
+
+
+@given(st.tuples(slices, slices, slices), st.integers(1, 8))
+def test_crop_is_numpys_slicing_for_any_slab(cut, size):
+    expected = VOLUME[cut]
+    stack = sliced(volume(spacing=(0.1, 0.2, 0.3), answers={"bvtv": 0.2}), size)
+    if not expected.size:
+        with pytest.raises(UsageError, match="leaves nothing"):
+            convert.cropped(stack, cut)
+        return
+    made = convert.cropped(stack, cut)
+    np.testing.assert_array_equal(made.collect(), expected)
+    assert made.header.shape == expected.shape
+    steps = [part.step or 1 for part in cut]
+    assert made.header.spacing == pytest.approx([s * n for s, n in zip((0.1, 0.2, 0.3), steps, strict=True)])
+    assert not made.header.answers
+
+
+@pytest.mark.parametrize("axes", [SINOGRAMS, PROJECTIONS])
+def test_crop_of_a_scan_moves_the_axis_and_picks_the_angles(axes):
+    stack, array = scan(axes=axes)
+    parts = {"row": slice(1, 6), "view": slice(2, None, 3), "col": slice(3, -1)}
+    cut = tuple(parts[axis] for axis in axes)
+    made = convert.cropped(stack, cut)
+    geometry = made.header.geometry
+    assert (geometry.rows, geometry.columns, geometry.centre) == (5, 5, 1.25)
+    assert list(geometry.angles.degrees) == [3.0, 7.5]
+    np.testing.assert_array_equal(made.collect(), array[cut])
+
+
+def test_crops_that_are_refused():
+    full = slice(None)
+    with pytest.raises(UsageError, match="use --bin"):
+        convert.cropped(scan()[0], (full, full, slice(None, None, 2)))
+    with pytest.raises(UsageError, match="leaves nothing"):
+        convert.cropped(volume(), (slice(None, None, -1), full, full))
+    with pytest.raises(UsageError, match="middle row of a cone beam"):
+        convert.cropped(scan("cone")[0], (slice(1, 7), full, full))
+    assert convert.cropped(scan("cone")[0], (slice(1, 6), full, full)).header.geometry.rows == 5
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_bin_is_the_mean_for_any_slab(size):
+    ear = Ear()
+    with reporting(ear):
+        made = convert.binned(sliced(volume(spacing=(0.1, 0.1, 0.1)), size), 3)
+    cells = VOLUME[:6, :6, :].astype("f8").reshape(2, 3, 2, 3, 3, 3)
+    np.testing.assert_array_equal(made.collect(), cells.mean(axis=(1, 3, 5)).astype("f4"))
+    assert made.header.spacing == pytest.approx((0.3, 0.3, 0.3))
+    assert ear.heard == ["the last voxels (1 along z, 2 along y) fill no bin and are left out"]
+
+
+def test_bin_rounds_integers_half_to_even():
+    array = np.array([0, 1, 1, 2], "u1").repeat(4).reshape(4, 2, 2)  # means 0.5 and 1.5
+    np.testing.assert_array_equal(convert.binned(volume(array), 2).collect().ravel(), [0, 2])
+
+
+@pytest.mark.parametrize("axes", [SINOGRAMS, PROJECTIONS])
+def test_bin_of_a_scan_keeps_views_and_the_place_of_the_axis(axes):
+    stack, array = scan(axes=axes, blur_px=1.0, white=100.0)
+    made = convert.binned(stack, 3)
+    geometry = made.header.geometry
+    assert (geometry.rows, geometry.views, geometry.columns) == (2, 8, 3)
+    assert (geometry.pitch, geometry.row_pitch, geometry.voxel, geometry.size) == pytest.approx((0.3, 0.6, 0.3, 3))
+    # the axis is 4.25 + 0.5 old columns from the detector's left edge
+    assert (geometry.centre + 0.5) * geometry.pitch == pytest.approx(4.75 * 0.1)
+    assert made.header.acquisition == {"blur_px": 1 / 3, "white": 100.0}
+    first = {SINOGRAMS: array[:3, 0, :3], PROJECTIONS: array[0, :3, :3]}[axes]
+    assert made.collect()[0, 0, 0] == pytest.approx(first.mean(), rel=1e-6)
+
+
+def test_binned_counts_add_up_and_keep_the_transmission():
+    stack, array = scan(unit="counts", dtype="<u2", white=50000.0, photons=1e4)
+    made = convert.binned(stack, 3)
+    assert made.header.dtype == "<u8"
+    assert made.header.acquisition == {"white": 450000.0, "photons": 9e4}
+    assert made.collect()[1, 2, 1] == array[3:6, 2, 3:6].sum()
+
+
+@pytest.mark.parametrize("k", [0, 1, 8, 99])
+def test_bins_that_do_not_fit(k):
+    with pytest.raises(UsageError, match="does not fit"):
+        convert.binned(volume(), k)
+
+
+def test_a_mask_is_not_averaged():
+    with pytest.raises(UsageError, match="mask"):
+        convert.binned(volume(np.ones((4, 4, 4), "u1"), unit="label"), 2)
+
+
+def test_order_turns_and_turns_back():
+    stack, array = scan()
+    turned = convert.ordered(stack, "projection")
+    assert turned.header.axes == PROJECTIONS
+    assert turned.header.spacing == (None, 0.2, 0.1)
+    values = turned.collect()
+    np.testing.assert_array_equal(values, array.swapaxes(0, 1))
+    back = convert.ordered(Stack.of(values, turned.header), "sinogram")
+    assert back.header == scan()[0].header
+    np.testing.assert_array_equal(back.collect(), array)
+    with pytest.raises(UsageError, match="only scans"):
+        convert.ordered(volume(), "sinogram")
+
+
+@given(
+    st.sampled_from(DTYPES),
+    st.sampled_from(DTYPES),
+    st.lists(st.floats(-300, 300, width=32) | st.sampled_from([0.5, 1.5, 2.5, -0.5, 127.5, 255.49, 1e30]), min_size=1),
+)
+def test_cast_gives_the_nearest_value_or_refuses(source, target, numbers):
+    with np.errstate(all="ignore"):
+        array = np.array(numbers, "f4").astype(source).reshape(1, 1, -1)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        return  # `finite` has refused those already
+    try:
+        made = convert.cast(volume(array), target)
+        values = made.collect()
+    except UsageError as error:
+        assert "do not fit" in str(error)
+        low, high = convert._range(np.dtype(target))
+        exact = [float(v) for v in array.ravel()]
+        assert any(not low <= round(v) <= high for v in exact) or target == "|b1" or target[1] == "f"
+        return
+    assert made.header.dtype == values.dtype.str == target
+    for old, new in zip(array.ravel().tolist(), values.ravel().tolist(), strict=True):
+        if np.dtype(target).kind in "iu":
+            assert new == round(old)  # Python rounds half to even, too
+        elif target == "|b1":
+            assert float(old) == float(new)
+        else:
+            assert new == np.dtype(target).type(old)
+
+
+def test_cast_counts_what_does_not_fit():
+    array = np.array([[[0, 300, -1, 255]], [[1, 2, 3, 999]]], "i4")
+    with pytest.raises(UsageError, match=r"3 values do not fit uint8 \(0 to 255\), the first is 300 at \(0, 0, 1\)"):
+        convert.cast(sliced(volume(array), 1), "uint8").collect()
+    with pytest.raises(UsageError, match="no type 'complex64'"):
+        convert.cast(volume(), "complex64")
+    with pytest.raises(UsageError, match="no type 'nonsense'"):
+        convert.cast(volume(), "nonsense")
+
+
+@pytest.mark.parametrize("size", [1, 4, 7])
+def test_values_that_are_not_finite(size):
+    array = VOLUME.copy()
+    array[2, 3, 4], array[5, 0, 0] = np.nan, np.inf
+    with pytest.raises(DataError, match=r"^x: 2 values are NaN or infinite, the first at \(2, 3, 4\)"):
+        convert.finite(sliced(volume(array), size), "x").collect()
+    ear = Ear()
+    with reporting(ear):
+        filled = convert.zero_filled(sliced(volume(array), size), "x").collect()
+    assert filled[2, 3, 4] == filled[5, 0, 0] == 0
+    assert np.count_nonzero(filled != array) == 2
+    assert ear.heard == ["x: 2 values that are NaN or infinite were set to 0"]
+    np.testing.assert_array_equal(convert.finite(volume(), "x").collect(), VOLUME)
+
+
+def test_declarations():
+    assert convert.with_unit(volume(), "1/cm").header.unit == "1/cm"
+    with pytest.raises(UsageError, match="in label already"):
+        convert.with_unit(volume(unit="label"), "1/cm")
+    with pytest.raises(UsageError, match="unit 'furlong'"):
+        convert.with_unit(volume(), "furlong")
+    assert convert.with_voxel_size(volume(), 0.02).header.spacing == (0.02, 0.02, 0.02)
+    ear = Ear()
+    with reporting(ear):
+        assert convert.with_voxel_size(volume(spacing=(0.1, 0.1, 0.1)), 0.02).header.voxel == 0.02
+    assert ear.heard == ["the input says 0.1 × 0.1 × 0.1 mm; 0.02 mm is taken, as given"]
+    with pytest.raises(UsageError, match="pitch of 0.1 mm"):
+        convert.with_voxel_size(scan()[0], 0.02)
+    with pytest.raises(UsageError, match="positive length"):
+        convert.with_voxel_size(volume(), -1.0)
+    declared = convert.with_axes(volume(spacing=(None, 0.1, 0.1)), "projection").header
+    assert (declared.axes, declared.spacing) == (PROJECTIONS, (None, 0.1, 0.1))
+    with pytest.raises(UsageError, match="--order turns them"):
+        convert.with_axes(scan()[0], "projection")

@@ -1,0 +1,216 @@
+"""Denoising: the unit stays, the cut does not matter, strangers are refused."""
+
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import scipy.ndimage
+import torch
+
+from bonectl.core import progress, threads
+from bonectl.core.checkpoint import Checkpoint, Normalisation
+from bonectl.core.header import PROJECTIONS, Header
+from bonectl.core.stack import Stack
+from bonectl.errors import DataError, MemoryShortageError, UsageError
+from bonectl.ops import denoise as module
+from bonectl.ops.denoise import denoise, trained, untrained
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Networks this small wait for each other on two threads, above all on a busy machine."""
+    threads.choose(1)
+    yield
+    threads.choose(0)
+
+
+def volume(shape=(11, 37, 50)):
+    return (np.random.default_rng(0).random(shape) * 1000).astype(np.float32)
+
+
+def stack(values, slab=4, **changes):
+    header = Header(shape=values.shape, **({"unit": "mgHA/cm3", "spacing": (0.02,) * 3} | changes))
+    slabs = (values[start : start + slab] for start in range(0, len(values), slab))
+    return Stack(header.replace(dtype=np.dtype(values.dtype).newbyteorder("<").str), slabs)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A checkpoint with random weights everywhere."""
+    path = tmp_path_factory.mktemp("model") / "x.safetensors"
+    from bonectl.models.unet25d import unet25d
+
+    torch.manual_seed(0)
+    network = unet25d(slices=5, width=4, scales=3)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    Checkpoint(
+        model="unet25d(slices=5, width=4, scales=3)",
+        loss="l1",
+        pairs="supervised",
+        normalisation=Normalisation("mgHA/cm3", 0.0, 1200.0),
+        axes=("z", "y", "x"),
+        spacing=(0.02,) * 3,
+        acquisition={"photons": 1e4, "views": 180},
+        steps=1,
+        seed=0,
+        weights={name: weight.contiguous() for name, weight in network.state_dict().items()},
+    ).save(path)
+    return path
+
+
+@pytest.mark.parametrize("slab", [1, 3, 4, 11])
+@pytest.mark.parametrize("tile", [16, 512])
+def test_neither_slab_nor_tile_changes_a_bit(checkpoint, slab, tile):
+    values = volume()
+    model = trained(checkpoint)
+    reference = denoise(stack(values, 11), model, device_name="cpu").collect()
+    assert np.abs(reference - values).max() > 1
+    again = denoise(stack(values, slab), model, device_name="cpu", tile=tile).collect()
+    assert again.tobytes() == reference.tobytes()
+
+
+def test_a_slice_sees_its_neighbours_and_nothing_farther(checkpoint):
+    values = volume()
+    model = trained(checkpoint)
+    before = denoise(stack(values), model, device_name="cpu").collect()
+    changed = values.copy()
+    changed[5] += 100
+    after = denoise(stack(changed), model, device_name="cpu").collect()
+    touched = [z for z in range(11) if not np.array_equal(before[z], after[z])]
+    assert touched == [3, 4, 5, 6, 7]
+
+
+def test_the_ends_are_repeated(checkpoint):
+    values = volume()
+    model = trained(checkpoint)
+    whole = denoise(stack(values), model, device_name="cpu").collect()
+    longer = np.concatenate([values[:1], values[:1], values, values[-1:], values[-1:]])
+    padded = denoise(stack(longer), model, device_name="cpu").collect()
+    np.testing.assert_allclose(padded[2:-2], whole, rtol=1e-5)
+
+
+def test_a_single_slice_passes(checkpoint):
+    assert denoise(stack(volume((1, 9, 7))), trained(checkpoint), device_name="cpu").collect().shape == (1, 9, 7)
+
+
+def test_identity_keeps_every_bit_in_every_unit():
+    values = volume() * np.float32(np.pi)
+    for unit in ("mgHA/cm3", "1/cm", "grey", "line integral"):
+        result = denoise(stack(values, unit=unit), untrained("identity"), device_name="cpu")
+        assert result.header.unit == unit
+        assert result.collect().tobytes() == values.tobytes()
+
+
+def test_header_is_kept_and_the_type_is_float32(checkpoint):
+    values = volume().astype(np.uint16)
+    noisy = stack(values, acquisition={"photons": 1e4})
+    result = denoise(noisy, trained(checkpoint), device_name="cpu")
+    assert result.header == noisy.header.replace(dtype="<f4")
+    assert result.collect().dtype == np.float32
+
+
+def test_gaussian_filters_the_stack_as_scipy_does():
+    values = volume()
+    ours = denoise(stack(values), untrained("gaussian(sigma=1)"), device_name="cpu").collect()
+    theirs = scipy.ndimage.gaussian_filter(values.astype(float), 1, mode="nearest", truncate=4.0)
+    np.testing.assert_allclose(ours, theirs, atol=2e-3)  # of 1000
+
+
+def test_networks_follow_the_scale_of_their_data(checkpoint):
+    """Values times a and a scale times a give the estimate times a: nothing is taken from the image."""
+    values = volume()
+    model = trained(checkpoint)
+    plain = denoise(stack(values), model, device_name="cpu").collect()
+    scaled_checkpoint = Checkpoint(
+        **{name: getattr(model.checkpoint, name) for name in (
+            "model", "loss", "pairs", "axes", "spacing", "steps", "seed", "weights")},
+        normalisation=Normalisation("1/cm", 0.0, 1200.0 / 1024),
+    )  # fmt: skip
+    other = module.Model(model.network, model.name, scaled_checkpoint)
+    scaled = denoise(stack(values / 1024, unit="1/cm"), other, device_name="cpu").collect()
+    np.testing.assert_array_equal(scaled * 1024, plain)
+
+
+class Listener:
+    def __init__(self):
+        self.notes = []
+
+    def note(self, message):
+        self.notes.append(message)
+
+    @contextmanager
+    def task(self, name, total, unit):
+        yield lambda done=1, **facts: None
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"spacing": (0.05,) * 3}, "0.05 mm"),
+        ({"acquisition": {"photons": 100}}, "photons is 100"),
+        ({"spacing": (0.03,) * 3, "acquisition": {"photons": 6e3, "views": 100}}, None),
+    ],
+)
+def test_data_far_from_the_training_is_told(checkpoint, changes, expected):
+    listener = Listener()
+    with progress.reporting(listener):
+        denoise(stack(volume((2, 8, 8)), **changes), trained(checkpoint), device_name="cpu")
+    assert bool(listener.notes) == (expected is not None)
+    assert expected is None or expected in listener.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"unit": "1/cm"}, "in 1/cm, but .* trained on mgHA/cm3"),
+        ({"unit": "label"}, "labels"),
+        ({"axes": PROJECTIONS}, "axes"),
+    ],
+)
+def test_strangers_are_refused_before_a_voxel_is_pulled(checkpoint, changes, message):
+    def untouched():
+        raise AssertionError("pulled")
+        yield
+
+    header = stack(volume((2, 8, 8)), **changes).header
+    with pytest.raises(UsageError, match=message):
+        denoise(Stack(header, untouched()), trained(checkpoint), device_name="cpu")
+
+
+def test_networks_must_be_trained():
+    with pytest.raises(UsageError, match="trained first"):
+        untrained("unet25d")
+
+
+def test_weights_that_do_not_fit_are_refused(checkpoint, tmp_path):
+    good = Checkpoint.load(checkpoint)
+    facts = {
+        name: getattr(good, name) for name in ("loss", "pairs", "normalisation", "axes", "spacing", "steps", "seed")
+    }
+    for name, text in enumerate(["unet25d(width=8)", "unet2d(width=1000000, scales=8)", "nothing", "l1 +", "gaussian"]):
+        path = tmp_path / f"{name}.safetensors"
+        Checkpoint(model=text, weights=good.weights, **facts).save(path)
+        with pytest.raises(DataError, match="do not fit"):
+            trained(path)
+
+
+def test_short_memory_halves_the_tiles_and_then_gives_up(checkpoint, monkeypatch):
+    sides = []
+
+    def short(model, u, side):
+        sides.append(side)
+        if side > 100:
+            raise torch.OutOfMemoryError("no")
+        return u[:, 2:-2]
+
+    monkeypatch.setattr(module, "apply", short)
+    denoise(stack(volume((4, 8, 8))), trained(checkpoint), device_name="cpu", tile=512).collect()
+    assert sides == [512, 256, 128, 64]
+
+    def never(model, u, side):
+        raise torch.OutOfMemoryError("no")
+
+    monkeypatch.setattr(module, "apply", never)
+    with pytest.raises(MemoryShortageError):
+        denoise(stack(volume((4, 8, 8))), trained(checkpoint), device_name="cpu").collect()

@@ -1,0 +1,265 @@
+"""Training: it learns, repeats itself to the bit, resumes to the bit, and stops honestly."""
+
+import csv
+import json
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from bonectl.core import threads
+from bonectl.core.calibration import Calibration
+from bonectl.core.checkpoint import Checkpoint, Normalisation
+from bonectl.core.denoiser import Reach
+from bonectl.core.header import Header
+from bonectl.core.sample import Volume
+from bonectl.core.stack import Stack
+from bonectl.errors import DataError, MissingInputError, OutputError, UsageError
+from bonectl.io import npy
+from bonectl.ops.patches import Patches, turned
+from bonectl.ops.recipe import Recipe
+from bonectl.ops.train import Saving, train
+from bonectl.pairings.supervised import supervised
+
+SMALL = {"model": "unet25d(slices=3, width=4, scales=2)", "steps": 12, "batch": 2, "run": 2, "patch": 16}
+
+
+def rods(shape=(16, 32, 32)):
+    """Return bone-like rods [mgHA/cm3]."""
+    z, y, x = np.meshgrid(*(np.arange(n) for n in shape), indexing="ij")
+    return (1000.0 * (np.sin(y / 2.5 + z / 9) * np.sin(x / 3) > 0.2)).astype(np.float32)
+
+
+def store(path, values, **changes):
+    header = Header(shape=values.shape, **({"unit": "mgHA/cm3", "spacing": (0.02,) * 3} | changes))
+    with path.open("wb") as file:
+        npy.write(Stack.of(values.astype(np.float32), header), file)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Networks this small wait for each other on two threads, above all on a busy machine."""
+    threads.choose(1)
+    yield
+    threads.choose(0)
+
+
+@pytest.fixture
+def pair(tmp_path):
+    clean = rods()
+    noisy = clean + np.random.default_rng(0).normal(0, 300, clean.shape)
+    facts = {"acquisition": {"photons": 1e4, "views": 90}}
+    return store(tmp_path / "low.npy", noisy, **facts), store(tmp_path / "clean.npy", clean, **facts)
+
+
+def run(pair, output, *, stop=lambda: False, every=100, resume=False, force=False, **recipe):
+    low, clean = pair
+    saving = Saving(output=output, every=every, resume=resume, force=force)
+    return train([low], [clean], Recipe(**(SMALL | recipe)), saving, device_name="cpu", stop=stop)
+
+
+def test_it_learns_and_the_held_out_part_says_so(pair, tmp_path):
+    end = run(
+        pair, tmp_path / "x.safetensors", steps=80, model="unet25d(slices=3, width=6, scales=2)", batch=2, patch=24
+    )
+    assert end.finished
+    assert end.psnr > end.psnr_input + 2
+
+
+def test_same_seed_same_bytes_other_seed_others(pair, tmp_path):
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        run(pair, tmp_path / name, seed=seed, steps=4)
+    a, b, c = ((tmp_path / name).read_bytes() for name in "abc")
+    assert a == b != c
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+
+
+def stop_at(step):
+    calls = iter(range(1, 1000))
+    return lambda: next(calls) >= step
+
+
+@pytest.mark.parametrize("step", [1, 5])
+def test_interrupted_and_resumed_is_uninterrupted_bit_for_bit(pair, tmp_path, step):
+    loss = "l1 + 0.5*l2@50%"
+    run(pair, tmp_path / "whole", loss=loss, every=6)
+    first = run(pair, tmp_path / "parts", loss=loss, every=6, stop=stop_at(step))
+    assert (first.finished, first.steps) == (False, step)
+    assert Checkpoint.load(tmp_path / "parts").steps == step
+    second = run(pair, tmp_path / "parts", loss=loss, every=6, resume=True)
+    assert (second.finished, second.steps) == (True, 12)
+    whole, parts = Checkpoint.load(tmp_path / "whole"), Checkpoint.load(tmp_path / "parts")
+    assert parts.digest == whole.digest
+    one, other = (torch.load(tmp_path / f"{name}.resume", weights_only=True) for name in ("whole", "parts"))
+    for key in one["network"]:
+        assert torch.equal(one["network"][key], other["network"][key])
+    rows = [list(csv.reader((tmp_path / f"{name}.csv").read_text().splitlines())) for name in ("whole", "parts")]
+    assert [row[:-1] for row in rows[0]] == [row[:-1] for row in rows[1]]
+    assert [row[0] for row in rows[0][1:]] == [str(n) for n in range(1, 13)]
+
+
+def test_the_checkpoint_says_what_it_was_trained_on(pair, tmp_path):
+    end = run(pair, tmp_path / "x", steps=2, seed=5)
+    checkpoint = Checkpoint.load(tmp_path / "x")
+    assert checkpoint.model == "unet25d(slices=3, width=4, scales=2)"
+    assert checkpoint.normalisation == Normalisation("mgHA/cm3", 0.0, 1200.0)
+    assert checkpoint.spacing == (0.02, 0.02, 0.02)
+    assert dict(checkpoint.acquisition) == {"photons": 1e4, "views": 90}
+    assert (checkpoint.steps, checkpoint.seed, checkpoint.pseudo) == (2, 5, False)
+    assert checkpoint.training["stacks"] == ["low.npy", "clean.npy"]
+    assert checkpoint.training["held_out_psnr_db"] == [[2, pytest.approx(end.psnr, abs=1e-3)]]
+    assert not any(str(tmp_path) in text for text in (json.dumps(dict(checkpoint.training)), checkpoint.model))
+
+
+def test_every_default_knob_is_written_out(pair, tmp_path):
+    run(pair, tmp_path / "x", model="unet2d(width=4)", steps=1)
+    assert Checkpoint.load(tmp_path / "x").model == "unet2d(width=4, scales=3)"
+
+
+def test_attenuation_is_scaled_by_its_calibration(tmp_path):
+    law = Calibration(250.0, -100.0, "test", pseudo=True)
+    mu = law.attenuation(rods((8, 16, 16)))
+    path = store(tmp_path / "mu.npy", mu, unit="1/cm", calibration=law)
+    run((path, path), tmp_path / "x", steps=1)
+    checkpoint = Checkpoint.load(tmp_path / "x")
+    assert checkpoint.normalisation.offset == pytest.approx(0.4)
+    assert checkpoint.normalisation.scale == pytest.approx(4.8)
+    assert checkpoint.pseudo
+
+
+def test_uncalibrated_values_need_a_scale(tmp_path):
+    path = store(tmp_path / "grey.npy", rods((8, 16, 16)), unit="grey")
+    with pytest.raises(UsageError, match="--scale"):
+        run((path, path), tmp_path / "x", steps=1)
+    train(
+        [path], [path], Recipe(**(SMALL | {"steps": 1})), Saving(output=tmp_path / "x"), normalisation=(20, 180),
+        device_name="cpu",
+    )  # fmt: skip
+    assert Checkpoint.load(tmp_path / "x").normalisation == Normalisation("grey", 20, 180)
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint(pair, tmp_path, monkeypatch):
+    output = tmp_path / "x"
+    from bonectl.losses import l2
+
+    calls = iter(range(100))
+
+    def poisoned(sample):
+        value = (sample.estimate - sample.target).square().mean()
+        return value * float("nan") if next(calls) >= 7 else value
+
+    monkeypatch.setattr(l2, "l2", poisoned)
+    with pytest.raises(UsageError, match="step 7: l2 is not finite"):
+        run(pair, output, loss="l1 + l2", every=3)
+    assert Checkpoint.load(output).steps == 6
+
+
+def test_data_that_is_no_number_is_blamed_on_the_data(pair, tmp_path):
+    low, clean = pair
+    values = np.full((16, 32, 32), np.nan)
+    with pytest.raises(DataError, match="input holds values that are not finite"):
+        run((store(tmp_path / "nan.npy", values), clean), tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+
+
+def test_an_existing_output_is_kept(pair, tmp_path):
+    (tmp_path / "x").write_text("mine")
+    with pytest.raises(OutputError):
+        run(pair, tmp_path / "x")
+    assert (tmp_path / "x").read_text() == "mine"
+
+
+def test_resume_wants_the_same_recipe_and_a_whole_file(pair, tmp_path):
+    with pytest.raises(MissingInputError):
+        run(pair, tmp_path / "x", resume=True)
+    run(pair, tmp_path / "x", stop=stop_at(1))
+    with pytest.raises(UsageError, match="seed=0, not 1"):
+        run(pair, tmp_path / "x", resume=True, seed=1)
+    whole = (tmp_path / "x.resume").read_bytes()
+    (tmp_path / "x.resume").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match="damaged"):
+        run(pair, tmp_path / "x", resume=True)
+
+
+@pytest.mark.parametrize("model", ["identity", "gaussian"])
+def test_a_filter_has_nothing_to_train(pair, tmp_path, model):
+    with pytest.raises(UsageError, match="nothing to train"):
+        run(pair, tmp_path / "x", model=model)
+
+
+def test_slices_smaller_than_the_pooling_are_refused(tmp_path):
+    path = store(tmp_path / "tiny.npy", rods((8, 3, 3)))
+    with pytest.raises(UsageError, match="fewer scales"):
+        run((path, path), tmp_path / "x", model="unet2d(width=2, scales=3)")
+
+
+def test_one_slice_is_refused(tmp_path):
+    path = store(tmp_path / "tiny.npy", rods((1, 16, 16)))
+    with pytest.raises(UsageError, match="more slices"):
+        run((path, path), tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"steps": 0}, {"batch": 0}, {"rate": 0}, {"rate": float("nan")}, {"held_out": 1}, {"average": -1}]
+)
+def test_recipes_that_cannot_be(changes):
+    with pytest.raises(UsageError):
+        Recipe(**changes)
+
+
+def patches(recipe, shape=(16, 32, 32), context=1):
+    numbers = np.broadcast_to(np.arange(shape[0], dtype=np.float32)[:, None, None], shape)
+    volume = Volume(numbers, Header(shape=shape, unit="mgHA/cm3"), "numbers")
+    pairing = supervised([volume], [volume])
+    return Patches(pairing, Normalisation("mgHA/cm3", 0, 1), Reach(slices=context, pixels=2, grid=2), recipe)
+
+
+def test_training_never_reads_a_held_out_slice():
+    """Voxels are their slice number: training stays below the split, validation at or above it."""
+    drawn = patches(Recipe(**SMALL, held_out=0.25), context=3)
+    seen = np.concatenate([drawn(step).noisy.numpy().ravel() for step in range(60)])
+    assert set(seen.astype(int)) == set(range(12))
+    held = np.concatenate([batch.noisy.numpy().ravel() for batch in drawn.validation()])
+    assert set(held.astype(int)) == set(range(12, 16))
+
+
+def test_a_batch_depends_on_its_step_alone():
+    recipe = Recipe(**SMALL)
+    ahead = dict(zip(range(3, 9), patches(recipe).from_step(3, 9), strict=True))
+    again = patches(recipe)
+    for step in (8, 3, 5):
+        assert torch.equal(again(step).noisy, ahead[step].noisy)
+    assert not torch.equal(ahead[3].noisy, ahead[4].noisy)
+
+
+def test_the_eight_symmetries_are_eight_and_lose_nothing():
+    patch = np.arange(2 * 3 * 3, dtype=np.float32).reshape(2, 3, 3)
+    turns = [turned(patch, symmetry) for symmetry in range(8)]
+    assert len({turn.tobytes() for turn in turns}) == 8
+    for turn in turns:
+        assert sorted(turn[0].ravel()) == list(range(9))
+
+
+def test_learning_rate_warms_up_and_falls_to_a_hundredth():
+    recipe = Recipe(steps=1000, rate=1.0)
+    rates = [recipe.learning_rate(step) for step in range(1000)]
+    assert rates[0] == pytest.approx(1 / 50)
+    assert max(rates) == rates[49] == pytest.approx(1.0)
+    assert rates[-1] == pytest.approx(0.01, abs=1e-4)
+    assert all(b <= a for a, b in pairwise(rates[50:]))
+
+
+def test_tiff_is_unpacked_first(pair, tmp_path):
+    from bonectl.io import tiff
+
+    paths = []
+    for path in pair:
+        header, values = npy.mapped(path)
+        paths.append(path.with_suffix(".tif"))
+        with paths[-1].open("wb") as file:
+            tiff.write(Stack.of(values, header), file)
+    run(pair, tmp_path / "npy", steps=3)
+    run(paths, tmp_path / "tif", steps=3)
+    assert Checkpoint.load(tmp_path / "tif").digest == Checkpoint.load(tmp_path / "npy").digest
