@@ -11,8 +11,7 @@ from bonectl.core.stack import Stack
 from bonectl.io import npy
 
 TRAIN = (
-    "bonectl train low.npy -t low.npy -o x.safetensors --steps 2 --model 'unet25d(width=4, scales=2)' "
-    "--patch 16 --threads 1 -q"
+    "train low.npy -t low.npy -o x.safetensors --steps 2 --model 'unet25d(width=4, scales=2)' --patch 16 --threads 1 -q"
 )
 
 
@@ -37,18 +36,18 @@ def low(tmp_path):
     return values
 
 
-def test_pipe_and_file_and_slab_give_the_same_bytes(low, shell, tmp_path):
-    assert shell(TRAIN).returncode == 0
-    one = shell("bonectl denoise low.npy --model x.safetensors --no-history -o a.npy")
-    assert one.returncode == 0, one.stderr
-    two = shell("bonectl denoise --model x.safetensors --no-history --slab 3 < low.npy | cat > b.npy")
-    assert two.returncode == 0, two.stderr
+def test_pipe_and_file_and_slab_give_the_same_bytes(low, here, shell, tmp_path):
+    assert here(TRAIN)[0] == 0
+    ended, said = here("denoise low.npy --model x.safetensors --no-history -o a.npy")
+    assert ended == 0, said
+    piped = shell("bonectl denoise --model x.safetensors --no-history --slab 3 < low.npy | cat > b.npy")
+    assert piped.returncode == 0, piped.stderr
     assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
 
 
-def test_history_names_model_and_weights(low, shell, tmp_path):
-    assert shell(TRAIN).returncode == 0
-    assert shell("bonectl denoise low.npy --model x.safetensors -o a.npy").returncode == 0
+def test_history_names_model_and_weights(low, here, tmp_path):
+    assert here(TRAIN)[0] == 0
+    assert here("denoise low.npy --model x.safetensors -o a.npy")[0] == 0
     header, values = npy.mapped(tmp_path / "a.npy")
     entry = header.history[-1]
     assert entry.notes["model"].startswith("unet25d(")
@@ -57,9 +56,9 @@ def test_history_names_model_and_weights(low, shell, tmp_path):
     assert values.shape == low.shape
 
 
-def test_a_filter_needs_no_checkpoint(low, shell, tmp_path):
-    end = shell("bonectl denoise low.npy --model 'gaussian(sigma=1)' -o a.npy")
-    assert end.returncode == 0, end.stderr
+def test_a_filter_needs_no_checkpoint(low, here, tmp_path):
+    ended, said = here("denoise low.npy --model 'gaussian(sigma=1)' -o a.npy")
+    assert ended == 0, said
     _, values = npy.mapped(tmp_path / "a.npy")
     assert values.std() < low.std() / 3
     assert values.mean() == pytest.approx(low.mean(), rel=0.02)

@@ -236,6 +236,24 @@ def test_results_are_fresh(model):
     assert torch.equal(back, back_kept)
 
 
+@pytest.mark.parametrize("model", ["strip", "bandlimited"])
+def test_a_filter_is_part_of_the_transpose(model):
+    """A filtered projector is the projector, then the filter of a padded line and a factor per view."""
+    g = parallel(24, 1, VOXEL, views=6, columns=40, centre=17.2)
+    response, shares = torch.exp(-((torch.arange(61) / 30) ** 2)), torch.rand(6)
+    F = Projector(g, model=model, response=response, shares=shares)
+    x, y = signed(0, 2, 24, 24), signed(1, 2, 6, 40)
+    mismatch = (F(x).double() * y).sum() - (x * F.T(y).double()).sum()
+    assert abs(mismatch) <= 1e-5 * torch.linalg.vector_norm(F(x).double()) * torch.linalg.vector_norm(y.double())
+    wide = Projector(g.replace(columns=120, centre=g.centre + 30), model=model)
+    line = torch.fft.irfft(torch.fft.rfft(y * shares[:, None], n=120) * response, n=120)
+    assert relative(F.T(y), wide.T(torch.roll(line, 30, -1).contiguous())) <= 2e-3
+    with pytest.raises(UsageError, match="give both"):
+        Projector(g, response=response)
+    with pytest.raises(UsageError, match="takes no filter"):
+        Projector(g, model="joseph", response=response, shares=shares)
+
+
 def test_batches_are_stacks_of_slices():
     A = Projector(parallel(16, 1, VOXEL, views=5, columns=20))
     x = signed(0, 2, 3, 4, 16, 16)
@@ -250,8 +268,10 @@ def test_batches_are_stacks_of_slices():
 @pytest.mark.parametrize("model", MODELS)
 def test_operators_pass_opcheck(model):
     angles = torch.linspace(0, 170, 6, dtype=torch.float64)
-    torch.library.opcheck(_project, (signed(0, 2, 12, 12).requires_grad_(), angles, 15, 0.02, 7.3, 0.02, model))
-    torch.library.opcheck(_backproject, (signed(0, 2, 6, 15).requires_grad_(), angles, 12, 0.02, 7.3, 0.02, model))
+    none, numbers = torch.empty(0), [0.02, 7.3, 0.02]
+    x, y = signed(0, 2, 12, 12).requires_grad_(), signed(0, 2, 6, 15).requires_grad_()
+    torch.library.opcheck(_project, (x, angles, none, none, 15, numbers, model))
+    torch.library.opcheck(_backproject, (y, angles, none, none, 12, numbers, model))
 
 
 @pytest.mark.parametrize("model", MODELS)

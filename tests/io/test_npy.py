@@ -334,6 +334,8 @@ def test_the_sidecar_of_a_bare_file(tmp_path):
     with path.open("rb") as file:
         assert npy.read(file, "a").header == header
     assert npy.mapped(path)[0] == header
+    (tmp_path / "a.npy.json").write_text('{"made": "by another program"}')
+    assert npy.mapped(path)[0] == Header(shape=(3, 4, 5))
     (tmp_path / "a.npy.json").write_text("{")
     with path.open("rb") as file, pytest.raises(DataError, match="no valid JSON"):
         npy.read(file, "a")

@@ -18,7 +18,7 @@ from hypothesis.extra import numpy as hnp
 from bonectl.core.geometry import Angles, Geometry
 from bonectl.core.header import DTYPES, SINOGRAMS, Entry, Header
 from bonectl.core.stack import Stack
-from bonectl.errors import DataError
+from bonectl.errors import DataError, WriteError
 from bonectl.io import read, tiff
 
 STACK = (np.arange(6 * 7 * 9) % 251).astype("u1").reshape(6, 7, 9)
@@ -352,23 +352,24 @@ def test_one_bit_pages_become_zero_and_one():
     np.testing.assert_array_equal(stack.collect(), mask)
 
 
-def test_a_missing_codec_names_the_package(tmp_path):
+@pytest.mark.parametrize("compression", [5, 50000, 34933])  # LZW, zstd, PNG
+def test_a_missing_codec_names_the_package(tmp_path, compression):
     raw = bytearray(theirs(STACK))
     with tifffile.TiffFile(io.BytesIO(raw)) as tif:
         for page in tif.pages:
             offset = page.tags["Compression"].valueoffset
-            raw[offset : offset + 2] = struct.pack("<H", 5)  # LZW
+            raw[offset : offset + 2] = struct.pack("<H", compression)
     (tmp_path / "a.tif").write_bytes(raw)
     program = (
         "import sys; sys.modules['imagecodecs'] = None\n"
         "from bonectl.io import tiff\n"
         "from bonectl.errors import UnavailableError\n"
-        "try: tiff.read(open('a.tif', 'rb'), 'a.tif').collect()\n"
+        "try: tiff.read(open('a.tif', 'rb'), 'a.tif')  # before any slab is asked for\n"
         "except UnavailableError as error: print(error, error.status)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, check=True, text=True)
-    assert "imagecodecs" in done.stdout
-    assert "install bonectl[codecs] 69" in done.stdout
+    assert done.stdout.startswith("a.tif: its compression needs the package imagecodecs (")
+    assert done.stdout.endswith("pip install 'bonectl[codecs]' 69\n")
 
 
 @pytest.mark.parametrize(
@@ -449,3 +450,13 @@ def test_more_than_four_gigabytes(tmp_path):
         assert stack.header == header
         first = np.concatenate([slab[:, 0, 0] for slab in stack.slabs])
     np.testing.assert_array_equal(first, np.arange(count) % 251)
+
+
+def test_a_disk_that_cannot_be_read_is_not_called_damaged(monkeypatch):
+    def fail(self, *args, **options):
+        raise OSError(5, "Input/output error")
+
+    stack = decoded(encoded(STACK))
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", fail)
+    with pytest.raises(WriteError, match="read failed: input/output error"):
+        stack.collect()

@@ -88,6 +88,7 @@ def test_peaks_take_integers_and_other_densities():
     ("values", "words"),
     [
         (np.random.default_rng(0).normal(100, 5, (16, 32, 32)), "peak"),
+        (np.linspace(0, 255, 32**3).reshape(32, 32, 32), "peak"),
         (np.full((4, 4, 4), 7.0), "all grey values are 7"),
         (np.array([[[1.0, np.nan]]]), "NaN"),
     ],

@@ -143,3 +143,23 @@ def test_same_seed_same_weights():
         return torch.cat([parameter.flatten() for parameter in build("unet2d(width=4)").parameters()])
 
     assert torch.equal(weights(), weights())
+
+
+@pytest.mark.parametrize("text", ["tv(weight=0.2)", "nlm(sigma=0.2)", "gaussian(sigma=1)"])
+def test_filters_take_noise_away_and_leave_the_mean(text):
+    torch.manual_seed(0)
+    clean = torch.zeros(1, 11, 48, 48)
+    clean[..., 12:36, 12:36] = 1
+    noisy = clean + 0.2 * torch.randn(clean.shape)
+    model = build(text)
+    context = model.reach.slices
+    estimate = model(noisy)
+    inner = slice(context, context + estimate.shape[1])
+    assert (estimate - clean[:, inner]).std() < 0.7 * (noisy - clean).std()
+    assert float(estimate.mean()) == pytest.approx(float(noisy[:, inner].mean()), abs=0.01)
+
+
+@pytest.mark.parametrize("text", ["tv(weight=0)", "nlm(sigma=-1)", "nlm(patch=0)"])
+def test_impossible_filters_are_refused(text):
+    with pytest.raises(UsageError):
+        build(text)

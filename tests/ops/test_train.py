@@ -1,6 +1,5 @@
 """Training: it learns, repeats itself to the bit, resumes to the bit, and stops honestly."""
 
-import csv
 import json
 from itertools import pairwise
 
@@ -90,14 +89,13 @@ def test_interrupted_and_resumed_is_uninterrupted_bit_for_bit(pair, tmp_path, st
     assert Checkpoint.load(tmp_path / "parts").steps == step
     second = run(pair, tmp_path / "parts", loss=loss, every=6, resume=True)
     assert (second.finished, second.steps) == (True, 12)
-    whole, parts = Checkpoint.load(tmp_path / "whole"), Checkpoint.load(tmp_path / "parts")
-    assert parts.digest == whole.digest
+    for name in ("", ".csv"):
+        assert (tmp_path / f"parts{name}").read_bytes() == (tmp_path / f"whole{name}").read_bytes()
     one, other = (torch.load(tmp_path / f"{name}.resume", weights_only=True) for name in ("whole", "parts"))
     for key in one["network"]:
         assert torch.equal(one["network"][key], other["network"][key])
-    rows = [list(csv.reader((tmp_path / f"{name}.csv").read_text().splitlines())) for name in ("whole", "parts")]
-    assert [row[:-1] for row in rows[0]] == [row[:-1] for row in rows[1]]
-    assert [row[0] for row in rows[0][1:]] == [str(n) for n in range(1, 13)]
+    rows = (tmp_path / "whole.csv").read_text().splitlines()
+    assert [row.partition(",")[0] for row in rows[1:]] == [str(n) for n in range(1, 13)]
 
 
 def test_the_checkpoint_says_what_it_was_trained_on(pair, tmp_path):
@@ -157,7 +155,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint(pair, tmp_
 
 
 def test_data_that_is_no_number_is_blamed_on_the_data(pair, tmp_path):
-    low, clean = pair
+    _, clean = pair
     values = np.full((16, 32, 32), np.nan)
     with pytest.raises(DataError, match="input holds values that are not finite"):
         run((store(tmp_path / "nan.npy", values), clean), tmp_path / "x")
@@ -177,6 +175,9 @@ def test_resume_wants_the_same_recipe_and_a_whole_file(pair, tmp_path):
     run(pair, tmp_path / "x", stop=stop_at(1))
     with pytest.raises(UsageError, match="seed=0, not 1"):
         run(pair, tmp_path / "x", resume=True, seed=1)
+    low, clean = pair
+    with pytest.raises(UsageError, match="stacks"):
+        run((clean, low), tmp_path / "x", resume=True)
     whole = (tmp_path / "x.resume").read_bytes()
     (tmp_path / "x.resume").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(DataError, match="damaged"):

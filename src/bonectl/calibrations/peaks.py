@@ -19,8 +19,9 @@ SMOOTHING = 4.0
 # this share of the range of values per voxel. Voxels that share bone and marrow are then left out; with them, real
 # trabecular bone has a plateau where its peak should be.
 FLATNESS = 0.04
-# The lesser peak must rise over the valley between the two by this share of its own height.
-PROMINENCE = 0.05
+# The lesser peak must rise over the valley between the two by this share of its own height, and by this many standard
+# deviations of a count of that height.
+PROMINENCE, SIGNIFICANCE = 0.05, 5.0
 # Slices smoothed at a time, and the slices around them that matter: 4 SD of the Gaussian.
 BLOCK, HALO = 16, 4
 
@@ -97,7 +98,8 @@ def _two_maxima(curve: NDArray[np.float64]) -> tuple[int, int]:
         return float(curve[place] - valley)
 
     other = max((i for i in inner if i != highest), key=prominence)
-    if prominence(other) < PROMINENCE * curve[other]:
+    height = float(curve[other])
+    if prominence(other) < max(PROMINENCE * height, SIGNIFICANCE * height**0.5):
         raise DataError(
             "the grey values have one peak and no second that stands out; give linear(slope=..., intercept=...) instead"
         )

@@ -11,6 +11,9 @@ from bonectl.cli.options import READS, WRITES, Request
 from bonectl.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bonectl.core.slabs import Array
     from bonectl.core.stack import Stack
     from bonectl.ops.convert import Cut
 
@@ -78,7 +81,7 @@ def convert(
       bonectl convert ball.npy --bin 2 | bonectl info
     """
     with streams.reading(request) as stack:
-        streams.writing(_changed(stack, axes, crop, order, bin_, calibrate, dtype), request)
+        streams.writing(_watched(_changed(stack, axes, crop, order, bin_, calibrate, dtype)), request)
 
 
 def _changed(
@@ -103,6 +106,20 @@ def _changed(
     if calibrate is not None:
         stack = _calibrated(stack, calibrate)
     return ops.cast(stack, dtype) if dtype is not None else stack
+
+
+def _watched(stack: "Stack") -> "Stack":
+    """The same stack, telling its progress."""
+    from bonectl.core import progress
+    from bonectl.core.stack import chain
+
+    def slabs() -> "Iterator[Array]":
+        with progress.task("convert", stack.header.shape[0]) as advance:
+            for slab in stack.slabs:
+                yield slab
+                advance(len(slab))
+
+    return chain(stack.header, slabs())
 
 
 def _calibrated(stack: "Stack", text: str) -> "Stack":

@@ -118,7 +118,7 @@ def escape(text: str) -> str:
 
 def page(name: str, section: int, summary: str, sections: Mapping[str, str]) -> str:
     """One man page in man(7) macros; `sections` are already roff."""
-    head = f'.TH "{name.upper()}" "{section}" "" "bonectl {bonectl.__version__}" "bonectl manual"'
+    head = f'.TH "{name.upper()}" "{section}" "{bonectl.__date__}" "bonectl {bonectl.__version__}" "bonectl manual"'
     body = [f".SH {title}\n{text.strip()}" for title, text in sections.items() if text.strip()]
     return "\n".join([head, ".SH NAME", f"{escape(name)} \\- {escape(summary)}", *body]) + "\n"
 

@@ -89,28 +89,24 @@ def simulate(
       bonectl simulate bone.npy --views 90 --photons 1e3 --noise 'poisson + electronic(sd=3)' | bonectl info
       bonectl simulate bone.npy --gain 0.02 --dark 100 --flats flats.npy --darks darks.npy -o raw.npy
     """
+    if gain and unit is Reading.counts and flats is None:
+        raise UsageError("counts of pixels with unequal sensitivities (--gain) cannot be read without --flats FILE")
+    layout = _with_views(geometry, views)
+    beside = {name: _beside(request, path) for name, path in (("flats", flats), ("darks", darks)) if path}
+
     from bonectl.ops import convert
     from bonectl.ops import simulate as ops
 
     detector = ops.Detector(photons=photons, noise=noise, blur=blur, gain=gain, dark=dark, oversample=oversample)
-    if gain and unit is Reading.counts and flats is None:
-        raise UsageError("counts of pixels with unequal sensitivities (--gain) cannot be read without --flats FILE")
     with streams.reading(request) as volume:
         scan = ops.simulate(
-            volume,
-            geometry=_with_views(geometry, views),
-            energy=energy,
-            matrix=matrix,
-            detector=detector,
-            unit=unit.value,
-            seed=seed,
+            volume, geometry=layout, energy=energy, matrix=matrix, detector=detector, unit=unit.value, seed=seed
         )
         plan = {"memory": f"about {ops.memory(volume.header, scan.header) >> 20} MiB"}
-        extra = {name: _beside(request, path) for name, path in (("flats", flats), ("darks", darks)) if path}
-        for name, beside in extra.items():
+        for name, where in beside.items():
             if not request.dry_run:
                 make = {"flats": ops.flats, "darks": ops.darks}[name]
-                streams.writing(make(scan.header, detector, frames=frames, seed=seed), beside, notes={"seed": seed})
+                streams.writing(make(scan.header, detector, frames=frames, seed=seed), where, notes={"seed": seed})
         if order is Order.projection:
             scan = convert.ordered(scan, "projection")
         streams.writing(scan, request, notes={"seed": seed}, plan=plan)
@@ -118,9 +114,11 @@ def simulate(
 
 def _with_views(geometry: str, views: int | None) -> str:
     """The geometry's spec with --views as its knob."""
+    from bonectl.core import kit
     from bonectl.core.spec import Spec, parse
 
     spec = parse(geometry)
+    kit.check("geometries", [spec])
     if views is None:
         return geometry
     if spec.knobs.get("views", views) != views:

@@ -59,7 +59,8 @@ def _count(before: Labels, slab: Labels, parts: int) -> Counts:
                     code = ((code >> np.uint32(2)) & np.uint32(0x3333)) | fresh
                     mine[code] += 1
                 mine[(code >> np.uint32(2)) & np.uint32(0x3333)] += 1
-    return counts.sum(axis=0)
+    total: Counts = counts.sum(axis=0)
+    return total
 
 
 def count(slabs: Iterable[Labels], *, parts: int = 2) -> "Cells":

@@ -44,6 +44,29 @@ def _along_x(inside: NDArray[np.bool_], weight: float, out: Distances) -> None:
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _parabolas(
+    line: Distances, first: int, last: int, weight: float, place: NDArray[np.int32], start: NDArray[np.float64]
+) -> int:
+    """Which parabolas make the lower envelope of line[first..last], and where each begins; how many they are."""
+    k = -1
+    for j in range(first, last + 1):
+        if line[j] >= FAR:
+            continue
+        height = np.float64(line[j]) + weight * j * j
+        cross = -np.inf
+        while k >= 0:
+            i = place[k]
+            cross = (height - (np.float64(line[i]) + weight * i * i)) / (2 * weight * (j - i))
+            if cross > start[k]:
+                break
+            k -= 1
+        k += 1
+        place[k] = j
+        start[k] = cross if k > 0 else -np.inf
+    return k + 1
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _envelope(
     line: Distances, n: int, weight: float, place: NDArray[np.int32], start: NDArray[np.float64], out: Distances
 ) -> None:
@@ -57,34 +80,18 @@ def _envelope(
         end = begin
         while end < n and line[end] > 0:
             end += 1
-        # Parabolas of the run, and of the background voxels that bound it.
-        first = begin - 1 if begin > 0 else begin
-        last = end if end < n else n - 1
-        k = -1
-        for j in range(first, last + 1):
-            if line[j] >= FAR:
-                continue
-            height = np.float64(line[j]) + weight * j * j
-            while k >= 0:
-                i = place[k]
-                cross = (height - (np.float64(line[i]) + weight * i * i)) / (2 * weight * (j - i))
-                if cross > start[k]:
-                    break
-                k -= 1
-            k += 1
-            place[k] = j
-            start[k] = -np.inf if k == 0 else cross
-        if k < 0:
-            for i in range(begin, end):
+        # The run, and the background voxels that bound it.
+        count = _parabolas(line, max(begin - 1, 0), min(end, n - 1), weight, place, start)
+        start[count] = np.inf
+        k = 0
+        for i in range(begin, end):
+            if count == 0:
                 out[i] = FAR
-        else:
-            start[k + 1] = np.inf
-            k = 0
-            for i in range(begin, end):
-                while start[k + 1] < i:
-                    k += 1
-                j = place[k]
-                out[i] = np.float32(np.float64(line[j]) + weight * (i - j) * (i - j))
+                continue
+            while start[k + 1] < i:
+                k += 1
+            j = place[k]
+            out[i] = np.float32(np.float64(line[j]) + weight * (i - j) * (i - j))
         begin = end
 
 

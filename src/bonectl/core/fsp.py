@@ -95,19 +95,53 @@ def block(size: int) -> int:
     return 32 if size < 1024 else 16
 
 
+@dataclass(frozen=True)
+class Filter:
+    """What the lines are multiplied with: one factor per frequency, one per view; a filtered projector.
+
+    Attributes
+    ----------
+    response : bytes
+        float32 values at the frequencies 0, 1, ... of a real transform of `length` samples.
+    shares : bytes
+        float32 value per view.
+    """
+
+    response: bytes
+    shares: bytes
+
+    @property
+    def length(self) -> int:
+        """Samples of a line."""
+        return 2 * (len(self.response) // 4 - 1)
+
+
 @lru_cache(maxsize=8)
-def plan(degrees: bytes, columns: int, pitch: float, centre: float, size: int, voxel: float, model: str) -> Plan:
+def plan(  # noqa: PLR0913 (the values that make a plan, as a key)
+    degrees: bytes,
+    columns: int,
+    pitch: float,
+    centre: float,
+    size: int,
+    voxel: float,
+    model: str,
+    filter_: Filter | None = None,
+) -> Plan:
     """The plan for one geometry; `degrees` are the bytes of the float64 angles, lengths are in mm."""
     radians = np.deg2rad(np.frombuffer(degrees, dtype=np.float64))
     order = np.argsort(np.mod(radians, pi), kind="stable")
     direction = np.stack([np.cos(radians[order]), np.sin(radians[order])], axis=1)
     cells = _even_fast_length(max(ceil(OVERSAMPLING * size), size + TAPS + 1))
-    length = _line_length(columns, centre, size * voxel / pitch)
+    length = filter_.length if filter_ else _line_length(columns, centre, size * voxel / pitch)
     frequency = np.arange(length if model == "strip" else (length + 1) // 2) / (length * pitch)
     phase = np.multiply.outer(direction.sum(axis=1), frequency) * voxel * (size // 2 - (size - 1) / 2)
     phase += np.arange(frequency.size) * (centre / length)
     factor = PIXELS[model](direction[:, :1] * frequency, direction[:, 1:] * frequency, frequency, voxel, pitch)
     factor *= voxel**2 / (length * pitch * MM_PER_CM)
+    if filter_:
+        index = np.arange(frequency.size)
+        factor *= np.frombuffer(filter_.response, dtype=np.float32)[np.minimum(index, length - index)]
+        factor *= np.frombuffer(filter_.shares, dtype=np.float32)[order, None]
     return Plan(
         size=size,
         columns=columns,

@@ -112,6 +112,11 @@ def lane(_context: Any, vector: Any, index: Any) -> Any:
     return types.float32(vector, types.intp), code
 
 
+# Slices lie a power of two apart in memory, so that pixels of all slices at one place compete for one cache set:
+# runs of this many neighbours are copied slice by slice.
+RUN = 16
+
+
 @njit(cache=True, nogil=True)
 def pack_rows(volume, first, last, low, high, spread_out, grid, origin):  # type: ignore[no-untyped-def]
     """Rows [low, high) of slices [first, last) into the grid, times `spread_out` of row and column.
@@ -120,18 +125,17 @@ def pack_rows(volume, first, last, low, high, spread_out, grid, origin):  # type
     become 0.
     """
     size = volume.shape[2]
-    width = grid.shape[2]
     count = last - first
     for y in range(low, high):
         row = grid[origin + y]
         row[:origin] = np.float32(0.0)
         row[origin + size :] = np.float32(0.0)
-        for x in range(size):
-            factor = spread_out[y] * spread_out[x]
+        for begin in range(0, size, RUN):
+            end = min(begin + RUN, size)
             for z in range(count):
-                row[origin + x, z] = volume[first + z, y, x] * factor
-            for z in range(count, width):
-                row[origin + x, z] = np.float32(0.0)
+                for x in range(begin, end):
+                    row[origin + x, z] = volume[first + z, y, x] * (spread_out[y] * spread_out[x])
+            row[origin + begin : origin + end, count:] = np.float32(0.0)
 
 
 @njit(cache=True, nogil=True)
@@ -139,19 +143,26 @@ def unpack_rows(grid, origin, first, last, low, high, spread_out, volume):  # ty
     """The transpose of `pack_rows`."""
     size = volume.shape[2]
     for y in range(low, high):
-        for z in range(last - first):
-            for x in range(size):
-                volume[first + z, y, x] = grid[origin + y, origin + x, z] * (spread_out[y] * spread_out[x])
+        row = grid[origin + y]
+        for begin in range(0, size, RUN):
+            end = min(begin + RUN, size)
+            for z in range(last - first):
+                for x in range(begin, end):
+                    volume[first + z, y, x] = row[origin + x, z] * (spread_out[y] * spread_out[x])
 
 
 @njit(cache=True, nogil=True)
 def unpack_views(spectrum, first, last, order, low, scan):  # type: ignore[no-untyped-def]
     """Real lines (view, column, lane) into scan (slice, view, column); `order` names the view of a line."""
+    columns = scan.shape[2]
     for a in range(spectrum.shape[0]):
         view = order[low + a]
-        for z in range(last - first):
-            for column in range(scan.shape[2]):
-                scan[first + z, view, column] = spectrum[a, column, z]
+        line = spectrum[a]
+        for begin in range(0, columns, RUN):
+            end = min(begin + RUN, columns)
+            for z in range(last - first):
+                for column in range(begin, end):
+                    scan[first + z, view, column] = line[column, z]
 
 
 @njit(cache=True, nogil=True)
@@ -161,12 +172,14 @@ def pack_views(scan, first, last, order, low, spectrum):  # type: ignore[no-unty
     columns = scan.shape[2]
     for a in range(spectrum.shape[0]):
         view = order[low + a]
-        spectrum[a, columns:] = np.float32(0.0)
-        for column in range(columns):
+        line = spectrum[a]
+        line[columns:] = np.float32(0.0)
+        for begin in range(0, columns, RUN):
+            end = min(begin + RUN, columns)
             for z in range(count):
-                spectrum[a, column, z] = scan[first + z, view, column]
-            for z in range(count, spectrum.shape[2]):
-                spectrum[a, column, z] = np.float32(0.0)
+                for column in range(begin, end):
+                    line[column, z] = scan[first + z, view, column]
+            line[begin:end, count:] = np.float32(0.0)
 
 
 @njit(cache=True, nogil=True, inline="always")

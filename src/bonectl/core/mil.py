@@ -24,6 +24,18 @@ def _offsets(count: int) -> Vectors:
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
 
 
+def balls(shape: tuple[int, ...], spacing: tuple[float, float, float]) -> NDArray[np.bool_]:
+    """The largest balls that fit side by side into a stack, in a regular array; (z, y, x)."""
+    sides = np.array(shape) * spacing
+    radius = sides.min() / 2
+    offsets = []
+    for length, count, step in zip(sides, shape, spacing, strict=True):
+        cell = length / int(length / (2 * radius) + 1e-9)
+        offsets.append(((np.arange(count) + 0.5) * step) % cell - cell / 2)
+    z, y, x = offsets
+    return np.asarray(z[:, None, None] ** 2 + y[:, None] ** 2 + x**2 <= radius**2)
+
+
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _sample(field: NDArray[np.float32], z: float, y: float, x: float) -> float:
     """Trilinear interpolation; the point must lie between the outermost voxel centres."""
@@ -35,7 +47,7 @@ def _sample(field: NDArray[np.float32], z: float, y: float, x: float) -> float:
     near += (field[a, b + 1, c] * (1 - w) + field[a, b + 1, c + 1] * w) * v
     far = (field[a + 1, b, c] * (1 - w) + field[a + 1, b, c + 1] * w) * (1 - v)
     far += (field[a + 1, b + 1, c] * (1 - w) + field[a + 1, b + 1, c + 1] * w) * v
-    return near * (1 - u) + far * u
+    return float(near * (1 - u) + far * u)
 
 
 @njit(cache=True, parallel=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -57,9 +69,9 @@ def _walk(
             for k in range(-reach, reach + 1):
                 z, y, x = start[0] + k * steps[i, 0], start[1] + k * steps[i, 1], start[2] + k * steps[i, 2]
                 now = 0
-                if 0 <= z <= top[0] and 0 <= y <= top[1] and 0 <= x <= top[2]:
-                    if voi[int(z + 0.5), int(y + 0.5), int(x + 0.5)]:
-                        now = 2 if _sample(field, z, y, x) > 0.5 else 1
+                within = 0 <= z <= top[0] and 0 <= y <= top[1] and 0 <= x <= top[2]
+                if within and voi[int(z + 0.5), int(y + 0.5), int(x + 0.5)]:
+                    now = 2 if _sample(field, z, y, x) > 0.5 else 1
                 if now and before:
                     counts[i, 0] += 1
                     counts[i, 1] += now != before

@@ -20,7 +20,7 @@ Spacing = tuple[float, float, float]
 Step = tuple[int, int, int]
 
 # One of each pair of opposite neighbours among the 26.
-STEPS: tuple[Step, ...] = tuple(step for step in product((-1, 0, 1), repeat=3) if next((s for s in step if s), 0) > 0)  # type: ignore[assignment]
+STEPS: tuple[Step, ...] = tuple((z, y, x) for z, y, x in product((-1, 0, 1), repeat=3) if (z or y or x) > 0)
 
 
 def _shares(directions: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ pointing up, so that their angle t is -t here.
 Lengths are in mm and attenuation in 1/cm; the division by ten is made here, line integrals are dimensionless.
 """
 
+from collections.abc import Sequence
 from functools import cached_property
 from math import sqrt
 from typing import Any
@@ -43,22 +44,41 @@ class Projector(nn.Module):
         a detector does: use it to simulate and inside iterations). ``bandlimited``: no frequency above the grid's,
         points on the detector (sharpest, for filtered back-projection; rings at edges). ``joseph``: linear
         interpolation along rays, in space instead of frequency; slower, and an independent check of the others.
+    response : (length / 2 + 1,) tensor, optional
+        A filter along the detector: its factors at the frequencies of a real transform of `length` samples, at least
+        twice the columns. ``A.T`` then filters before it back-projects, at no cost: filtered back-projection.
+    shares : (views,) tensor, optional
+        A factor for each view, with `response`.
 
     Raises
     ------
     UsageError
-        When the geometry is not a parallel beam, or there is no such model.
+        When the geometry is not a parallel beam, there is no such model, or a filter is incomplete or given to
+        ``joseph``.
     """
 
-    def __init__(self, geometry: Geometry, *, model: str = "strip") -> None:
+    def __init__(
+        self,
+        geometry: Geometry,
+        *,
+        model: str = "strip",
+        response: Tensor | None = None,
+        shares: Tensor | None = None,
+    ) -> None:
         super().__init__()
         if geometry.kind != "parallel":
             raise UsageError(f"there is no projector for a {geometry.kind} beam; there is one for parallel")
         if model not in MODELS:
             raise UsageError(f"no pixel model {model!r}; there are {', '.join(MODELS)}")
+        if (response is None) != (shares is None):
+            raise UsageError("a filter is a response along the detector and a share for each view; give both")
+        if model == "joseph" and response is not None:
+            raise UsageError("joseph works in space and takes no filter; use strip or bandlimited")
         self.geometry = geometry
         self.model = model
-        self._angles = torch.from_numpy(geometry.angles.degrees.copy())
+        none = torch.empty(0)
+        self._views = torch.from_numpy(geometry.angles.degrees.copy())
+        self._filter = (none if response is None else response.float(), none if shares is None else shares.float())
         # in a tuple, so that torch does not take the transpose for a part of its transpose
         self._transpose = (Transpose(self),)
 
@@ -80,8 +100,9 @@ class Projector(nn.Module):
         """Line integrals (..., row, view, col) of attenuation (..., z, y, x) [1/cm]."""
         g = self.geometry
         _check(x, (g.size, g.size), "a volume", "y, x")
-        flat: Tensor = _project(
-            x.reshape(-1, g.size, g.size), self._angles, g.columns, g.pitch, g.centre, g.voxel, self.model
+        run = _project_now if _plain(x) else _project
+        flat: Tensor = run(
+            x.reshape(-1, g.size, g.size), self._views, *self._filter, g.columns, self._numbers, self.model
         )
         return flat.reshape(*x.shape[:-2], g.views, g.columns)
 
@@ -89,10 +110,15 @@ class Projector(nn.Module):
         """The transpose: (..., row, view, col) to (..., z, y, x)."""
         g = self.geometry
         _check(y, (g.views, g.columns), "a scan", "view, col")
-        flat: Tensor = _backproject(
-            y.reshape(-1, g.views, g.columns), self._angles, g.size, g.pitch, g.centre, g.voxel, self.model
+        run = _backproject_now if _plain(y) else _backproject
+        flat: Tensor = run(
+            y.reshape(-1, g.views, g.columns), self._views, *self._filter, g.size, self._numbers, self.model
         )
         return flat.reshape(*y.shape[:-2], g.size, g.size)
+
+    @property
+    def _numbers(self) -> list[float]:
+        return [self.geometry.pitch, self.geometry.centre, self.geometry.voxel]
 
     @cached_property
     def _norm(self) -> float:
@@ -141,47 +167,94 @@ def _check(x: Tensor, tail: tuple[int, int], what: str, axes: str) -> None:
         raise UsageError(f"{what} of {x.dtype}; the projector works in float32")
 
 
-@torch.library.custom_op("bonectl::project_parallel", mutates_args=(), device_types="cpu")
-def _project(x: Tensor, angles: Tensor, columns: int, pitch: float, centre: float, voxel: float, model: str) -> Tensor:
-    degrees, volume = angles.numpy().tobytes(), x.detach().contiguous().numpy()
-    if model == "joseph":
-        plan = joseph.plan(degrees, columns, pitch, centre, x.shape[-1], voxel)
-        return torch.from_numpy(joseph.project(plan, volume))
-    return torch.from_numpy(fsp.project(fsp.plan(degrees, columns, pitch, centre, x.shape[-1], voxel, model), volume))
+def _plain(x: Tensor) -> bool:
+    """Whether nobody records what happens to `x`: then the first call need not import torch's compiler (a second)."""
+    recorded = x.requires_grad and torch.is_grad_enabled()
+    return type(x) is Tensor and x.device.type == "cpu" and not recorded and not torch.compiler.is_compiling()
 
 
-@torch.library.custom_op("bonectl::backproject_parallel", mutates_args=(), device_types="cpu")
-def _backproject(y: Tensor, angles: Tensor, size: int, pitch: float, centre: float, voxel: float, model: str) -> Tensor:
-    degrees, scan = angles.numpy().tobytes(), y.detach().contiguous().numpy()
+def _project_now(
+    x: Tensor,
+    degrees: Tensor,
+    response: Tensor,
+    shares: Tensor,
+    columns: int,
+    numbers: Sequence[float],
+    model: str,
+) -> Tensor:
+    pitch, centre, voxel = numbers
+    volume = x.detach().contiguous().numpy()
+    key = (degrees.numpy().tobytes(), columns, pitch, centre, x.shape[-1], voxel)
     if model == "joseph":
-        plan = joseph.plan(degrees, y.shape[-1], pitch, centre, size, voxel)
-        return torch.from_numpy(joseph.backproject(plan, scan))
-    return torch.from_numpy(fsp.backproject(fsp.plan(degrees, y.shape[-1], pitch, centre, size, voxel, model), scan))
+        return torch.from_numpy(joseph.project(joseph.plan(*key), volume))
+    return torch.from_numpy(fsp.project(fsp.plan(*key, model, _filter(response, shares)), volume))
+
+
+def _backproject_now(
+    y: Tensor,
+    degrees: Tensor,
+    response: Tensor,
+    shares: Tensor,
+    size: int,
+    numbers: Sequence[float],
+    model: str,
+) -> Tensor:
+    pitch, centre, voxel = numbers
+    scan = y.detach().contiguous().numpy()
+    key = (degrees.numpy().tobytes(), y.shape[-1], pitch, centre, size, voxel)
+    if model == "joseph":
+        return torch.from_numpy(joseph.backproject(joseph.plan(*key), scan))
+    return torch.from_numpy(fsp.backproject(fsp.plan(*key, model, _filter(response, shares)), scan))
+
+
+def _filter(response: Tensor, shares: Tensor) -> fsp.Filter | None:
+    return fsp.Filter(response.numpy().tobytes(), shares.numpy().tobytes()) if response.numel() else None
+
+
+_project = torch.library.custom_op("bonectl::project_parallel", _project_now, mutates_args=(), device_types="cpu")
+_backproject = torch.library.custom_op(
+    "bonectl::backproject_parallel", _backproject_now, mutates_args=(), device_types="cpu"
+)
 
 
 @_project.register_fake
-def _(x: Tensor, angles: Tensor, columns: int, pitch: float, centre: float, voxel: float, model: str) -> Tensor:
-    return x.new_empty((x.shape[0], angles.shape[0], columns))
+def _(
+    x: Tensor,
+    degrees: Tensor,
+    response: Tensor,
+    shares: Tensor,
+    columns: int,
+    numbers: Sequence[float],
+    model: str,
+) -> Tensor:
+    return x.new_empty((x.shape[0], degrees.shape[0], columns))
 
 
 @_backproject.register_fake
-def _(y: Tensor, angles: Tensor, size: int, pitch: float, centre: float, voxel: float, model: str) -> Tensor:
+def _(
+    y: Tensor,
+    degrees: Tensor,
+    response: Tensor,
+    shares: Tensor,
+    size: int,
+    numbers: Sequence[float],
+    model: str,
+) -> Tensor:
     return y.new_empty((y.shape[0], size, size))
 
 
 def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    ctx.save_for_backward(inputs[1])
-    ctx.side, ctx.values = inputs[0].shape[-1], inputs[3:]
+    x, degrees, response, shares, _side, numbers, model = inputs
+    ctx.save_for_backward(degrees, response, shares)
+    ctx.side, ctx.numbers, ctx.model = x.shape[-1], numbers, model
 
 
 def _project_gradient(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
-    (angles,) = ctx.saved_tensors
-    return _backproject(grad, angles, ctx.side, *ctx.values), None, None, None, None, None, None
+    return _backproject(grad, *ctx.saved_tensors, ctx.side, ctx.numbers, ctx.model), *[None] * 6
 
 
 def _backproject_gradient(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
-    (angles,) = ctx.saved_tensors
-    return _project(grad, angles, ctx.side, *ctx.values), None, None, None, None, None, None
+    return _project(grad, *ctx.saved_tensors, ctx.side, ctx.numbers, ctx.model), *[None] * 6
 
 
 _project.register_autograd(_project_gradient, setup_context=_remember)

@@ -44,6 +44,21 @@ def _reach(largest: int, tolerance: float) -> Table:
     return table
 
 
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _is_inside_another(squared: Distances, z: int, y: int, x: int, reach: Table, tolerance: float) -> bool:
+    """Whether the ball at a voxel lies inside the ball of one of its 26 neighbours."""
+    d = squared[z, y, x]
+    for a in range(max(0, z - 1), min(squared.shape[0], z + 2)):
+        for b in range(max(0, y - 1), min(squared.shape[1], y + 2)):
+            for c in range(max(0, x - 1), min(squared.shape[2], x + 2)):
+                other = squared[a, b, c]
+                if other > d:
+                    kind = abs(a - z) + abs(b - y) + abs(c - x)
+                    if (np.sqrt(np.float64(other)) + tolerance) ** 2 > 1e-6 + reach[kind - 1, int(d)]:
+                        return True
+    return False
+
+
 @njit(cache=True, parallel=True, nogil=True)  # type: ignore[untyped-decorator]
 def _ridge(squared: Distances, reach: Table, tolerance: float) -> NDArray[np.bool_]:
     """Centres whose ball does not lie inside the ball of one of the 26 neighbours."""
@@ -52,30 +67,23 @@ def _ridge(squared: Distances, reach: Table, tolerance: float) -> NDArray[np.boo
     for z in prange(planes):
         for y in range(rows):
             for x in range(cols):
-                d = squared[z, y, x]
-                if d == 0:
-                    continue
-                inside = False
-                for dz in range(-1, 2):
-                    for dy in range(-1, 2):
-                        for dx in range(-1, 2):
-                            kind = abs(dz) + abs(dy) + abs(dx)
-                            a, b, c = z + dz, y + dy, x + dx
-                            if kind == 0 or a < 0 or b < 0 or c < 0 or a >= planes or b >= rows or c >= cols:
-                                continue
-                            other = squared[a, b, c]
-                            if (
-                                other > d
-                                and (np.sqrt(np.float64(other)) + tolerance) ** 2 > 1e-6 + reach[kind - 1, int(d)]
-                            ):
-                                inside = True
-                                break
-                        if inside:
-                            break
-                    if inside:
-                        break
-                keep[z, y, x] = not inside
+                if squared[z, y, x] > 0:
+                    keep[z, y, x] = not _is_inside_another(squared, z, y, x, reach, tolerance)
     return keep
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _paint_row(row: NDArray[np.float32], ahead: NDArray[np.uint16], first: int, last: int, value: float) -> None:
+    """Write `value` to the empty voxels first..last of a row; `ahead` leads to the next empty one."""
+    x = first
+    while x <= last:
+        while ahead[x] != x:
+            ahead[x] = ahead[ahead[x]]
+            x = int(ahead[x])
+        if x <= last:
+            row[x] = value
+            ahead[x] = x + 1
+            x += 1
 
 
 @njit(cache=True, parallel=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -113,17 +121,7 @@ def _paint(
                     if half * half >= rest - 1e-9:  # the ball is open
                         half -= 1
                     last = min(cols - 1, x + half)
-                    row = ahead[a, b]
-                    c = max(0, x - half)
-                    while True:
-                        while row[c] != c:
-                            row[c] = row[row[c]]
-                            c = np.int64(row[c])
-                        if c > last:
-                            break
-                        out[a, b, c] = d
-                        row[c] = c + 1
-                        c += 1
+                    _paint_row(out[a, b], ahead[a, b], max(0, x - half), last, d)
 
 
 @njit(cache=True, parallel=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -143,6 +141,38 @@ def _next_inside(inside: NDArray[np.bool_]) -> NDArray[np.uint16]:
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _crossings(
+    inside: NDArray[np.bool_],
+    values: Distances,
+    threshold: float,
+    place: tuple[int, int, int],
+    points: NDArray[np.float32],
+    count: int,
+) -> int:
+    """Append where the surface crosses the grid edges from a background voxel to neighbours inside; the new count.
+
+    An edge is crossed where the grey value, linear between the two, equals the threshold; in the middle where the
+    threshold does not part them (the border of the volume of interest).
+    """
+    a, b, c = place
+    for k in range(6):
+        e = a + (1 if k == 0 else -1 if k == 1 else 0)
+        f = b + (1 if k == 2 else -1 if k == 3 else 0)
+        g = c + (1 if k == 4 else -1 if k == 5 else 0)
+        within = 0 <= e < inside.shape[0] and 0 <= f < inside.shape[1] and 0 <= g < inside.shape[2]
+        if count < len(points) and within and inside[e, f, g]:
+            rise = values[e, f, g] - values[a, b, c]
+            share = (threshold - values[a, b, c]) / rise if rise != 0 else 0.5
+            if share < 0 or share > 1:
+                share = 0.5
+            points[count, 0] = a + share * (e - a)
+            points[count, 1] = b + share * (f - b)
+            points[count, 2] = c + share * (g - c)
+            count += 1
+    return count
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _surface_points(
     inside: NDArray[np.bool_],
     values: Distances,
@@ -152,11 +182,7 @@ def _surface_points(
     reach: float,
     points: NDArray[np.float32],
 ) -> int:
-    """Where the surface crosses grid edges, between `radius` and `reach` of a centre; how many were found.
-
-    An edge from a background voxel to a neighbour inside is crossed where the grey value, linear between the two,
-    equals the threshold; in the middle where the values do not part there (the border of the volume of interest).
-    """
+    """Where the surface crosses grid edges at background voxels between `radius` and `reach` of a centre; how often."""
     planes, rows, cols = inside.shape
     z, y, x = centre[0], centre[1], centre[2]
     span, count = int(reach), 0
@@ -167,34 +193,10 @@ def _surface_points(
         for b in range(max(0, y - wide), min(rows, y + wide + 1)):
             here = (a - z) * (a - z) + (b - y) * (b - y)
             half = int(np.sqrt(max(0.0, left - (b - y) * (b - y))))
-            c = max(0, x - half) - 1
-            last = min(cols - 1, x + half)
             hole = int(np.sqrt(inner - here)) if here < inner else -1
-            while c < last:
-                c += 1
-                if abs(c - x) <= hole:
-                    c = min(last, x + hole) if x + hole < last else last
-                    if abs(c - x) <= hole:
-                        continue
-                if inside[a, b, c]:
-                    continue
-                value = values[a, b, c]
-                for k in range(6):
-                    e = a + (1 if k == 0 else -1 if k == 1 else 0)
-                    f = b + (1 if k == 2 else -1 if k == 3 else 0)
-                    g = c + (1 if k == 4 else -1 if k == 5 else 0)
-                    if e < 0 or f < 0 or g < 0 or e >= planes or f >= rows or g >= cols or not inside[e, f, g]:
-                        continue
-                    rise = values[e, f, g] - value
-                    share = (threshold - value) / rise if rise != 0 else 0.5
-                    if share < 0 or share > 1:
-                        share = 0.5
-                    points[count, 0] = a + share * (e - a)
-                    points[count, 1] = b + share * (f - b)
-                    points[count, 2] = c + share * (g - c)
-                    count += 1
-                    if count == len(points):
-                        return count
+            for c in range(max(0, x - half), min(cols - 1, x + half) + 1):
+                if abs(c - x) > hole and not inside[a, b, c]:
+                    count = _crossings(inside, values, threshold, (a, b, c), points, count)
     return count
 
 
@@ -219,9 +221,10 @@ def _inscribe(
 ) -> NDArray[np.float32]:
     """For each voxel centre the largest ball near it that the surface bounds; (n, 4): z, y, x, radius.
 
-    The ball grows by moving away from the nearest surface point, up to one voxel; at a maximum of the distance to
-    the surface the steps go back and forth, and shrink.
+    The ball grows by moving away from the nearest surface point, by up to `MOVE` and never out of the array; at a
+    maximum of the distance to the surface the steps go back and forth, and shrink.
     """
+    planes, rows, cols = inside.shape
     balls = np.empty((len(centres), 4), np.float32)
     for i in prange(len(centres)):
         points = np.empty((MOST_POINTS, 3), np.float32)
@@ -248,12 +251,10 @@ def _inscribe(
             x += move * (x - points[which, 2])
             dz, dy, dx = z - centres[i, 0], y - centres[i, 1], x - centres[i, 2]
             gone = np.sqrt(dz * dz + dy * dy + dx * dx)
-            if gone > MOVE:
-                z, y, x = (
-                    centres[i, 0] + dz * MOVE / gone,
-                    centres[i, 1] + dy * MOVE / gone,
-                    centres[i, 2] + dx * MOVE / gone,
-                )
+            short = min(1.0, MOVE / max(gone, 1e-6))
+            z = min(max(centres[i, 0] + dz * short, 0.0), planes - 1.0)
+            y = min(max(centres[i, 1] + dy * short, 0.0), rows - 1.0)
+            x = min(max(centres[i, 2] + dx * short, 0.0), cols - 1.0)
     return balls
 
 
@@ -279,17 +280,7 @@ def _paint_balls(
                         continue
                     half = np.sqrt(rest)
                     last = min(cols - 1, int(np.floor(x + half)))
-                    row = ahead[a, b]
-                    c = max(0, int(np.ceil(x - half)))
-                    while c <= last:
-                        while row[c] != c:
-                            row[c] = row[row[c]]
-                            c = np.int64(row[c])
-                        if c > last:
-                            break
-                        out[a, b, c] = balls[i, 3]
-                        row[c] = c + 1
-                        c += 1
+                    _paint_row(out[a, b], ahead[a, b], max(0, int(np.ceil(x - half))), last, balls[i, 3])
 
 
 def _checked_distance(inside: NDArray[np.bool_]) -> Distances:

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -250,17 +250,26 @@ def _header(layout: _Layout, file: BinaryIO, name: str) -> Header:
     shape = (1,) * (3 - len(layout.shape)) + layout.shape
     dtype = np.dtype(layout.dtype).newbyteorder("<").str
     if layout.comment.startswith(_MARK):
-        text = layout.comment.removeprefix(_MARK)
+        told = _json.loaded(layout.comment.removeprefix(_MARK), name)
     else:
-        sidecar = Path(f"{getattr(file, 'name', '')}.json")  # a pipe is called "<stdin>", or by a number
-        try:
-            text = sidecar.read_text("utf-8")
-        except (OSError, ValueError):
-            return Header(shape=shape, dtype=dtype)  # type: ignore[arg-type]
+        told = _sidecar(file, name)
+    if told is None:
+        return Header(shape=shape, dtype=dtype)  # type: ignore[arg-type]
     try:
-        return Header.from_json(_json.loaded(text, name), shape, dtype)
+        return Header.from_json(told, shape, dtype)
     except DataError as error:
-        raise DataError(str(error) if str(error).startswith(name) else f"{name}: {error}") from error
+        raise DataError(f"{name}: {error}") from error
+
+
+def _sidecar(file: BinaryIO, name: str) -> dict[str, Any] | None:
+    """The header beside a file; None where there is no file of that name, or it is somebody else's."""
+    path = Path(f"{getattr(file, 'name', '')}.json")  # a pipe is called "<stdin>", or by a number
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, ValueError):
+        return None
+    told = _json.loaded(text, str(path))
+    return told if "bonectl" in told else None
 
 
 def _check_size(header: Header, there: int, name: str) -> None:

@@ -18,7 +18,6 @@ programs write for screen and paper (`_SCREENS`).
 Sources: TIFF 6.0 (Adobe 1992); BigTIFF (Aware Systems); ImageJ's ij.io.TiffEncoder and TiffDecoder.
 """
 
-import importlib.util
 import logging
 import struct
 from collections.abc import Callable, Iterator
@@ -33,7 +32,7 @@ import tifffile
 from bonectl.core.header import DTYPES, MOST_VOXELS, Header
 from bonectl.core.slabs import Array, thickness
 from bonectl.core.stack import Stack
-from bonectl.errors import BonectlError, DataError, UnavailableError
+from bonectl.errors import BonectlError, DataError, UnavailableError, WriteError
 from bonectl.io import _describe, _directories, _json, arrival
 from bonectl.io._describe import Told
 from bonectl.io._whole import held_back
@@ -109,6 +108,7 @@ def pages(file: BinaryIO, name: str) -> "Pages":
                 raise arrival.promised(name, len(tif.pages), len(offsets), "pages")
             told = _describe.told(tif, name)
             page = _page(tif, 0, name)
+            _check_codec(tif.pages[0])
             count = _count(tif, told, page, name)
     except BonectlError:
         if there is not file:
@@ -289,11 +289,19 @@ def _decoding(name: str) -> Iterator[None]:
         yield
     except (BonectlError, MemoryError):
         raise
+    except ImportError as error:
+        raise UnavailableError(f"{name}: {_codecs(str(error))}") from error
     except Exception as error:  # tifffile and codecs raise nearly everything on nonsense
+        if isinstance(error, OSError) and error.errno:
+            raise WriteError(f"{name}: read failed: {(error.strerror or str(error)).lower()}") from error
         reason = " ".join(str(error).split()) or type(error).__name__
-        if "imagecodecs" in reason and importlib.util.find_spec("imagecodecs") is None:
-            raise UnavailableError(f"{name}: {reason}; install bonectl[codecs]") from error
+        if "requires the 'imagecodecs' package" in reason:
+            raise UnavailableError(f"{name}: {_codecs(reason)}") from error
         raise DataError(f"{name}: is damaged ({reason[:100]}); re-copy the file") from error
+
+
+def _codecs(reason: str) -> str:
+    return f"its compression needs the package imagecodecs ({reason[:80]}); pip install 'bonectl[codecs]'"
 
 
 def _page(tif: tifffile.TiffFile, index: int, name: str) -> Page:
@@ -316,6 +324,14 @@ def _page(tif: tifffile.TiffFile, index: int, name: str) -> Page:
     if packed > max(_LARGE_PAGE, _MOST_RATIO * sum(sizes)):
         raise DataError(f"{where}: claims {page.shape} pixels, more than its {sum(sizes)} bytes can hold")
     return Page(page.shape, _dtype(page))
+
+
+def _check_codec(page: Any) -> None:
+    """Look the decoders up before any work; tifffile raises when one needs a package that is not there."""
+    if page.compression != 1:
+        tifffile.TIFF.DECOMPRESSORS[page.compression]
+    if page.predictor != 1:
+        tifffile.TIFF.UNPREDICTORS[page.predictor]
 
 
 def _dtype(page: Any) -> str:

@@ -64,30 +64,20 @@ def padded_length(columns: int) -> int:
     return int(length)
 
 
-def filtered(sinogram: Tensor, ramp: Tensor, left: int, right: int, truncated: bool) -> Tensor:
-    """One row (view, col) through the filter, with what it gives `left` and `right` columns beyond the detector.
+def continued(scan: Tensor, length: int, rows: list[bool]) -> Tensor:
+    """A scan (row, view, col) as one period of `length` columns, of which `rows` are continued at their ends.
 
-    A truncated row is continued at its ends first: from the end's mean value to 0 as a raised cosine, over half
-    the padding on each side.
+    From the mean value of an end to 0 as a raised cosine, over half of what is added; what comes before the first
+    column stands at the end of the period. Other rows are followed by zeros.
     """
-    columns = sinogram.shape[-1]
-    length = 2 * (ramp.shape[0] - 1)
-    if truncated:
-        sinogram = torch.cat([sinogram, _continuation(sinogram, length - columns)], dim=-1)
-    spectrum = torch.fft.rfft(sinogram, n=length) * ramp.to(sinogram.device)
-    whole: Tensor = torch.fft.irfft(spectrum, n=length)
-    return torch.cat([whole[..., length - left :], whole[..., : columns + right]], dim=-1)
-
-
-def _continuation(sinogram: Tensor, count: int) -> Tensor:
-    edge = min(EDGE, sinogram.shape[-1])
-    left = sinogram[..., :edge].mean(dim=-1, keepdim=True)
-    right = sinogram[..., -edge:].mean(dim=-1, keepdim=True)
-    half = count // 2
-    fall = (1 + torch.cos(torch.arange(1, half + 1, device=sinogram.device) * (pi / (half + 1)))) / 2
-    middle = torch.zeros(count - 2 * half, device=sinogram.device).expand(*left.shape[:-1], -1)
-    # the transform is periodic: what comes before the first column stands at the end
-    return torch.cat([right * fall, middle, left * fall.flip(0)], dim=-1)
+    edge, added = min(EDGE, scan.shape[-1]), length - scan.shape[-1]
+    left = scan[..., :edge].mean(dim=-1, keepdim=True)
+    right = scan[..., -edge:].mean(dim=-1, keepdim=True)
+    half = added // 2
+    fall = (1 + torch.cos(torch.arange(1, half + 1) * (pi / (half + 1)))) / 2
+    middle = torch.zeros(added - 2 * half).expand(*left.shape[:-1], -1)
+    whole = torch.cat([right * fall, middle, left * fall.flip(0)], dim=-1)
+    return torch.cat([scan, whole * torch.tensor(rows).to(scan)[:, None, None]], dim=-1)
 
 
 def truncated_rows(scan: Tensor) -> list[bool]:

@@ -8,10 +8,10 @@ from torch import Tensor
 from bonectl.core.geometry import Geometry
 from bonectl.core.projector import Projector
 from bonectl.methods._quadrature import view_weights
-from bonectl.methods._ramp import filtered, padded_length, response, truncated_rows
+from bonectl.methods._ramp import continued, padded_length, response, truncated_rows
 
 MM_PER_CM = 10.0
-# Columns beyond the circle inscribed in the grid: there the ring of the cut end has died down.
+# Columns around the circle inscribed in the grid that are kept right too.
 MARGIN = 8
 
 
@@ -37,7 +37,7 @@ def fbp(
     cutoff : float
         Share of the detector's Nyquist frequency that is kept, 0 < cutoff <= 1.
     pixels : str
-        Pixel model of the back-projection; ``bandlimited`` is the sharpest.
+        Pixel model of the back-projection: ``bandlimited`` (sharpest) or ``strip``.
 
     Returns
     -------
@@ -50,25 +50,28 @@ def fbp(
         When there is no such window or pixel model, or the cut-off is not within (0, 1].
     """
     geometry = A.geometry
-    left, right = _beyond(geometry)
-    wide = geometry.replace(columns=geometry.columns + left + right, centre=geometry.centre + left)
-    ramp = response(padded_length(wide.columns), window, cutoff)
+    length = _period(geometry)
     # The transpose gives, per view, voxel^2 / (10 pitch) times the interpolated value; the ramp is for unit pitch.
     weights = view_weights(geometry.angles.degrees) * (MM_PER_CM / geometry.voxel) ** 2
-    scale = torch.from_numpy(weights).to(y)[:, None]
     rows = y.reshape(-1, *y.shape[-2:])
     cut = truncated_rows(rows)
-    q = torch.stack([scale * filtered(row, ramp, left, right, c) for row, c in zip(rows, cut, strict=True)])
-    volume: Tensor = Projector(wide, model=pixels).T(q.reshape(*y.shape[:-1], wide.columns))
-    return volume
+    if any(cut):
+        rows = continued(rows, length, cut)
+        geometry = geometry.replace(columns=length)
+    filtered = Projector(
+        geometry, model=pixels, response=response(length, window, cutoff), shares=torch.from_numpy(weights)
+    )
+    volume: Tensor = filtered.T(rows)
+    return volume.reshape(*y.shape[:-2], *volume.shape[-2:])
 
 
-def _beyond(geometry: Geometry) -> tuple[int, int]:
-    """Columns to add at either end so that every view covers the circle inscribed in the grid, and a margin.
+def _period(geometry: Geometry) -> int:
+    """Samples of the filter's transform: twice what the detector, and a circle around the grid, take of columns.
 
-    Beyond the detector a whole object casts no shadow, but the ramp's response to it goes on; cut off there, it
-    would ring into the slice.
+    Then the ramp's response to what the detector saw does not wrap around anywhere in the circle; outside of the
+    detector it goes on, as it must.
     """
     reach = geometry.size * geometry.voxel / geometry.pitch / 2 + MARGIN
-    right = reach - (geometry.columns - 1 - geometry.centre)
-    return max(0, ceil(reach - geometry.centre)), max(0, ceil(right))
+    left = max(0.0, reach - geometry.centre)
+    right = max(0.0, reach - (geometry.columns - 1 - geometry.centre))
+    return padded_length(geometry.columns + ceil(left) + ceil(right))

@@ -17,7 +17,8 @@ def anisotropy(
     """DA from the ellipsoid of mean intercept lengths (Harrigan & Mann, J. Mater. Sci. 19:761, 1984).
 
     Lines run through the mask smoothed by `sigma` voxels and read between the voxels: counting on the mask itself
-    reads a true 0.75 as 0.67. Of isotropic structures in 200³ voxels DA is still 0.02 to 0.07.
+    reads a true 0.75 as 0.67. They end at the largest balls that fit side by side into the stack, so that each
+    direction sees the same bone. Of isotropic structures in 200³ voxels DA is still 0.02 to 0.07.
 
     Parameters
     ----------
@@ -35,7 +36,9 @@ def anisotropy(
         raise UsageError("anisotropy needs at least two voxels along each axis")
     field = gaussian_filter(specimen.bone.astype(np.float32), sigma, truncate=4.0)
     towards = mil.directions(directions)
-    lengths = mil.intercept_lengths(field, specimen.voi, specimen.spacing, towards, lines)
+    lengths = mil.intercept_lengths(
+        field, specimen.voi & mil.balls(field.shape, specimen.spacing), specimen.spacing, towards, lines
+    )
     crossed = np.isfinite(lengths)
     radii, axes = mil.ellipsoid(lengths[crossed], towards[crossed]) if crossed.sum() >= 9 else ([nan] * 3, [[nan] * 3])
     long, _, short = radii

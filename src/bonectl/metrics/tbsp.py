@@ -10,7 +10,8 @@ def tbsp(specimen: Specimen, *, convention: str = "subvoxel", coarsen: int = 0) 
     """Tb.Sp: local thickness of the marrow inside the volume of interest.
 
     As tbth, of what is not bone. Voids are wide, so they are measured on means of `coarsen`³ voxels; the rule takes
-    the largest factor that keeps the mean void above 20 voxels (within 1 %, and 30 times faster).
+    the largest factor that keeps the mean void above 20 voxels. Coarsened, all conventions use 2 x the distance to
+    the nearest bone voxel centre: on real bone within 0.2 % of the full grid, and 30 times faster.
 
     Parameters
     ----------

@@ -100,7 +100,7 @@ def laid_out(images: Tensor) -> Tensor:
     With one channel, several strides mean the same layout and ``contiguous`` keeps any of them; torch then picks
     convolutions by them whose last bits differ, and a tile would differ from the whole slice.
     """
-    batch, channels, rows, columns = images.shape
+    channels, rows, columns = images.shape[1:]
     strides = (rows * columns * channels, 1, columns * channels, channels)
     return torch.empty_strided(images.shape, strides, dtype=images.dtype, device=images.device).copy_(images)
 

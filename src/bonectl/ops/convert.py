@@ -150,6 +150,8 @@ def cropped(stack: Stack, cut: Cut) -> Stack:
         cone beam would not stay centred.
     """
     header = stack.header
+    if any(part.step == 0 for part in cut):
+        raise UsageError("--crop has a step of 0; give 1 or more")
     picked = [range(length)[part] for length, part in zip(header.shape, cut, strict=True)]
     for axis, part, length, chosen in zip(header.axes, cut, header.shape, picked, strict=True):
         if not chosen or chosen.step < 1:

@@ -132,6 +132,11 @@ class _Case:
     mask: Stack | None
     where: str
     reference: Stack | None
+    masks: bool
+
+    def rule_for(self, unit: str) -> _Rule:
+        """The rule for one of the volumes: beside a grey volume, a mask needs no threshold."""
+        return self.rule if unit != "label" or self.masks else _Rule(Spec("nonzero"))
 
     @property
     def streams(self) -> bool:
@@ -155,7 +160,8 @@ def _plan(
     rule = _rule(threshold, stack.header.unit, None if reference is None else reference.header.unit)
     parts = _parts(metrics, stack.header, reference is not None)
     where = "whole stack" if mask is None else mask if isinstance(mask, str) else "mask"
-    return _Case(stack, spacing, parts, rule, inside, where, reference)
+    masks = {header.unit, header.unit if reference is None else reference.header.unit} == {"label"}
+    return _Case(stack, spacing, parts, rule, inside, where, reference, masks)
 
 
 def _spacing(header: Header) -> Spacing:
@@ -329,7 +335,7 @@ def _collected(stack: Stack, what: str) -> Array:
 
 
 def _finite(stack: Stack, what: str) -> Iterator[Array]:
-    """The blocks of a stack; values that are not finite are refused, with their place."""
+    """The blocks of a stack; values that are not finite are refused with their place, and slices that are missing."""
     start = 0
     for block in stack.blocks(BLOCK):
         if block.dtype.kind == "f" and not np.isfinite(block).all():
@@ -341,6 +347,8 @@ def _finite(stack: Stack, what: str) -> Iterator[Array]:
             )
         yield block
         start += len(block)
+    if start != stack.header.shape[0]:
+        raise DataError(f"{what} has {start} slices, {stack.header.shape[0]} were announced")
 
 
 def _labels(bone: Mask, inside: Mask | None) -> Labels:
@@ -355,9 +363,7 @@ def _specimen(case: _Case, values: Array, inside: Mask | None, what: str, cut: C
     """Cut one volume; by the case's rule, unless the cut is known."""
     unit = case.stack.header.unit
     if cut is None:
-        # Beside a grey volume, a mask needs no threshold.
-        rule = _Rule(Spec("nonzero")) if unit == "label" and case.rule.spec.name != "fixed" else case.rule
-        cut = rule.cut(values, unit, inside)
+        cut = case.rule_for(unit).cut(values, unit, inside)
     grey = None if unit == "label" else values
     specimen = Specimen(_labels(cut.bone(values), inside), case.spacing, unit, cut, grey)
     _check_filled(specimen.tally, cut, what)

@@ -21,6 +21,7 @@ from bonectl.ops.scan import Fields, geometry_of, line_integrals, sinograms
 
 UNITS = ("1/cm", "mgHA/cm3")
 Method = Callable[[Projector, Tensor], Tensor]
+Axis = Callable[[Geometry, Array], float]
 
 
 def reconstruct(
@@ -31,6 +32,7 @@ def reconstruct(
     fields: Fields | None = None,
     unit: str = "1/cm",
     calibration: Calibration | None = None,
+    axis: Axis | None = None,
 ) -> Stack:
     """Reconstruct a scan.
 
@@ -50,6 +52,9 @@ def reconstruct(
         Of the result.
     calibration : Calibration, optional
         Attenuation to mineral density; the header's when not given.
+    axis : callable, optional
+        How the rotation axis' column is found from the line integrals of the first rows, such as
+        `bonectl.ops.centre.found_centre`; the geometry's when not given.
 
     Returns
     -------
@@ -83,7 +88,7 @@ def reconstruct(
         calibration=calibration,
     )
     density = calibration if unit == "mgHA/cm3" else None
-    return Stack(header, _slabs(rows, Projector(geometry), run, density))
+    return Stack(header, _slabs(rows, geometry, axis, run, density))
 
 
 def memory(geometry: Geometry) -> int:
@@ -106,18 +111,24 @@ def _check(header: Header, geometry: Geometry) -> None:
         raise UsageError(f"the rotation axis is at column {geometry.centre:g}, outside the {columns} columns")
 
 
-def _slabs(rows: Stack, A: Projector, run: Method, density: Calibration | None) -> Iterator[Array]:
-    _warn(A.geometry)
+def _slabs(
+    rows: Stack, geometry: Geometry, axis: Axis | None, run: Method, density: Calibration | None
+) -> Iterator[Array]:
     total = rows.header.shape[0]
     truncated = 0
+    A = Projector(geometry)
     with progress.task("reconstruct", total) as advance:
         for block in rows.blocks(A.block):
+            if axis is not None:
+                A = Projector(geometry.replace(centre=axis(geometry, block)))
+                axis = None
             y = torch.from_numpy(block)
             truncated += sum(truncated_rows(y))
             with torch.no_grad():
                 volume = run(A, y).numpy()
             yield np.asarray(density.density(volume) if density else volume, dtype=np.float32)
             advance(len(block))
+    _warn(A.geometry)
     if truncated:
         progress.note(
             f"{truncated} of {total} rows are cut off by the detector: their absolute values are not to be trusted"

@@ -158,7 +158,8 @@ def simulate(
     detector = detector or Detector()
     if unit not in UNITS:
         raise UsageError(f"no scan in {unit!r}; there are {', '.join(UNITS)}")
-    law, facts = _law(volume.header, energy, matrix)
+    assumed = energy is None and _lacks_law(volume.header)
+    law, facts = _law(volume.header, USUAL_ENERGY if assumed else energy, matrix)
     layout = _layout(volume.header, geometry)
     header = Header(
         shape=layout.shape,
@@ -174,7 +175,10 @@ def simulate(
     )
     attenuate = law.attenuation if law is not None and volume.header.unit == "mgHA/cm3" else None
     beams = _transmissions(volume, attenuate, layout, detector)
-    return chain(header, _readings(_blurred_rows(beams, layout.rows, detector.blur), header, detector, seed))
+    readings = _readings(_blurred_rows(beams, layout.rows, detector.blur), header, detector, seed)
+    if assumed:
+        readings = _noted(readings, f"no --energy given: mineral attenuates as at {USUAL_ENERGY:g} keV")
+    return chain(header, readings)
 
 
 def flats(scan: Header, detector: Detector, *, frames: int = 20, seed: int = 0) -> Stack:
@@ -216,7 +220,7 @@ def memory(volume: Header, scan: Header) -> int:
     project = Projector(_fine(scan.geometry, factor), model="strip")
     rows = min(_block(project), volume.shape[0])
     fine = 4 * rows * project.geometry.views * project.geometry.columns
-    return 4 * fine + 12 * rows * project.geometry.size**2 + (200 << 20)
+    return 4 * fine + 12 * rows * project.geometry.size**2 + (400 << 20)
 
 
 def refined(slices: Array, factor: int) -> Array:
@@ -257,18 +261,23 @@ def _law(header: Header, energy: float | None, matrix: str) -> tuple[Calibration
         )
     own = header.calibration
     kept = {key: value for key, value in header.acquisition.items() if key != ORIGIN}
-    usable = own is not None and header.acquisition.get(ORIGIN) != "grey"
-    if header.unit == "1/cm" and energy is None:
-        return own, kept
-    if energy is None and usable:
-        return own, kept
     if energy is None:
-        progress.note(f"no --energy given: mineral attenuates as at {USUAL_ENERGY:g} keV")
-        energy = USUAL_ENERGY
+        return own, kept
     law = by_energy(kev=energy, matrix=matrix)
     if own is not None and own.pseudo:
         law = Calibration(law.slope, law.intercept, f"{law.source}, of densities {own.source}", pseudo=True)
     return law, {**kept, "energy_kev": float(energy), "matrix": matrix}
+
+
+def _lacks_law(header: Header) -> bool:
+    """Whether densities come without a law that gives them an attenuation."""
+    return header.unit == "mgHA/cm3" and (header.calibration is None or header.acquisition.get(ORIGIN) == "grey")
+
+
+def _noted(slabs: Iterator[Array], message: str) -> Iterator[Array]:
+    """Say something once work begins."""
+    progress.note(message)
+    yield from slabs
 
 
 def _layout(header: Header, geometry: str) -> Geometry:
@@ -304,14 +313,15 @@ def _transmissions(
             beam = physics.transmission(lines)
             if detector.blur:
                 gaussian_filter1d(beam, detector.blur * factor, axis=-1, mode="nearest", truncate=TAIL, output=beam)
-            yield beam.reshape(*beam.shape[:2], layout.columns, factor).mean(axis=-1, dtype=np.float32)
+            pixels = sum(beam[..., k::factor] for k in range(factor)) / np.float32(factor)
+            yield np.ascontiguousarray(pixels)
             advance(len(block))
 
 
 def _block(project: Projector) -> int:
-    """Slices projected at a time: the projector's own block, unless that many fine sinograms would be large."""
+    """Slices projected at a time: the projector's own block, or fewer eights where fine sinograms are large."""
     row = project.geometry.views * project.geometry.columns
-    return project.block if row * project.block <= BLOCK_VALUES else max(1, BLOCK_VALUES // row)
+    return min(project.block, max(8, BLOCK_VALUES // row // 8 * 8))
 
 
 def _squared(slices: Array, side: int) -> Array:

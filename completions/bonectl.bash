@@ -1,0 +1,61 @@
+# bash completion for bonectl, made by python -m bonectl.cli.manual
+_bonectl() {
+  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]}
+  COMPREPLY=()
+  if [ "$COMP_CWORD" -eq 1 ]; then
+    COMPREPLY=($(compgen -W 'phantom simulate reconstruct train denoise measure info convert --help --version' -- "$cur")); return
+  fi
+  case "$command $prev" in
+    "phantom --format") COMPREPLY=($(compgen -W 'npy tiff' -- "$cur")); return ;;
+    "phantom --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
+    "simulate --geometry") COMPREPLY=($(compgen -W 'parallel' -- "$cur")); return ;;
+    "simulate --noise") COMPREPLY=($(compgen -W 'electronic none poisson' -- "$cur")); return ;;
+    "simulate --unit") COMPREPLY=($(compgen -W 'counts transmission line integral' -- "$cur")); return ;;
+    "simulate --order") COMPREPLY=($(compgen -W 'sinogram projection' -- "$cur")); return ;;
+    "simulate --nan") COMPREPLY=($(compgen -W 'fail zero' -- "$cur")); return ;;
+    "simulate --format") COMPREPLY=($(compgen -W 'npy tiff' -- "$cur")); return ;;
+    "simulate --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
+    "reconstruct --method") COMPREPLY=($(compgen -W 'fbp' -- "$cur")); return ;;
+    "reconstruct --unit") COMPREPLY=($(compgen -W '1/cm mgHA/cm3' -- "$cur")); return ;;
+    "reconstruct --axes") COMPREPLY=($(compgen -W 'sinogram projection' -- "$cur")); return ;;
+    "reconstruct --nan") COMPREPLY=($(compgen -W 'fail zero' -- "$cur")); return ;;
+    "reconstruct --format") COMPREPLY=($(compgen -W 'npy tiff' -- "$cur")); return ;;
+    "reconstruct --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
+    "train --model"|"train -m") COMPREPLY=($(compgen -W 'gaussian identity nlm tv unet25d unet2d' -- "$cur")); return ;;
+    "train --loss"|"train -l") COMPREPLY=($(compgen -W 'bvtv charbonnier euler hist l1 l2 ssim' -- "$cur")); return ;;
+    "train --pairs") COMPREPLY=($(compgen -W 'noise2inverse supervised' -- "$cur")); return ;;
+    "train --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
+    "denoise --model"|"denoise -m") COMPREPLY=($(compgen -W 'gaussian identity nlm tv unet25d unet2d' -- "$cur")); return ;;
+    "denoise --nan") COMPREPLY=($(compgen -W 'fail zero' -- "$cur")); return ;;
+    "denoise --format") COMPREPLY=($(compgen -W 'npy tiff' -- "$cur")); return ;;
+    "denoise --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
+    "measure --metrics"|"measure -m") COMPREPLY=($(compgen -W 'anisotropy bmd bmd_distance bvtv components connd dice euler psnr smi ssim surface tbn tbsp tbth tmd' -- "$cur")); return ;;
+    "measure --style") COMPREPLY=($(compgen -W 'auto table tsv json' -- "$cur")); return ;;
+    "measure --nan") COMPREPLY=($(compgen -W 'fail zero' -- "$cur")); return ;;
+    "measure --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
+    "info --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
+    "convert --axes") COMPREPLY=($(compgen -W 'volume sinogram projection' -- "$cur")); return ;;
+    "convert --order") COMPREPLY=($(compgen -W 'sinogram projection' -- "$cur")); return ;;
+    "convert --calibrate") COMPREPLY=($(compgen -W 'energy linear peaks scanco' -- "$cur")); return ;;
+    "convert --nan") COMPREPLY=($(compgen -W 'fail zero' -- "$cur")); return ;;
+    "convert --format") COMPREPLY=($(compgen -W 'npy tiff' -- "$cur")); return ;;
+    "convert --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
+  esac
+  case "$cur" in
+    -*) case "$command" in
+      phantom) COMPREPLY=($(compgen -W '--shape --voxel-size --seed --output -o --format --bare --force -f --no-history --slab --dry-run --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
+      simulate) COMPREPLY=($(compgen -W '--geometry --views --photons --energy --matrix --noise --blur --gain --dark --oversample --unit --order --flats --darks --frames --seed --voxel-size --input-unit --nan --output -o --format --bare --force -f --no-history --slab --dry-run --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
+      reconstruct) COMPREPLY=($(compgen -W '--method --unit --energy --matrix --centre --angles --size --axes --flats --darks --voxel-size --input-unit --nan --output -o --format --bare --force -f --no-history --slab --dry-run --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
+      train) COMPREPLY=($(compgen -W '--output -o --target -t --model -m --loss -l --pairs --steps --batch --run --patch --rate --held-out --seed --offset --scale --every --resume --force -f --device --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
+      denoise) COMPREPLY=($(compgen -W '--model -m --device --tile --voxel-size --input-unit --nan --output -o --format --bare --force -f --no-history --slab --dry-run --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
+      measure) COMPREPLY=($(compgen -W '--metrics -m --threshold -t --reference -r --mask --json --style --voxel-size --input-unit --nan --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
+      info) COMPREPLY=($(compgen -W '--json --stats --voxel-size --input-unit --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
+      convert) COMPREPLY=($(compgen -W '--axes --crop --order --bin --calibrate --dtype --voxel-size --input-unit --nan --output -o --format --bare --force -f --no-history --slab --dry-run --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
+    esac ;;
+  esac
+  if [ "$command" = phantom ] && [ "$COMP_CWORD" -eq 2 ]; then
+    COMPREPLY=($(compgen -W 'ball disc femur iliac lattice plates rods shell torus trabecular vertebra' -- "$cur")); return
+  fi
+  COMPREPLY=($(compgen -f -- "$cur"))
+}
+complete -o filenames -F _bonectl bonectl

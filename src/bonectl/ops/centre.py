@@ -1,0 +1,113 @@
+"""Find the detector column on which the rotation axis projects, from the scan itself."""
+
+from math import ceil
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bonectl.core import progress
+from bonectl.core.geometry import Geometry
+from bonectl.core.projector import Projector
+from bonectl.core.slabs import Array
+from bonectl.errors import DataError
+from bonectl.methods.fbp import fbp
+
+# Rows that are looked at; one is enough, a few spare a ring or an empty row from deciding.
+ROWS = 4
+# Two views are taken for opposite when they are this near to half a turn apart [degree].
+OPPOSITE = 3.0
+# The mirror image of a view must overlap the opposite one by this share of the detector.
+OVERLAP = 0.25
+# How far from the first guess the slices are tried, and at which steps [column].
+REACH = 6.0
+STEPS = (1.0, 0.25)
+
+
+def found_centre(geometry: Geometry, rows: Array) -> float:
+    """The rotation axis' column (0-based, fractional), to about a quarter of a column.
+
+    A first guess makes opposite views mirror images of each other; without opposite views it is the constant of the
+    sinusoid that the centres of mass follow. Then slices are reconstructed with axes around it: the one with the
+    least negative attenuation wins (Donath, Beckmann and Schreyer, J. Opt. Soc. Am. A 23, 1048, 2006, eq. 12),
+    between steps by the parabola through the three best.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        Of the scan; its centre is not used.
+    rows : (row, view, col) float32 array
+        Line integrals of some rows.
+
+    Raises
+    ------
+    DataError
+        When the rows are empty of any object.
+    """
+    rows = rows[:: max(1, len(rows) // ROWS)][:ROWS]
+    if not rows.mean(dtype=np.float64) > 0:
+        raise DataError("the rotation axis cannot be found: the first rows hold no object; give --centre COLUMN")
+    best = _mirrored(geometry, rows)
+    if best is None:
+        best = _of_masses(geometry, rows)
+    reach = REACH
+    for step in STEPS:
+        count = ceil(reach / step)
+        tried = best + step * np.arange(-count, count + 1)
+        scores = np.array([_negative(geometry, rows, centre) for centre in tried])
+        best = _lowest(tried, scores)
+        reach = step
+    progress.note(f"the rotation axis was found at column {best:.2f} of {geometry.columns}")
+    return best
+
+
+def _mirrored(geometry: Geometry, rows: Array) -> float | None:
+    """The column about which a view is the mirror image of the opposite one; None without opposite views."""
+    degrees = geometry.angles.degrees
+    apart = np.abs((degrees[None] - degrees[:, None]) % 360.0 - 180.0)
+    one, other = np.unravel_index(int(apart.argmin()), apart.shape)
+    if apart[one, other] > OPPOSITE:
+        return None
+    view, mirror = rows[:, one], rows[:, other, ::-1]
+    columns = geometry.columns
+    most = int(columns * (1 - OVERLAP))
+    # the mirror image of column c lies at columns - 1 - c, shifted by twice the distance of the axis to the middle
+    shifts = np.arange(-most, most + 1)
+    errors = [float(np.mean(np.square(_moved(view, mirror, shift)))) for shift in shifts]
+    return (columns - 1 + int(shifts[int(np.argmin(errors))])) / 2
+
+
+def _moved(view: Array, mirror: Array, shift: int) -> Array:
+    """The difference of two views where the second, moved by some columns, overlaps the first."""
+    columns = view.shape[-1]
+    low, high = max(0, shift), min(columns, columns + shift)
+    difference: Array = view[:, low:high] - mirror[:, low - shift : high - shift]
+    return difference
+
+
+def _of_masses(geometry: Geometry, rows: Array) -> float:
+    """The constant of the sinusoid through the centres of mass of the views, which an untruncated object follows."""
+    total = rows.sum(axis=0, dtype=np.float64)
+    masses = total @ np.arange(geometry.columns) / total.sum(axis=1)
+    angles = geometry.angles.radians
+    model = np.stack([np.ones_like(angles), np.cos(angles), np.sin(angles)], axis=1)
+    return float(np.linalg.lstsq(model, masses, rcond=None)[0][0])
+
+
+def _negative(geometry: Geometry, rows: Array, centre: float) -> float:
+    """Sum of the negative attenuation in the circle that the detector covers."""
+    g = geometry.replace(rows=len(rows), centre=float(centre))
+    with torch.no_grad():
+        volume = fbp(Projector(g), torch.from_numpy(np.ascontiguousarray(rows)), window="hann").numpy()
+    row, column = np.mgrid[: g.size, : g.size] - (g.size - 1) / 2
+    inside = np.hypot(row, column) < 0.45 * g.size
+    return -float(np.minimum(volume, 0)[:, inside].sum(dtype=np.float64))
+
+
+def _lowest(tried: NDArray[np.float64], scores: NDArray[np.float64]) -> float:
+    """Where the parabola through the lowest score and its neighbours is lowest."""
+    i = int(np.clip(scores.argmin(), 1, len(scores) - 2))
+    before, here, after = scores[i - 1 : i + 2]
+    bend = before - 2 * here + after
+    shift = 0.5 * (before - after) / bend if bend > 0 else 0.0
+    return float(tried[i] + np.clip(shift, -1, 1) * (tried[1] - tried[0]))

@@ -1,0 +1,92 @@
+import json
+
+import numpy as np
+import pytest
+
+PHANTOM = "bonectl phantom iliac --shape 12,32,32 --voxel-size 0.05 --seed 1"
+
+
+@pytest.fixture
+def bone(shell):
+    assert shell(f"{PHANTOM} -o bone.npy").returncode == 0
+
+
+def test_a_pipe_from_phantom_to_scan(shell, tmp_path):
+    done = shell(f"{PHANTOM} | bonectl simulate --views 36 --photons 1e4 --energy 25 -o scan.npy")
+    assert done.returncode == 0, done.stderr
+    scan = np.load(tmp_path / "scan.npy")
+    assert scan.shape[:2] == (12, 36)
+    assert np.isfinite(scan).all()
+    told = json.loads(shell("bonectl info --json scan.npy").stdout)
+    assert told["unit"] == "counts"
+    assert told["acquisition"]["photons"] == 1e4
+    assert [entry["command"].split()[1] for entry in told["history"]] == ["phantom", "simulate"]
+
+
+@pytest.mark.usefixtures("bone")
+def test_pipe_file_and_slab_give_the_same_bytes(shell, tmp_path):
+    options = "--views 20 --energy 25 --blur 0.8 --no-history"
+    lines = (
+        f"bonectl simulate bone.npy {options} -o a.npy",
+        f"bonectl simulate {options} < bone.npy > b.npy",
+        f"cat bone.npy | bonectl simulate {options} --slab 5 --threads 1 -o c.npy",
+    )
+    assert shell(" && ".join(lines)).returncode == 0
+    assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes() == (tmp_path / "c.npy").read_bytes()
+
+
+@pytest.mark.usefixtures("bone")
+def test_empty_pixels_are_counted_in_one_line(shell):
+    done = shell("bonectl simulate bone.npy --views 9 --photons 1 --energy 20 --unit 'line integral' -o scan.npy")
+    assert done.returncode == 0
+    lines = [line for line in done.stderr.decode().splitlines() if "half a photon" in line]
+    assert len(lines) == 1
+
+
+@pytest.mark.usefixtures("bone")
+def test_flats_and_darks_are_written_beside_the_scan(shell, tmp_path):
+    done = shell(
+        "bonectl simulate bone.npy --views 9 --energy 25 --gain 0.02 --dark 100 --frames 3 "
+        "--flats flats.npy --darks darks.npy --order projection -o raw.npy"
+    )
+    assert done.returncode == 0, done.stderr
+    raw, white, black = (np.load(tmp_path / f"{name}.npy") for name in ("raw", "flats", "darks"))
+    assert white.shape == black.shape == (3, *raw.shape[1:])
+    assert raw.shape[0] == 9
+    assert (black == 100).all()
+    assert white.mean() == pytest.approx(10100, rel=0.01)
+
+
+@pytest.mark.usefixtures("bone")
+def test_dry_run_says_what_would_be_and_writes_nothing(shell, tmp_path):
+    done = shell("bonectl simulate bone.npy --views 9 --energy 25 --dry-run -o scan.npy --flats flats.npy")
+    assert done.returncode == 0
+    assert b"memory" in done.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bone.npy"]
+
+
+@pytest.mark.usefixtures("bone")
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        ("--energy 3", 2, "8 to 150 keV"),
+        ("--geometry 'parallel(views=4)' --views 5", 2, "contradicts"),
+        ("--geometry 'parallel(sod=1)'", 2, "no knob 'sod'"),
+        ("--gain 0.1", 2, "--flats"),
+        ("--flats out.npy", 2, "another name"),
+        ("--flats nowhere/flats.npy", 73, "nowhere"),
+    ],
+)
+def test_bad_requests_are_one_line_and_leave_nothing(shell, tmp_path, arguments, status, words):
+    done = shell(f"bonectl simulate bone.npy {arguments} -o out.npy")
+    assert done.returncode == status, done.stderr
+    assert words in done.stderr.decode()
+    assert done.stderr.decode().count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bone.npy"]
+
+
+def test_a_scan_or_grey_values_are_refused_with_the_tool_that_helps(shell, tmp_path):
+    np.save(tmp_path / "grey.npy", np.zeros((4, 8, 8), np.uint8))
+    done = shell("bonectl simulate grey.npy --voxel-size 0.02 -o scan.npy")
+    assert done.returncode == 2
+    assert "bonectl convert --calibrate" in done.stderr.decode()

@@ -1,0 +1,65 @@
+"""A table's JSON and TSV: stable, exact, and without values that are no numbers."""
+
+import json
+from math import inf, nan
+
+import pytest
+
+from bonectl.core.table import COLUMNS, SCHEMA, Histogram, Number, Row, Table, compared
+
+ROWS = (
+    Row(Number("bvtv", 0.1 + 0.2, "1", "fraction"), 0.25),
+    Row(Number("tbth", nan, "mm", "thickness"), 0.2),
+    Row(Number("chi", -3, "1", "Euler number"), 0.0),
+    Row(Number("psnr", inf, "dB", "ratio")),
+)
+TABLE = Table(
+    ROWS, {"threshold": 525.0, "rule": "mid\tpoint"}, (Histogram("bmd", "mgHA/cm3", 0.0, 10.0, (0, 2, 1, 0)),), "truth"
+)
+
+
+def test_tsv_has_the_columns_and_reads_back_exactly():
+    lines = [line.split("\t") for line in TABLE.to_tsv().splitlines()]
+    assert tuple(lines[0]) == COLUMNS
+    assert {len(line) for line in lines} == {len(COLUMNS)}
+    values = {line[0]: line[1] for line in lines[1:]}
+    assert values == {
+        "threshold": "525",
+        "rule": "mid point",
+        "bvtv": repr(0.1 + 0.2),
+        "tbth": "",
+        "chi": "-3",
+        "psnr": "",
+    }
+
+
+def test_json_is_strict_and_versioned():
+    there = json.loads(TABLE.json(), parse_constant=pytest.fail)
+    assert there["schema"] == SCHEMA == "bonectl-measure/1"
+    assert there["rows"][0]["value"] == 0.1 + 0.2
+    assert there["rows"][1]["value"] is None
+    assert there["histograms"] == [{"name": "bmd", "unit": "mgHA/cm3", "start": 10.0, "step": 10.0, "counts": [2, 1]}]
+
+
+def test_differences_are_value_minus_reference_in_percent_of_its_size():
+    row = Row(Number("smi", 1.0, "1", "index"), -2.0)
+    assert (row.difference, row.percent) == (3.0, 150.0)
+    assert TABLE.row("chi").percent is None
+    assert TABLE.row("psnr").difference is None
+
+
+def test_known_answers_are_found_by_name_and_unit():
+    table = Table((Row(Number("tbth", 0.2, "mm", "")), Row(Number("bvtv", 0.3, "1", ""))))
+    beside = table.beside({"tbth_mm": 0.25, "bvtv": 0.3, "other": 1.0})
+    assert [row.reference for row in beside.rows] == [0.25, 0.3]
+
+
+def test_rows_meet_their_reference_by_name():
+    rows = compared([Number("a", 1, "1", ""), Number("b", 2, "1", "")], [Number("b", 5, "1", "")])
+    assert [row.reference for row in rows] == [None, 5]
+
+
+def test_a_row_is_found_by_name():
+    assert TABLE["chi"] == -3
+    with pytest.raises(KeyError):
+        TABLE["none"]

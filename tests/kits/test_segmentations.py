@@ -1,0 +1,80 @@
+"""Thresholds: given, half-way, Otsu's; the published one to its digits."""
+
+import numpy as np
+import pytest
+import tifffile
+from skimage.filters import threshold_otsu
+
+from bonectl.core import kit
+from bonectl.core.cut import Volume
+from bonectl.core.spec import parse
+from bonectl.errors import DataError, UsageError
+
+
+def segmentation(text):
+    return kit.bind("segmentations", parse(text))
+
+
+def two_classes(dtype=np.float32):
+    rng = np.random.default_rng(0)
+    values = np.where(rng.random((20, 20, 20)) < 0.2, 180, 50) + rng.normal(0, 12, (20, 20, 20))
+    return values.clip(0, 255).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.float32, np.float64])
+def test_otsu_is_scikit_images(dtype):
+    values = two_classes(dtype)
+    cut = segmentation("otsu")(Volume(values, "grey"))
+    assert cut.value == pytest.approx(threshold_otsu(values), rel=1e-12)
+    assert np.count_nonzero(cut.bone(values)) == np.count_nonzero(values > threshold_otsu(values))
+
+
+def test_otsu_looks_only_inside_the_volume_of_interest():
+    values = two_classes()
+    voi = np.ones(values.shape, bool)
+    voi[:, :, 10:] = False
+    values[:, :, 10:] = 1e4
+    cut = segmentation("otsu")(Volume(values, "grey", voi))
+    assert cut.value == pytest.approx(threshold_otsu(values[voi]), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "published"),
+    [
+        ("lhdl3155_trabecular_19p5um_u8.tif", 80.92566),
+        ("lhdl2923_cylinder_z000-256_19p5um_u8.tif", 75.8765563570748),
+    ],
+)
+def test_otsu_after_a_gaussian_gives_the_published_thresholds_and_masks(shared_data, name, published):
+    values = tifffile.imread(shared_data / name)
+    cut = segmentation("otsu(sigma=1)")(Volume(values, "grey"))
+    assert cut.value == pytest.approx(published, rel=2e-7)  # filtered in float32, published from float64
+    mask = tifffile.imread(
+        shared_data
+        / name.replace("_trabecular_19p5um_u8", "_mask_gauss1_otsu").replace("_19p5um_u8", "_mask_gauss1_otsu")
+    )
+    inner = (slice(4, -4),) * 3  # the published filter continues the border by another rule
+    assert np.count_nonzero((cut.bone(values) != (mask > 0))[inner]) <= 1
+
+
+def test_midpoint_is_half_way_and_needs_mineral_density():
+    assert segmentation("midpoint")("mgHA/cm3").value == 525
+    assert segmentation("midpoint(marrow=-50, bone=950)")("mgHA/cm3").value == 450
+    with pytest.raises(UsageError, match="needs mineral density"):
+        segmentation("midpoint")("1/cm")
+    with pytest.raises(UsageError, match="bone must be the denser"):
+        segmentation("midpoint(marrow=900, bone=100)")("mgHA/cm3")
+
+
+def test_a_voxel_of_exactly_the_threshold_is_marrow():
+    cut = segmentation("fixed(value=3)")("grey")
+    assert cut.bone(np.array([[[2, 3, 4]]])).tolist() == [[[False, False, True]]]
+
+
+def test_nonsense_is_refused():
+    with pytest.raises(DataError, match="every value is 7"):
+        segmentation("otsu")(Volume(np.full((3, 3, 3), 7.0), "grey"))
+    with pytest.raises(UsageError, match="at least 2"):
+        segmentation("otsu(bins=1)")(Volume(two_classes(), "grey"))
+    with pytest.raises(UsageError, match="finite"):
+        kit.load("segmentations", "fixed")("grey", value=float("nan"))
