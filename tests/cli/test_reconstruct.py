@@ -1,9 +1,13 @@
 """`bonectl reconstruct` as it is typed."""
 
+import shlex
+
 import numpy as np
 import pytest
+import torch
 
 from bonectl.core.header import SINOGRAMS, Header
+from bonectl.core.projector import Projector
 from bonectl.core.stack import Stack
 from bonectl.geometries.parallel import parallel
 from bonectl.io import npy
@@ -35,75 +39,105 @@ def middle(volume):
     return float(volume[:, 12:20, 12:20].mean())
 
 
-def good(done):
-    assert done.returncode == 0, done.stderr.decode()
-    return done
+@pytest.fixture
+def good(run):
+    """Run a command line that must succeed."""
+
+    def once(line):
+        done = run(*shlex.split(line))
+        assert done.status == 0, done.err
+        return done
+
+    return once
 
 
-def bad(done, status, *words):
-    text = done.stderr.decode()
-    assert done.returncode == status, text
-    assert text.count("\n") == 1
-    for word in words:
-        assert word in text
-    assert text.startswith("bonectl reconstruct: ")
+@pytest.fixture
+def bad(run):
+    """Run a command line that must fail with a status and, as its last line, a message with these words."""
+
+    def once(line, status, *words):
+        done = run(*shlex.split(line))
+        assert done.status == status, done.err
+        message = done.err.strip().splitlines()[-1]
+        assert message.startswith("bonectl reconstruct: ")
+        for word in words:
+            assert word in message
+
+    return once
 
 
-def test_file_and_pipe_give_the_same_bytes(shell, tmp_path, scan):
+def test_file_and_pipe_give_the_same_bytes(good, shell, tmp_path, scan):
     save(tmp_path / "scan.npy", scan)
-    good(shell("bonectl reconstruct scan.npy --no-history -o a.npy"))
-    good(shell("cat scan.npy | bonectl reconstruct --no-history --slab 1 --threads 1 > b.npy"))
+    good("reconstruct scan.npy --no-history -o a.npy")
+    piped = shell("cat scan.npy | bonectl reconstruct --no-history --slab 1 --threads 1 > b.npy")
+    assert piped.returncode == 0, piped.stderr.decode()
     assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
     volume = np.load(tmp_path / "a.npy")
     assert volume.shape == (ROWS, SIZE, SIZE)
     assert middle(volume) == pytest.approx(3.0, rel=5e-3)
 
 
-def test_mineral_density(shell, tmp_path, scan):
+def test_mineral_density(good, bad, tmp_path, scan):
     save(tmp_path / "scan.npy", scan)
-    good(shell("bonectl reconstruct scan.npy --unit mgHA/cm3 --energy 25 -o bone.npy"))
+    good("reconstruct scan.npy --unit mgHA/cm3 --energy 25 -o bone.npy")
     from bonectl.core.physics import mineral_law
 
     slope, intercept = mineral_law(25.0)
     assert middle(np.load(tmp_path / "bone.npy")) == pytest.approx(3 * slope + intercept, rel=5e-3)
-    bad(shell("bonectl reconstruct scan.npy --unit mgHA/cm3 -o c.npy"), 2, "calibration", "--energy")
+    bad("reconstruct scan.npy --unit mgHA/cm3 -o c.npy", 2, "calibration", "--energy")
 
 
-def test_raw_frames(shell, tmp_path, scan):
-    """Plain projections with flats, darks and listed angles; the first row has a dead flat pixel in another run."""
+def test_raw_frames(good, bad, tmp_path, scan):
+    """Plain projections with flats, darks, and angles as a list and as an arc."""
     np.save(tmp_path / "frames.npy", (scan.transpose(1, 0, 2) * 9e3 + 100).astype("<u2"))
     np.save(tmp_path / "flats.npy", np.full((4, ROWS, SIZE), 9100, "<u2"))
     np.save(tmp_path / "darks.npy", np.full((2, ROWS, SIZE), 100, "<u2"))
     np.savetxt(tmp_path / "angles.txt", np.arange(VIEWS) * 3.0)
-    raw = "bonectl reconstruct frames.npy --axes projection --input-unit counts --voxel-size 0.05"
-    good(shell(f"{raw} --flats flats.npy --darks darks.npy --angles angles.txt -o a.npy"))
-    good(shell(f"{raw} --flats flats.npy --darks darks.npy --angles 180 -o b.npy"))
+    raw = "reconstruct frames.npy --axes projection --input-unit counts --voxel-size 0.05"
+    good(f"{raw} --flats flats.npy --darks darks.npy --angles angles.txt -o a.npy")
+    good(f"{raw} --flats flats.npy --darks darks.npy --angles 180 -o b.npy")
     assert middle(np.load(tmp_path / "a.npy")) == pytest.approx(3.0, rel=5e-3)
     assert np.array_equal(np.load(tmp_path / "a.npy"), np.load(tmp_path / "b.npy"))
-    bad(shell(f"{raw} --angles 180"), 2, "white level", "--flats")
-    bad(shell(f"{raw} --flats flats.npy"), 2, "--angles")
-    bad(shell(f"{raw} --darks darks.npy --angles 180"), 2, "--darks without --flats")
+    bad(f"{raw} --angles 180", 2, "white level", "--flats")
+    bad(f"{raw} --flats flats.npy", 2, "--angles")
+    bad(f"{raw} --darks darks.npy --angles 180", 2, "--darks without --flats")
     np.savetxt(tmp_path / "few.txt", np.arange(VIEWS - 1))
-    bad(shell(f"{raw} --flats flats.npy --angles few.txt"), 65, "59 angles for 60 views")
+    bad(f"{raw} --flats flats.npy --angles few.txt", 65, "59 angles for 60 views")
     (tmp_path / "words.txt").write_text("zero\none\n")
-    bad(shell(f"{raw} --flats flats.npy --angles words.txt"), 65, "words.txt: no list of angles")
-    bad(shell(f"{raw} --flats flats.npy --angles none.txt"), 66, "none.txt: no such file")
+    bad(f"{raw} --flats flats.npy --angles words.txt", 65, "words.txt: no list of angles")
+    bad(f"{raw} --flats flats.npy --angles none.txt", 66, "none.txt: no such file")
 
 
-def test_refusals(shell, tmp_path, scan):
+def test_refusals(good, bad, tmp_path, scan):
     save(tmp_path / "scan.npy", scan)
-    bad(shell("bonectl reconstruct scan.npy --method fpb"), 2, "did you mean 'fbp'")
-    bad(shell("bonectl reconstruct scan.npy --centre 99"), 2, "column 99", "32 columns")
+    bad("reconstruct scan.npy --method fpb", 2, "did you mean 'fbp'")
+    bad("reconstruct scan.npy --centre 99", 2, "column 99", "32 columns")
     np.save(tmp_path / "plain.npy", scan)
-    bad(shell("bonectl reconstruct plain.npy"), 2, "--axes")
+    bad("reconstruct plain.npy", 2, "--axes")
     scan[1, 2, 3] = np.nan
     save(tmp_path / "nan.npy", scan)
-    bad(shell("bonectl reconstruct nan.npy -o d.npy"), 65, "1, 2, 3")
+    bad("reconstruct nan.npy -o d.npy", 65, "1, 2, 3")
     assert not (tmp_path / "d.npy").exists()
 
 
-def test_dry_run_says_what_it_would_hold(shell, tmp_path, scan):
+def test_dry_run_says_what_it_would_hold(good, bad, tmp_path, scan):
     save(tmp_path / "scan.npy", scan)
-    done = good(shell("bonectl reconstruct scan.npy --dry-run -o a.npy"))
-    assert b"MiB" in done.stdout + done.stderr
+    done = good("reconstruct scan.npy --dry-run -o a.npy")
+    assert b"MiB" in done.out
     assert not (tmp_path / "a.npy").exists()
+
+
+def test_the_axis_is_found(good, bad, tmp_path):
+    """A square off the axis, projected about column 13.25 of 32."""
+    g = parallel(SIZE, 1, VOXEL, views=VIEWS, columns=SIZE, centre=13.25)
+    slice_ = np.zeros((1, SIZE, SIZE), np.float32)
+    slice_[:, 12:20, 16:22] = 3
+    save(
+        tmp_path / "scan.npy",
+        Projector(g)(torch.from_numpy(slice_)).numpy(),
+        unit="line integral",
+        geometry=g.replace(centre=15.5),
+    )
+    done = good("reconstruct scan.npy --centre auto -o a.npy")
+    assert float(done.err.split("column ")[1].split(" ")[0]) == pytest.approx(13.25, abs=0.5)
+    bad("reconstruct scan.npy --centre middle", 2, "'middle'", "or auto")

@@ -1,5 +1,7 @@
 """`bonectl train` as a process: files, statuses, signals."""
 
+import dataclasses
+import inspect
 import json
 import shlex
 import signal
@@ -11,10 +13,12 @@ import numpy as np
 import pytest
 
 from bonectl.cli import boundary
+from bonectl.cli.train import train
 from bonectl.core.checkpoint import Checkpoint
 from bonectl.core.header import Header
 from bonectl.core.stack import Stack
 from bonectl.io import npy
+from bonectl.ops.recipe import Recipe
 
 QUICK = "--model 'unet2d(width=4, scales=2)' --batch 2 --patch 16 --threads 1"
 
@@ -43,6 +47,14 @@ def pair(tmp_path):
     clean[:, 8:20, 5:25] = 1000
     store(tmp_path / "clean.npy", clean)
     store(tmp_path / "low.npy", clean + np.random.default_rng(0).normal(0, 200, clean.shape))
+
+
+def test_the_options_default_to_the_recipe():
+    options = inspect.signature(train).parameters
+    shared = [field for field in dataclasses.fields(Recipe) if field.name in options]
+    assert len(shared) == 10
+    for field in shared:
+        assert options[field.name].default == field.default, field.name
 
 
 def test_a_run_says_how_it_went_and_writes_only_files(pair, shell, tmp_path):

@@ -74,3 +74,15 @@ def test_near_names_are_suggested_without_importing(monkeypatch):
         kit.check("geometries", parse_sum("paralel"))
     with pytest.raises(UsageError, match="fbp has no knob 'windw'.*did you mean 'window'"):
         kit.check("methods", parse_sum("fbp(windw=hann)"))
+
+
+@pytest.mark.parametrize(
+    "text", ["parallel(views=a)", "parallel(views=1.5)", "parallel(views=true)", "parallel(arc='180')"]
+)
+def test_a_knob_takes_values_of_its_kind(text):
+    with pytest.raises(UsageError, match="is a (whole )?number, such as"):
+        kit.check("geometries", parse_sum(text))
+
+
+def test_whole_numbers_are_numbers():
+    kit.check("geometries", parse_sum("parallel(arc=180)"))

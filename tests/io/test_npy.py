@@ -20,6 +20,8 @@ from bonectl.core.stack import Stack
 from bonectl.errors import DataError, MissingInputError, UsageError
 from bonectl.io import npy, read
 
+FUZZ = max(300, settings().max_examples)  # more at night
+
 
 def encoded(array, **fields):
     file = io.BytesIO()
@@ -392,7 +394,7 @@ VALID = [
 ]
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=FUZZ, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.sampled_from(VALID),
     st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=4),
@@ -410,14 +412,14 @@ def test_damaged_files_give_a_stack_or_a_data_error(raw, changes, cut):
         np.testing.assert_array_equal(found[1], theirs.reshape(found[0].shape))
 
 
-@settings(max_examples=300)
+@settings(max_examples=FUZZ)
 @given(st.binary(max_size=300))
 def test_junk_gives_a_data_error(junk):
     for start in (b"", b"\x93NUMPY\x01\x00", b"\x93NUMPY\x01\x00\x40\x00{'descr': "):
         assert outcome(start + junk) is None
 
 
-@settings(max_examples=200)
+@settings(max_examples=FUZZ)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -21,6 +21,7 @@ from bonectl.core.stack import Stack
 from bonectl.errors import DataError, WriteError
 from bonectl.io import read, tiff
 
+FUZZ = max(300, settings().max_examples)  # more at night
 STACK = (np.arange(6 * 7 * 9) % 251).astype("u1").reshape(6, 7, 9)
 
 
@@ -352,8 +353,9 @@ def test_one_bit_pages_become_zero_and_one():
     np.testing.assert_array_equal(stack.collect(), mask)
 
 
-@pytest.mark.parametrize("compression", [5, 50000, 34933])  # LZW, zstd, PNG
-def test_a_missing_codec_names_the_package(tmp_path, compression):
+# LZW, PNG, zstd; Python's own zstd module, or its absence, is met at the first page only
+@pytest.mark.parametrize(("compression", "use"), [(5, ""), (34933, ""), (50000, ".collect()")])
+def test_a_missing_codec_names_the_package(tmp_path, compression, use):
     raw = bytearray(theirs(STACK))
     with tifffile.TiffFile(io.BytesIO(raw)) as tif:
         for page in tif.pages:
@@ -364,11 +366,13 @@ def test_a_missing_codec_names_the_package(tmp_path, compression):
         "import sys; sys.modules['imagecodecs'] = None\n"
         "from bonectl.io import tiff\n"
         "from bonectl.errors import UnavailableError\n"
-        "try: tiff.read(open('a.tif', 'rb'), 'a.tif')  # before any slab is asked for\n"
+        f"try: tiff.read(open('a.tif', 'rb'), 'a.tif'){use}\n"
         "except UnavailableError as error: print(error, error.status)\n"
     )
+    if compression == 50000 and sys.version_info >= (3, 14):
+        pytest.skip("this Python reads zstd by itself")
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, check=True, text=True)
-    assert done.stdout.startswith("a.tif: its compression needs the package imagecodecs (")
+    assert "its compression needs the package imagecodecs (" in done.stdout
     assert done.stdout.endswith("pip install 'bonectl[codecs]' 69\n")
 
 
@@ -394,7 +398,7 @@ def test_real_files(shared_data, name):
 SEEDS = [FORMS[form]() for form in ("ours", "imagej", "shaped deflate", "plain pages", "ome", "tiles", "bigtiff")]
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=FUZZ, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.sampled_from(SEEDS),
     st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=4),
@@ -416,7 +420,7 @@ def test_damaged_files_give_a_stack_or_a_data_error(raw, changes, cut):
         assert "\n" not in str(error)
 
 
-@settings(max_examples=200)
+@settings(max_examples=FUZZ)
 @given(
     st.binary(max_size=400),
     st.sampled_from([b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08", b"II+\0\x08\0\0\0\x10" + bytes(7)]),

@@ -89,6 +89,7 @@ def test_finer_sampling_converges_to_the_known_volume():
         ("lattice", {"period": 0.1}),
         ("plates", {"spacing": 0.0}),
         ("ball", {"oversample": 0}),
+        ("ball", {"mineral": 0.0}),
         ("trabecular", {"plates": 1.5}),
         ("trabecular", {"rod": 0.5}),
         ("trabecular", {"mineral": -5.0}),

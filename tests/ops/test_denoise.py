@@ -94,6 +94,22 @@ def test_a_single_slice_passes(checkpoint):
     assert denoise(stack(volume((1, 9, 7))), trained(checkpoint), device_name="cpu").collect().shape == (1, 9, 7)
 
 
+def test_only_the_slices_in_sight_are_pulled(checkpoint):
+    values, pulled = volume(), []
+
+    def slices():
+        for z in range(11):
+            pulled.append(z)
+            yield values[z : z + 1]
+
+    source = Stack(stack(values).header, slices())
+    result = iter(denoise(source, trained(checkpoint), device_name="cpu").slabs)
+    next(result)
+    assert pulled == [0, 1, 2]
+    next(result)
+    assert pulled == [0, 1, 2, 3]
+
+
 def test_identity_keeps_every_bit_in_every_unit():
     values = volume() * np.float32(np.pi)
     for unit in ("mgHA/cm3", "1/cm", "grey", "line integral"):

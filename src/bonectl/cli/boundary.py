@@ -21,12 +21,14 @@ class Terminated(BaseException):
 
 def main() -> NoReturn:
     """Run the command line and leave with its status."""
+    _hold_standard_descriptors()
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
             signal.signal(getattr(signal, name), _terminate)
     try:
         status = run(sys.argv[1:])
-        sys.stdout.flush()
+        if sys.stdout is not None:  # None: it was closed before we began
+            sys.stdout.flush()
     except KeyboardInterrupt:
         _die_by(signal.SIGINT)
     except Terminated as end:
@@ -68,6 +70,15 @@ def run(argv: list[str]) -> int:
     except Exception:
         traceback.print_exc()
         return _say_and_fail(name, "this is a bug in bonectl; please report it with the lines above", 1)
+
+
+def _hold_standard_descriptors() -> None:
+    """Where standard streams are closed, hold their numbers, so that no output file becomes standard error."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # opens the lowest free number, which is this one
 
 
 def _usage(name: str, message: str, *, is_help: bool) -> int:

@@ -67,9 +67,9 @@ def convert(
     """Change the format, order, extent, sampling or type of a stack, and keep its meaning.
 
     Input may be NPY (any byte or memory order), TIFF (ImageJ, BigTIFF, OME, plain) or a folder of TIFF
-    slices; output is NPY or TIFF by its name. Changes are made in the order of the options above. A value
-    is never rescaled: without --calibrate and --bin, output values equal input values, or the nearest of
-    their new type; a value that does not fit is an error.
+    slices; output is NPY or TIFF by its name. Changes are made in this order: --axes, --crop, --order, --bin,
+    --calibrate, --dtype. A value is never rescaled: without --calibrate and --bin, output values equal input
+    values, or are the nearest of their new type; a value that does not fit is an error.
 
     Streams, except --order, and --calibrate with a part that reads the whole histogram.
 

@@ -16,6 +16,7 @@ from bonectl.errors import UsageError
 if TYPE_CHECKING:
     from rich.table import Table as Drawing
 
+    from bonectl.core.stack import Stack
     from bonectl.core.table import Row, Table
 
 
@@ -66,7 +67,7 @@ def measure(
             show_default="the whole stack",
         ),
     ] = None,
-    json: Annotated[
+    as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON (schema bonectl-measure/1), histograms too.")
     ] = False,
     style: Annotated[
@@ -79,8 +80,8 @@ def measure(
     taken as it is. Numbers of phantoms stand beside the phantom's known answers.
 
     \b
-    Streams in bounded memory for the metrics bvtv, surface, euler, smi, bmd and tmd with a given threshold and
-    no reference; everything else holds the volume.
+    Streams: for bvtv, surface, euler, smi, bmd and tmd with a given threshold and no reference; else it holds the
+    volume.
 
     \b
     Examples:
@@ -93,14 +94,22 @@ def measure(
 
     if reference == DASH or mask == "-":
         raise UsageError("only the volume itself can come from standard input; give the reference and mask as files")
-    if json and style not in (Style.auto, Style.json):
+    if as_json and style not in (Style.auto, Style.json):
         raise UsageError(f"--json and --style {style.value}; choose one")
     with contextlib.ExitStack() as files:
         stack = files.enter_context(streams.reading(request))
-        wanted = None if reference is None else files.enter_context(streams.opened(reference, nan=request.nan))
+        wanted = None
+        if reference is not None:
+            wanted = _like(files.enter_context(streams.opened(reference, nan=request.nan)), request)
         inside = mask if mask in (None, "cylinder") else files.enter_context(streams.opened(Path(str(mask))))
         table = measure(stack, metrics=metrics, threshold=threshold, mask=inside, reference=wanted)
-    _print(table, Style.json if json else style)
+    _print(table, Style.json if as_json else style)
+
+
+def _like(reference: "Stack", request: Request) -> "Stack":
+    """A plain reference is declared by the same options as the volume."""
+    silent = reference.header.unit == "grey" or None in reference.header.spacing
+    return streams.declared(reference, request) if silent else reference
 
 
 def _print(table: "Table", style: Style) -> None:
@@ -122,12 +131,8 @@ def _draw(table: "Table") -> None:
     terminal = sys.stdout is not None and sys.stdout.isatty()
     console = Console(file=page, force_terminal=terminal, width=None if terminal else 110, highlight=False)
     for name, value in table.conditions.items():
-        console.print(
-            f"{name.replace('_', ' ')}: {value:g}"
-            if isinstance(value, float)
-            else f"{name.replace('_', ' ')}: {value}",
-            markup=False,
-        )
+        figure = _figure(value) if isinstance(value, float | int) else value
+        console.print(f"{name.replace('_', ' ')}: {figure}", markup=False)
     console.print(_drawing(table))
     streams.say(page.getvalue().rstrip("\n"))
 
@@ -142,7 +147,7 @@ def _drawing(table: "Table") -> "Drawing":
     drawing.add_column("unit")
     for name in ("reference", "difference", "%") if table.reference else ():
         drawing.add_column(name, justify="right", no_wrap=True)
-    drawing.add_column("definition")
+    drawing.add_column("definition", no_wrap=True, overflow="ellipsis")
     for row in table.rows:
         drawing.add_row(row.number.name, *_cells(row, compared=bool(table.reference)), row.number.definition)
     return drawing
@@ -150,8 +155,15 @@ def _drawing(table: "Table") -> "Drawing":
 
 def _cells(row: "Row", *, compared: bool) -> list[str]:
     unit = "" if row.number.unit == "1" else row.number.unit
-    cells = [f"{row.number.value:.6g}", unit]
+    cells = [_figure(row.number.value), unit]
     if compared:
         percent = "" if row.percent is None else f"{row.percent:+.2f}"
-        cells += ["" if value is None else f"{value:.6g}" for value in (row.reference, row.difference)] + [percent]
+        cells += [_figure(row.reference), _figure(row.difference), percent]
     return cells
+
+
+def _figure(value: float | None) -> str:
+    """Counts in full, measurements at six digits."""
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, int) else f"{value:.6g}"

@@ -16,13 +16,18 @@ from typing import Any
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from bonectl.core.vectors import INDEX, FloatVector, add, address, load, multiply_add, read, rotate, splat, store
 
+# Cells along an axis that the gridding kernel covers.
 TAPS = 5
 HALF = TAPS / 2
+# Cells that are repeated behind the last, so that a kernel at the end need not wrap.
 HALO = TAPS - 1
+# Of the polynomials that stand for the gridding kernel over one cell.
+DEGREE = 8
 
 
 @intrinsic
@@ -34,20 +39,18 @@ def taps(_context: Any, coefficients: Any, where: Any) -> Any:
     kind = FloatVector(8)
 
     def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        array = signature.args[0]
-        degree = context.make_array(array)(context, builder, values[0])
-        count = builder.extract_value(degree.shape, 0)
-        first = read(builder, address(context, builder, array, values[0], count.type(0), kind.llvm))
-        x = splat(builder, values[1], kind.llvm)
+        array, x = signature.args[0], splat(builder, values[1], kind.llvm)
+
+        def row(power: int) -> Any:
+            at = cgutils.intp_t(8 * power)
+            return read(builder, address(context, builder, array, values[0], at, kind.llvm))
+
+        value = row(0)
         for power in range(1, DEGREE + 1):
-            row = read(builder, address(context, builder, array, values[0], count.type(8 * power), kind.llvm))
-            first = multiply_add(builder, first, x, row)
-        return first
+            value = multiply_add(builder, value, x, row(power))
+        return value
 
     return kind(coefficients, types.float32), code
-
-
-DEGREE = 8
 
 
 def _lane(builder: Any, vector: Any, lane: int, wide: ir.VectorType) -> Any:

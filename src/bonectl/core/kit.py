@@ -90,6 +90,9 @@ def check(kit: str, specs: Iterable[Spec]) -> None:
         if odd := [knob for knob in spec.knobs if knob not in part.knobs]:
             there = ", ".join(part.knobs) or "none"
             raise UsageError(f"{spec.name} has no knob {odd[0]!r}{suggestion(odd[0], part.knobs)}; its knobs: {there}")
+        for knob, value in spec.knobs.items():
+            if not _of_kind(value, part.knobs[knob]):
+                raise UsageError(f"{spec.name}({knob}={value!r}); {knob} is {_kind(part.knobs[knob])}")
 
 
 def load(kit: str, name: str) -> Any:
@@ -122,6 +125,24 @@ def suggestion(word: str, there: Iterable[str]) -> str:
     """`` (did you mean ...?)``, or nothing when no name is near."""
     near = difflib.get_close_matches(word.lower(), list(there), n=1, cutoff=0.55)
     return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def _of_kind(value: Value, default: Value) -> bool:
+    """Whether a value may stand where the default stands: a knob without a default value takes anything."""
+    match default:
+        case None:
+            return True
+        case bool() | str() | tuple():
+            return isinstance(value, type(default))
+        case int():
+            return isinstance(value, int) and not isinstance(value, bool)
+        case _:
+            return isinstance(value, float | int) and not isinstance(value, bool)
+
+
+def _kind(default: Value) -> str:
+    kinds = {bool: "true or false", str: "a word", tuple: "a list [a, b]", int: "a whole number", float: "a number"}
+    return f"{kinds[type(default)]}, such as {default!r}"
 
 
 def _folder(kit: str) -> Path:

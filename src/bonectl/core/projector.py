@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from bonectl.core import fsp, joseph
 from bonectl.core.geometry import Geometry
-from bonectl.errors import UsageError
+from bonectl.errors import UnavailableError, UsageError
 
 MODELS = ("strip", "bandlimited", "joseph")
 
@@ -32,8 +32,7 @@ class Projector(nn.Module):
     ``A(x)`` takes attenuation (..., z, y, x) [1/cm], float32, and gives line integrals (..., row, view, col).
     ``A.T(y)`` is the exact transpose, and ``A.T.T is A``. Any number of slices goes through at a time; slices are
     worked on in blocks of `block`, so that a volume cut into multiples of `block` gives the same bits as the whole.
-    Either map is the gradient of the other, to any order. The result is a fresh tensor on the device of the
-    input.
+    Either map is the gradient of the other, to any order. The result is a fresh tensor.
 
     Parameters
     ----------
@@ -54,7 +53,9 @@ class Projector(nn.Module):
     ------
     UsageError
         When the geometry is not a parallel beam, there is no such model, or a filter is incomplete or given to
-        ``joseph``.
+        ``joseph``; when a tensor does not fit the geometry or is not float32.
+    UnavailableError
+        When a tensor is not in the CPU's memory.
     """
 
     def __init__(
@@ -86,10 +87,6 @@ class Projector(nn.Module):
     def T(self) -> "Transpose":  # noqa: N802 (the transpose is T)
         """The transpose."""
         return self._transpose[0]
-
-    def with_model(self, model: str) -> "Projector":
-        """The projector of the same geometry with another pixel model; itself when it has that one."""
-        return self if model == self.model else Projector(self.geometry, model=model)
 
     @property
     def block(self) -> int:
@@ -165,6 +162,8 @@ def _check(x: Tensor, tail: tuple[int, int], what: str, axes: str) -> None:
         )
     if x.dtype != torch.float32:
         raise UsageError(f"{what} of {x.dtype}; the projector works in float32")
+    if x.device.type not in ("cpu", "meta"):
+        raise UnavailableError(f"{what} on {x.device}; the projector runs on the CPU")
 
 
 def _plain(x: Tensor) -> bool:

@@ -73,9 +73,9 @@ def _ridge(squared: Distances, reach: Table, tolerance: float) -> NDArray[np.boo
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _paint_row(row: NDArray[np.float32], ahead: NDArray[np.uint16], first: int, last: int, value: float) -> None:
-    """Write `value` to the empty voxels first..last of a row; `ahead` leads to the next empty one."""
-    x = first
+def _paint_row(row: NDArray[np.float32], ahead: NDArray[np.uint16], first: int, last: int, value: float) -> int:
+    """Write `value` to the empty voxels first..last of a row; `ahead` leads to the next empty one. How many."""
+    x, count = first, 0
     while x <= last:
         while ahead[x] != x:
             ahead[x] = ahead[ahead[x]]
@@ -84,6 +84,8 @@ def _paint_row(row: NDArray[np.float32], ahead: NDArray[np.uint16], first: int, 
             row[x] = value
             ahead[x] = x + 1
             x += 1
+            count += 1
+    return count
 
 
 @njit(cache=True, parallel=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -94,13 +96,14 @@ def _paint(
     ahead: NDArray[np.uint16],
     out: Distances,
     bands: int,
-) -> None:
-    """Write each ball's squared radius to the voxels inside it that are still empty.
+) -> NDArray[np.bool_]:
+    """Write each ball's squared radius to the voxels inside it that are still empty; which balls wrote any.
 
     `centres` is sorted by falling radius. `ahead[z, y, x]` leads to the next empty voxel of the row at or after x.
     Each band of planes belongs to one thread.
     """
     planes, rows, cols = out.shape
+    owns = np.zeros(len(centres), np.bool_)
     for band in prange(bands):
         bottom, top = planes * band // bands, planes * (band + 1) // bands
         for i in range(len(centres)):
@@ -121,7 +124,9 @@ def _paint(
                     if half * half >= rest - 1e-9:  # the ball is open
                         half -= 1
                     last = min(cols - 1, x + half)
-                    _paint_row(out[a, b], ahead[a, b], max(0, x - half), last, d)
+                    if _paint_row(out[a, b], ahead[a, b], max(0, x - half), last, d):
+                        owns[i] = True
+    return owns
 
 
 @njit(cache=True, parallel=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -358,9 +363,13 @@ def radius(
     """
     squared = _checked_distance(inside)
     keep = _ridge(squared, _reach(int(squared.max()), tolerance), tolerance)
-    centres = np.argwhere(keep).astype(np.int32)
-    balls = _inscribe(inside, values, float(threshold), centres, squared[keep], _STEPS)
+    centres, radii = np.argwhere(keep).astype(np.int32), squared[keep]
     del keep
+    order = np.argsort(-radii, kind="stable")
+    centres, radii = centres[order], radii[order]
+    # Only balls that are the largest somewhere matter: a small share of all.
+    owns = _paint(centres, radii, tolerance, _next_inside(inside), squared, 2 * threads)
+    balls = _inscribe(inside, values, float(threshold), centres[owns], radii[owns], _STEPS)
     balls = balls[np.argsort(-balls[:, 3], kind="stable")]
     ahead = _next_inside(inside)
     squared.fill(0)

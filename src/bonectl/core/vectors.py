@@ -8,13 +8,12 @@ width, so that results do not depend on it.
 
 The width rides in the type of a tuple: ``LANES[16]`` is a tuple of sixteen zeros, and ``load(lanes, array, i)``
 gives a vector of ``len(lanes)`` floats. Offsets count floats from the start of a C-contiguous float32 array; they
-are not checked.
+are not checked. numba's cache watches the file of a kernel only: after a change here, touch those that import it.
 """
 
 # numba's decorators are untyped
 # mypy: disable-error-code="untyped-decorator"
 
-from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir  # type: ignore[import-untyped]
@@ -76,17 +75,6 @@ def multiply_add(builder: Any, a: Any, b: Any, c: Any) -> Any:
 
 
 @intrinsic
-def zeros(_context: Any, lanes: Any) -> Any:
-    """A vector of zeros."""
-    kind = FloatVector(lanes.count)
-
-    def code(_context: Any, _builder: Any, _signature: Any, _values: Any) -> Any:
-        return ir.Constant(kind.llvm, None)
-
-    return kind(lanes), code
-
-
-@intrinsic
 def load(_context: Any, lanes: Any, array: Any, offset: Any) -> Any:
     """The floats ``array[offset : offset + len(lanes)]``."""
     kind = FloatVector(lanes.count)
@@ -109,28 +97,14 @@ def store(_context: Any, array: Any, offset: Any, vector: Any) -> Any:
     return types.void(array, types.intp, vector), code
 
 
-def _binary(name: str, text: str) -> Callable[..., Any]:
-    def typed(_context: Any, a: Any, b: Any) -> Any:
-        def code(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
-            return getattr(builder, name)(values[0], values[1])
-
-        return a(a, b), code
-
-    typed.__doc__ = text
-    return intrinsic(typed)  # type: ignore[no-any-return]
-
-
-add = _binary("fadd", "The sum, lane by lane.")
-
-
 @intrinsic
-def scale(_context: Any, vector: Any, factor: Any) -> Any:
-    """A vector times a float."""
+def add(_context: Any, a: Any, b: Any) -> Any:
+    """The sum, lane by lane."""
 
     def code(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
-        return builder.fmul(values[0], splat(builder, values[1], vector.llvm))
+        return builder.fadd(values[0], values[1])
 
-    return vector(vector, types.float32), code
+    return a(a, b), code
 
 
 @intrinsic

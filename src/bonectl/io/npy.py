@@ -249,10 +249,8 @@ def _header(layout: _Layout, file: BinaryIO, name: str) -> Header:
     """The header from the comment, else the sidecar, else what the array alone tells."""
     shape = (1,) * (3 - len(layout.shape)) + layout.shape
     dtype = np.dtype(layout.dtype).newbyteorder("<").str
-    if layout.comment.startswith(_MARK):
-        told = _json.loaded(layout.comment.removeprefix(_MARK), name)
-    else:
-        told = _sidecar(file, name)
+    is_ours = layout.comment.startswith(_MARK)
+    told = _json.loaded(layout.comment.removeprefix(_MARK), name) if is_ours else _sidecar(file, name)
     if told is None:
         return Header(shape=shape, dtype=dtype)  # type: ignore[arg-type]
     try:

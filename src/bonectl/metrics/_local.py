@@ -1,6 +1,6 @@
 """Local thickness of bone and marrow of a specimen, by each convention, worked out once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,7 @@ class _Grid:
     threshold: float
     side: float
     factor: int = 1
+    wide: bool = False
 
 
 def check(convention: str) -> str:
@@ -66,8 +67,11 @@ def marrow(specimen: Specimen, convention: str, coarsen: int) -> tuple[Spread, i
     """Spread of the local thickness of the marrow, and by how much it was coarsened; 0 lets the rule choose."""
 
     def work() -> tuple[Spread, int]:
-        factor = coarsen or _factor(specimen)
-        return _spread(_diameters(_void(specimen, factor), convention)), factor
+        voxels = ENOUGH * coarsen if coarsen else _void_voxels(specimen)
+        factor = int(np.clip(voxels // ENOUGH, 1, max(1, min(specimen.labels.shape) // 2)))
+        wide = factor > 1 or (not coarsen and voxels >= ENOUGH)
+        grid = replace(_void(specimen, factor), wide=wide)
+        return _spread(_diameters(grid, convention)), factor
 
     return specimen.once(("separation", convention, coarsen), work)
 
@@ -100,26 +104,24 @@ def _means(values: Map, factor: int) -> Map:
     return means
 
 
-def _factor(specimen: Specimen) -> int:
-    """Largest factor that keeps the mean void above `ENOUGH` voxels, found on a grid four times coarser."""
-    pilot = 4 if min(specimen.labels.shape) >= 32 else 1
-    if pilot == 1:
-        return 1
-    void = _void(specimen, pilot)
+def _void_voxels(specimen: Specimen) -> float:
+    """Mean void diameter [voxel], found on a grid four times coarser; 0 where that is too coarse to tell."""
+    if min(specimen.labels.shape) < 32:
+        return 0.0
+    void = _void(specimen, 4)
     if not void.inside.any() or void.inside.all():
-        return 1
-    mean = _spread(_diameters(void, "bonej")).mean / specimen.spacing[2]
-    return int(np.clip(mean // ENOUGH, 1, min(specimen.labels.shape) // 16))
+        return 0.0
+    return _spread(_diameters(replace(void, wide=True), "bonej")).mean / specimen.spacing[2]
 
 
 def _diameters(grid: _Grid, convention: str) -> Map:
     """Local thickness [mm]; 0 outside the structure."""
-    if convention == "subvoxel" and grid.factor == 1:
+    if convention == "subvoxel" and not grid.wide:
         return 2 * grid.side * radius(grid.inside, grid.values, grid.threshold, threads=threads.count())
     voxels = 2 * np.sqrt(squared_radius(grid.inside, threads=threads.count()))
     if convention == "ipl":
         return np.where(grid.inside, (voxels - 1 / grid.factor) * grid.side, 0).astype(np.float32)
-    if grid.factor > 1:
+    if grid.wide:
         # Blurring by the means widens a void by as much as a ball tied to the grid is too small: 0.2 % on real bone.
         return voxels * np.float32(grid.side)
     return _smooth_surface(voxels, grid.inside) * np.float32(grid.side)

@@ -10,8 +10,8 @@ def tbsp(specimen: Specimen, *, convention: str = "subvoxel", coarsen: int = 0) 
     """Tb.Sp: local thickness of the marrow inside the volume of interest.
 
     As tbth, of what is not bone. Voids are wide, so they are measured on means of `coarsen`³ voxels; the rule takes
-    the largest factor that keeps the mean void above 20 voxels. Coarsened, all conventions use 2 x the distance to
-    the nearest bone voxel centre: on real bone within 0.2 % of the full grid, and 30 times faster.
+    the largest factor that keeps the mean void above 20 voxels. From 20 voxels on all conventions use 2 x the
+    distance to the nearest bone voxel centre: on real bone within 1 % of the full subvoxel grid, and 30 times faster.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ def tbsp(specimen: Specimen, *, convention: str = "subvoxel", coarsen: int = 0) 
     convention : str
         subvoxel, bonej or ipl.
     coarsen : int
-        Factor; 0 is by the rule, 1 is the full grid.
+        Factor; 0 is by the rule, 1 is the full grid by the convention.
     """
     if coarsen < 0 or coarsen > min(specimen.labels.shape):
         raise UsageError(f"tbsp(coarsen={coarsen}); give 0 for the rule, or a factor from 1 on")

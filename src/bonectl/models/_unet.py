@@ -78,8 +78,7 @@ def radius(scales: int) -> int:
 
     An output pixel's dependence is an interval of input pixels; walking the deepest path backwards, two 3 × 3
     convolutions widen it by two, the transposed convolution maps i to i // 2, pooling maps i to 2i and 2i + 1.
-    The answer is the widest over all positions in a pooling window: 4, 12, 28, 60 … would be without the
-    rounding of the positions.
+    The answer is the widest over all positions in a pooling window: 2, 9, 23, 51 for 1 to 4 scales.
     """
     grid = 2 ** (scales - 1)
     farthest = 0

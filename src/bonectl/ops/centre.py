@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from bonectl.core import progress
-from bonectl.core.geometry import Geometry
+from bonectl.core.geometry import Angles, Geometry
 from bonectl.core.projector import Projector
 from bonectl.core.slabs import Array
 from bonectl.errors import DataError
@@ -27,10 +27,11 @@ STEPS = (1.0, 0.25)
 def found_centre(geometry: Geometry, rows: Array) -> float:
     """The rotation axis' column (0-based, fractional), to about a quarter of a column.
 
-    A first guess makes opposite views mirror images of each other; without opposite views it is the constant of the
-    sinusoid that the centres of mass follow. Then slices are reconstructed with axes around it: the one with the
-    least negative attenuation wins (Donath, Beckmann and Schreyer, J. Opt. Soc. Am. A 23, 1048, 2006, eq. 12),
-    between steps by the parabola through the three best.
+    A first guess makes opposite views mirror images of each other. Then slices are reconstructed with axes around
+    it: the one with the least negative attenuation wins (after Donath, Beckmann and Schreyer, J. Opt. Soc. Am. A 23,
+    1048, 2006), between steps by the parabola through the three best. A scan without opposite views gives slices
+    that are no judges; there it is the constant of the sinusoid that the centres of mass follow, which is exact for
+    an object that is never cut off.
 
     Parameters
     ----------
@@ -49,16 +50,21 @@ def found_centre(geometry: Geometry, rows: Array) -> float:
         raise DataError("the rotation axis cannot be found: the first rows hold no object; give --centre COLUMN")
     best = _mirrored(geometry, rows)
     if best is None:
-        best = _of_masses(geometry, rows)
+        return _said(geometry, _of_masses(geometry, rows))
+    geometry, rows = _half_turn(geometry, rows)
     reach = REACH
     for step in STEPS:
         count = ceil(reach / step)
         tried = best + step * np.arange(-count, count + 1)
         scores = np.array([_negative(geometry, rows, centre) for centre in tried])
-        best = _lowest(tried, scores)
+        best = _lowest(tried.astype(np.float64), scores)
         reach = step
-    progress.note(f"the rotation axis was found at column {best:.2f} of {geometry.columns}")
-    return best
+    return _said(geometry, best)
+
+
+def _said(geometry: Geometry, centre: float) -> float:
+    progress.note(f"the rotation axis was found at column {centre:.2f} of {geometry.columns}")
+    return centre
 
 
 def _mirrored(geometry: Geometry, rows: Array) -> float | None:
@@ -73,16 +79,26 @@ def _mirrored(geometry: Geometry, rows: Array) -> float | None:
     most = int(columns * (1 - OVERLAP))
     # the mirror image of column c lies at columns - 1 - c, shifted by twice the distance of the axis to the middle
     shifts = np.arange(-most, most + 1)
-    errors = [float(np.mean(np.square(_moved(view, mirror, shift)))) for shift in shifts]
+    errors = [_difference(view, mirror, int(shift)) for shift in shifts]
     return (columns - 1 + int(shifts[int(np.argmin(errors))])) / 2
 
 
-def _moved(view: Array, mirror: Array, shift: int) -> Array:
-    """The difference of two views where the second, moved by some columns, overlaps the first."""
+def _difference(view: Array, mirror: Array, shift: int) -> float:
+    """Squared difference of two views where the second, moved by some columns, overlaps the first.
+
+    As a share of their squares there: 0 when equal, about 1 when unlike, so that air on air wins nothing.
+    """
     columns = view.shape[-1]
     low, high = max(0, shift), min(columns, columns + shift)
-    difference: Array = view[:, low:high] - mirror[:, low - shift : high - shift]
-    return difference
+    one, other = view[:, low:high].astype(np.float64), mirror[:, low - shift : high - shift].astype(np.float64)
+    return float(np.square(one - other).sum() / max(np.square(one).sum() + np.square(other).sum(), 1e-300))
+
+
+def _half_turn(geometry: Geometry, rows: Array) -> tuple[Geometry, Array]:
+    """The views of the first half turn: over a full one, a wrong axis blurs both ways, which lowers the score."""
+    degrees = geometry.angles.degrees
+    first = np.abs(degrees - degrees[0]) < 180.0 - 1e-6
+    return geometry.replace(angles=Angles.of(degrees[first])), rows[:, first]
 
 
 def _of_masses(geometry: Geometry, rows: Array) -> float:

@@ -118,17 +118,17 @@ def _slabs(
     truncated = 0
     A = Projector(geometry)
     with progress.task("reconstruct", total) as advance:
-        for block in rows.blocks(A.block):
-            if axis is not None:
-                A = Projector(geometry.replace(centre=axis(geometry, block)))
-                axis = None
+        for index, block in enumerate(rows.blocks(A.block)):
+            if index == 0:
+                if axis is not None:
+                    A = Projector(geometry.replace(centre=axis(geometry, block)))
+                _warn(A.geometry)
             y = torch.from_numpy(block)
             truncated += sum(truncated_rows(y))
             with torch.no_grad():
                 volume = run(A, y).numpy()
             yield np.asarray(density.density(volume) if density else volume, dtype=np.float32)
             advance(len(block))
-    _warn(A.geometry)
     if truncated:
         progress.note(
             f"{truncated} of {total} rows are cut off by the detector: their absolute values are not to be trusted"

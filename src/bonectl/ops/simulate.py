@@ -56,8 +56,8 @@ class Detector:
     dark : float
         Counts that every reading has without beam.
     oversample : int
-        Sub-pixels per voxel side and per detector column. With 1 the object and its reconstruction share one grid,
-        which flatters every method (the inverse crime).
+        Sub-pixels per voxel side and per detector column. With 1 the object is made of the very voxels, and the
+        detector of the very pixels, that a reconstruction models (the inverse crime).
 
     Raises
     ------

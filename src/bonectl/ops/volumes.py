@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-
 from bonectl import io
 from bonectl.core import progress
 from bonectl.core.atomic import failure
 from bonectl.core.sample import Volume
+from bonectl.core.slabs import Array
+from bonectl.core.stack import Stack
 from bonectl.io import npy
 
 
@@ -42,20 +42,22 @@ def _mapped(path: Path, scratch: Path) -> Volume:
     if _is_npy(path):
         header, values = npy.mapped(path)
         return Volume(values, header, str(path))
-    with io.open(path) as stack:
-        header = stack.header
+    # Written as a stream and mapped afterwards: a full disk is then an error, where a map would end the process.
+    with io.open(path) as stack, progress.task(f"unpack {path.name}", stack.header.shape[0]) as advance:
         try:
-            with progress.task(f"unpack {path.name}", header.shape[0]) as advance:
-                copy = np.lib.format.open_memmap(scratch, mode="w+", dtype=header.dtype, shape=header.shape)
-                first = 0
-                for slab in stack.slabs:
-                    copy[first : first + len(slab)] = slab
-                    first += len(slab)
-                    advance(len(slab))
-                copy.flush()
+            with scratch.open("wb") as file:
+                npy.write(Stack(stack.header, _counted(stack, advance)), file)
         except OSError as error:
             raise failure(scratch.parent, error) from error
-    return Volume(copy, header, str(path))
+    header, values = npy.mapped(scratch)
+    return Volume(values, header, str(path))
+
+
+def _counted(stack: Stack, advance: progress.Advance) -> Iterator[Array]:
+    """Yield the slabs, and tell of each."""
+    for slab in stack.slabs:
+        yield slab
+        advance(len(slab))
 
 
 def _is_npy(path: Path) -> bool:

@@ -85,7 +85,7 @@ class Near(NamedTuple):
     cosine: Floats  # (3, 3) between them
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True, error_model="numpy")
 def _weights(t: float) -> tuple[float, float, float, float]:
     """The four cubic B-spline weights at fraction t of an interval."""
     u = 1.0 - t
@@ -97,7 +97,7 @@ def _weights(t: float) -> tuple[float, float, float, float]:
     )
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, error_model="numpy", parallel=True)
 def fill_spline(values: Field, nodes: Floats, step: float, first: tuple[float, float, float], voxel: float) -> None:
     """Evaluate B-spline fields (fields, z, y, x) at first + index · voxel; nodes lie every `step` from -step on.
 
@@ -112,10 +112,13 @@ def fill_spline(values: Field, nodes: Floats, step: float, first: tuple[float, f
         wz, wy = _weights(z - iz), _weights(y - iy)
         line = np.zeros(nodes.shape[3])
         for f in range(fields):
-            line[:] = 0.0
+            for i in range(nodes.shape[3]):
+                line[i] = 0.0
             for a in range(4):
                 for b in range(4):
-                    line += wz[a] * wy[b] * nodes[f, iz + a - 1, iy + b - 1]
+                    w = wz[a] * wy[b]
+                    for i in range(nodes.shape[3]):
+                        line[i] += w * nodes[f, iz + a - 1, iy + b - 1, i]
             for i in range(width):
                 x = (first[2] + i * voxel) / step + 1.0
                 ix = int(x)
@@ -123,7 +126,7 @@ def fill_spline(values: Field, nodes: Floats, step: float, first: tuple[float, f
                 values[f, k, j, i] = w[0] * line[ix - 1] + w[1] * line[ix] + w[2] * line[ix + 1] + w[3] * line[ix + 2]
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True, error_model="numpy")
 def _mix(value: Any) -> Any:
     """SplitMix64's finaliser (Steele, Lea & Flood, OOPSLA 2014): a 64-bit hash of 64 bits."""
     value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -131,40 +134,50 @@ def _mix(value: Any) -> Any:
     return value ^ (value >> np.uint64(31))
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True, error_model="numpy")
 def _join(bits: Any, value: int) -> Any:
     """The hash of a hash and one more number."""
     return _mix(bits * np.uint64(0x9E3779B97F4A7C15) + np.uint64(value) + np.uint64(1))
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True, error_model="numpy")
 def _unit(bits: Any) -> float:
     """The top 53 bits of a hash as a number in [0, 1)."""
     return float(bits >> np.uint64(11)) * (1.0 / 9007199254740992.0)
 
 
-@njit(cache=True)
-def _near(centre: Floats, radius: float, sites: Sites) -> Near:
+@njit(cache=True, error_model="numpy")
+def _near(centre: tuple[float, float, float], radius: float, sites: Sites) -> Near:
     """The seeds that can be among the 4 nearest of any point of a ball."""
-    cell = ((centre - sites.corner) / sites.side).astype(np.int64)
     nz, ny, nx = sites.place.shape[:3]
+    cz = int((centre[0] - sites.corner[0]) / sites.side)
+    cy = int((centre[1] - sites.corner[1]) / sites.side)
+    cx = int((centre[2] - sites.corner[2]) / sites.side)
     place, number = np.empty((MOST_SEEDS, 3)), np.empty(MOST_SEEDS, np.int64)
-    gap = np.empty(MOST_SEEDS)
     found = 0
-    for z in range(max(0, cell[0] - 2), min(nz, cell[0] + 3)):
-        for y in range(max(0, cell[1] - 2), min(ny, cell[1] + 3)):
-            for x in range(max(0, cell[2] - 2), min(nx, cell[2] + 3)):
+    for z in range(max(0, cz - 2), min(nz, cz + 3)):
+        for y in range(max(0, cy - 2), min(ny, cy + 3)):
+            for x in range(max(0, cx - 2), min(nx, cx + 3)):
                 for which in range(2):
-                    place[found] = sites.place[z, y, x, which]
+                    for axis in range(3):
+                        place[found, axis] = sites.place[z, y, x, which, axis]
                     number[found] = ((z * ny + y) * nx + x) * 2 + which
-                    gap[found] = np.sqrt(((place[found] - centre) ** 2).sum())
                     found += 1
-    limit = np.sort(gap[:found])[3] + 2.0 * radius
-    kept = np.flatnonzero(gap[:found] <= limit)
-    return Near(place[kept], number[kept], np.empty(3), np.empty((3, 3)), np.empty((3, 3)))
+    scratch = (np.empty(3), np.empty((3, 3)), np.empty((3, 3)))
+    around = Near(place[:found], number[:found], scratch[0], scratch[1], scratch[2])
+    _, gap = _four(centre, around)
+    limit = (np.sqrt(gap[3]) + 2.0 * radius) ** 2
+    kept = 0
+    for i in range(found):
+        p = place[i]
+        if (p[0] - centre[0]) ** 2 + (p[1] - centre[1]) ** 2 + (p[2] - centre[2]) ** 2 <= limit:
+            place[kept, 0], place[kept, 1], place[kept, 2] = p[0], p[1], p[2]
+            number[kept] = number[i]
+            kept += 1
+    return Near(place[:kept], number[:kept], scratch[0], scratch[1], scratch[2])
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _four(at: tuple[float, float, float], near: Near) -> tuple[Any, Any]:
     """Places in `near` of the four nearest seeds, and their squared distances, in order."""
     d0 = d1 = d2 = d3 = 1e30
@@ -189,7 +202,7 @@ def _four(at: tuple[float, float, float], near: Near) -> tuple[Any, Any]:
     return (i0, i1, i2, i3), (d0, d1, d2, d3)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _faces(seed: Any, gap: Any, near: Near, scale: Floats) -> float:
     """Fill in distances and normals of the faces between the nearest seed and the next three; the least distance.
 
@@ -209,7 +222,7 @@ def _faces(seed: Any, gap: Any, near: Near, scale: Floats) -> float:
     return least
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _plate(k: int, seed: Any, swell: float, near: Near, rules: Rules) -> float:
     """exp(-(distance to plate k - its half thickness) / fillet); 0 where that face carries none."""
     m, n = (k + 1) % 3, (k + 2) % 3
@@ -224,7 +237,7 @@ def _plate(k: int, seed: Any, swell: float, near: Near, rules: Rules) -> float:
     return float(np.exp((own - np.sqrt(face[k] ** 2 + beyond**2)) / rules.fillet))
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _rod(k: int, seed: Any, swell: float, near: Near, rules: Rules) -> float:
     """exp(-(distance to the rod between faces k and k + 1 - its radius) / fillet); 0 where there is none."""
     m, n = (k + 1) % 3, (k + 2) % 3
@@ -242,7 +255,7 @@ def _rod(k: int, seed: Any, swell: float, near: Near, rules: Rules) -> float:
     return float(np.exp((own - np.sqrt(square + beyond**2)) / rules.fillet))
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _level(at: tuple[float, float, float], swell: float, far: float, near: Near, rules: Rules) -> float:
     """Signed distance [mm] to the bone's surface at a point of the stretched frame, negative inside.
 
@@ -262,7 +275,7 @@ def _level(at: tuple[float, float, float], swell: float, far: float, near: Near,
     return float(-rules.fillet * np.log(total)) if total > 1e-30 else max(far, least)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _sample(
     within: tuple[float, float, float], voxel: tuple[int, int, int], slab: Slab, far: float, near: Near, rules: Rules
 ) -> float:
@@ -288,10 +301,12 @@ def _sample(
     return _level(at, float(np.exp(bend[3])), far, near, rules)  # type: ignore[no-any-return]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _ball(j: int, i: int, slab: Slab, scale: Floats, stop: tuple[int, int, int]) -> tuple[Any, float, float]:
     """Centre and radius of a ball around a bent cube (stretched frame), and its largest log thickness."""
-    low, high = np.full(3, 1e30), np.full(3, -1e30)
+    low, high = np.empty(3), np.empty(3)
+    for axis in range(3):
+        low[axis], high[axis] = 1e30, -1e30
     most = -1e30
     for k in range(stop[0] + 1):
         for b in range(j, stop[1] + 1):
@@ -301,10 +316,12 @@ def _ball(j: int, i: int, slab: Slab, scale: Floats, stop: tuple[int, int, int])
                 for axis in range(3):
                     value = (index[axis] * slab.voxel + slab.bent[axis, k, b, c]) * scale[axis]
                     low[axis], high[axis] = min(low[axis], value), max(high[axis], value)
-    return (low + high) / 2.0, np.sqrt(((high - low) ** 2).sum()) / 2.0, most
+    centre = ((low[0] + high[0]) / 2.0, (low[1] + high[1]) / 2.0, (low[2] + high[2]) / 2.0)
+    radius = np.sqrt((high[0] - low[0]) ** 2 + (high[1] - low[1]) ** 2 + (high[2] - low[2]) ** 2) / 2.0
+    return centre, radius, most
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _part(voxel: tuple[int, int, int], slab: Slab, far: float, near: Near, rules: Rules, oversample: int) -> float:
     """Share of a voxel that is bone, from samples that each know how much of their own cube lies inside."""
     total = 0.0
@@ -317,7 +334,7 @@ def _part(voxel: tuple[int, int, int], slab: Slab, far: float, near: Near, rules
     return total / oversample**3
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, error_model="numpy", parallel=True)
 def fill_share(share: Field, slab: Slab, sites: Sites, rules: Rules, oversample: int) -> None:
     """Fill `share` (z, y, x) with the fraction of each voxel that is bone."""
     depth, height, width = share.shape
@@ -341,7 +358,7 @@ def fill_share(share: Field, slab: Slab, sites: Sites, rules: Rules, oversample:
                         share[k, j, i] = _part((k, j, i), slab, far, near, rules, oversample)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _packets(z: float, y: float, x: float, salt: Any, point: Floats, value: Floats) -> None:
     """Fill in the 27 packets around a place [packet size], and their values: mean 0, SD 1.
 
@@ -363,7 +380,7 @@ def _packets(z: float, y: float, x: float, salt: Any, point: Floats, value: Floa
                 n += 1
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _nearest_packet(z: float, y: float, x: float, point: Floats) -> int:
     """Which of the 27 packets a place belongs to."""
     best, chosen = 1e30, 0
@@ -374,7 +391,7 @@ def _nearest_packet(z: float, y: float, x: float, point: Floats) -> int:
     return chosen
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, error_model="numpy", parallel=True)
 def mineralise(share: Field, mean: Field, start: int, size: float, spread: float, salt: Any) -> None:
     """Turn the share of bone into mineral [mgHA/cm³], in place.
 

@@ -46,6 +46,8 @@ def solid(
         When the grid or a knob makes no sense.
     """
     check_grid(shape, voxel, oversample)
+    if not 0 < mineral < float("inf"):
+        raise UsageError(f"mineral={mineral:g} mgHA/cm3; it must be positive")
     total = float(np.prod(shape)) * voxel**3
     known = {
         "tv_mm3": total,

@@ -1,0 +1,114 @@
+"""`bonectl measure` as a process: what it prints where, and how it refuses."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+
+PLAIN = "--voxel-size 0.02 --input-unit mgHA/cm3"
+
+
+@pytest.fixture(scope="module")
+def bone(tmp_path_factory):
+    """A small ball, and the same with noise."""
+    folder = tmp_path_factory.mktemp("measure")
+    z, y, x = np.mgrid[:20, :20, :20] - 9.5
+    grey = np.where(z * z + y * y + x * x < 49, 1000, 0).astype(np.float32)
+    np.save(folder / "ball.npy", grey)
+    np.save(folder / "noisy.npy", grey + np.random.default_rng(0).normal(0, 100, grey.shape).astype(np.float32))
+    np.save(folder / "mask.npy", np.ones((20, 20, 20), np.uint8))
+    return folder
+
+
+def rows(output):
+    return {row["name"]: row for row in csv.DictReader(io.StringIO(output.decode()), delimiter="\t")}
+
+
+def test_a_pipe_gets_tsv(shell, bone):
+    run = shell(f"bonectl measure ball.npy {PLAIN} --metrics 'bvtv + euler' | cat", cwd=bone)
+    assert run.returncode == 0, run.stderr
+    there = rows(run.stdout)
+    assert (there["chi"]["value"], there["threshold"]["value"], there["threshold_rule"]["value"][:8]) == (
+        "1",
+        "525",
+        "midpoint",
+    )
+    assert run.stderr == b""
+
+
+def test_json_has_a_versioned_schema_and_histograms(shell, bone):
+    run = shell(f"bonectl measure {PLAIN} --json --metrics 'bvtv + tmd' --threshold 300 < ball.npy", cwd=bone)
+    assert run.returncode == 0, run.stderr
+    there = json.loads(run.stdout)
+    assert there["schema"] == "bonectl-measure/1"
+    assert there["conditions"]["threshold"] == 300
+    assert there["histograms"][0]["name"] == "tmd"
+
+
+def test_a_terminal_gets_a_table(shell, bone):
+    """`script` gives the command a terminal."""
+    line = f"script -qec \"bonectl measure ball.npy {PLAIN} --metrics 'bvtv'\" /dev/null"
+    if shell("command -v script").returncode:
+        pytest.skip("needs script(1) of util-linux")
+    run = shell(line, cwd=bone, env={"TERM": "dumb"})
+    assert run.returncode == 0
+    assert "bone volume fraction" in run.stdout.decode()
+    assert "\t" not in run.stdout.decode()
+
+
+def test_everything_against_a_reference(shell, bone):
+    run = shell(f"bonectl measure noisy.npy --reference ball.npy {PLAIN} --mask mask.npy", cwd=bone)
+    assert run.returncode == 0, run.stderr
+    there = rows(run.stdout)
+    assert float(there["psnr"]["value"]) == pytest.approx(20 * np.log10(1050 / 100), abs=0.2)
+    assert "range 1050 mgHA/cm3" in there["psnr"]["definition"]
+    assert there["chi"]["reference"] == "1"
+    assert float(there["bvtv"]["percent"]) == pytest.approx(0, abs=1)
+
+
+def test_pipe_file_and_slab_print_the_same(shell, bone):
+    names = "--metrics 'bvtv + euler + tmd + components'"
+    file = shell(f"bonectl measure ball.npy {PLAIN} {names}", cwd=bone).stdout
+    assert file
+    assert shell(f"cat ball.npy | bonectl measure {PLAIN} {names}", cwd=bone).stdout == file
+    assert shell(f"bonectl measure ball.npy {PLAIN} {names} --threads 1", cwd=bone).stdout == file
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "message"),
+    [
+        (f"bonectl measure ball.npy {PLAIN} --threshold 5000", 65, "holds no bone"),
+        (f"bonectl measure ball.npy {PLAIN} --threshold=-1", 65, "nothing but bone"),
+        (f"bonectl measure ball.npy {PLAIN} --metrics tbthh", 2, "did you mean 'tbth'"),
+        (f"bonectl measure ball.npy {PLAIN} --metrics psnr", 2, "give --reference"),
+        ("bonectl measure ball.npy --input-unit counts --voxel-size 0.02", 2, "counts"),
+        ("bonectl measure ball.npy", 2, "--voxel-size"),
+        (f"bonectl measure none.npy {PLAIN}", 66, "none.npy"),
+        (f"bonectl measure ball.npy {PLAIN} --reference none.npy", 66, "none.npy"),
+        (f"head -c 9000 ball.npy | bonectl measure {PLAIN}", 65, ""),
+        (f"bonectl measure ball.npy {PLAIN} --json --style tsv", 2, "choose one"),
+        (f"bonectl measure {PLAIN} --reference - < ball.npy", 2, "as files"),
+        (f"bonectl measure nan.npy {PLAIN}", 65, "nan"),
+    ],
+)
+def test_it_is_refused_in_one_line(shell, bone, line, status, message):
+    wrong = np.load(bone / "ball.npy")
+    wrong[3, 4, 5] = np.nan
+    np.save(bone / "nan.npy", wrong)
+    run = shell(line, cwd=bone)
+    assert run.returncode == status, run.stderr
+    assert run.stderr.count(b"\n") == 1
+    assert message in run.stderr.decode().lower()
+    assert run.stdout == b""
+
+
+def test_measuring_imports_no_torch(shell, bone):
+    code = (
+        "import sys, numpy as np; from bonectl.core.header import Header; from bonectl.core.stack import Stack; "
+        "from bonectl.ops.measure import measure; a = np.load('ball.npy'); "
+        "measure(Stack.of(a, Header(shape=a.shape, spacing=(0.02,) * 3, unit='mgHA/cm3'))); "
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert shell(f'python -c "{code}"', cwd=bone).returncode == 0
