@@ -45,7 +45,7 @@ def test_pipe_and_files_give_the_same_bytes(files, shell):
 def test_the_python_interface_gives_the_same_voxels_and_header(files):
     from bonectl import io
     from bonectl.ops.reconstruct import reconstruct
-    from bonectl.ops.simulate import Exposure, simulate
+    from bonectl.ops.simulate import Detector, simulate
 
     with io.open(files / "bone.npy") as bone:
         volume = reconstruct(simulate(bone, Exposure(views=60, photons=1e4, energy_kev=25.0, seed=7)), unit="mgHA/cm3")

@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import isfinite
+from math import isfinite, sqrt
 from typing import Any, Self
 
 import numpy as np
@@ -147,11 +147,14 @@ class Geometry:
         Side of a voxel of that grid [mm].
     sod, sdd : float, optional
         Source to rotation axis, and source to detector [mm]; None for a parallel beam.
+    slices : int, optional
+        Slices of the grid, `voxel` apart, in a cone beam. Elsewhere None: a slice is a detector row there.
 
     Raises
     ------
     UsageError
-        When a length or a count is not positive, or sdd is shorter than sod.
+        When a length or a count is not positive, sdd is shorter than sod, or the source lies within the grid's
+        circumscribed circle.
     """
 
     kind: str
@@ -165,6 +168,7 @@ class Geometry:
     voxel: float
     sod: float | None = None
     sdd: float | None = None
+    slices: int | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -182,6 +186,10 @@ class Geometry:
             return
         if self.sod is None or self.sdd is None or not 0 < self.sod <= self.sdd < float("inf"):
             raise UsageError(f"a {self.kind} beam needs 0 < sod <= sdd in mm, not {self.sod} and {self.sdd}")
+        if (rim := self.size * self.voxel / sqrt(2)) >= self.sod:
+            raise UsageError(f"the source, {self.sod:g} mm from the axis, lies in the grid, whose corners reach {rim:g} mm")
+        if self.kind == "cone" and (self.slices is None or self.slices < 1):
+            raise UsageError(f"a cone beam needs a number of slices, at least 1, not {self.slices}")
 
     @property
     def views(self) -> int:
@@ -197,9 +205,15 @@ class Geometry:
     def covers_grid(self) -> bool:
         """Whether every ray through the circle inscribed in the grid meets the detector in all views."""
         radius = self.size * self.voxel / 2
-        magnification = self.sdd / self.sod if self.sod and self.sdd else 1.0
-        near = min(self.centre + 0.5, self.columns - 0.5 - self.centre) * self.pitch / magnification
+        if self.sod and self.sdd:  # where the tangents of the circle meet the detector
+            radius *= self.sdd / sqrt(self.sod**2 - radius**2)
+        near = min(self.centre + 0.5, self.columns - 0.5 - self.centre) * self.pitch
         return near >= radius * (1 - 1e-9)
+
+    @property
+    def volume_shape(self) -> tuple[int, int, int]:
+        """(z, y, x) of the grid."""
+        return self.slices or self.rows, self.size, self.size
 
     def __getitem__(self, views: slice) -> Self:
         """The same scan with a subset of its views, as `geometry[::2]`."""
@@ -214,6 +228,7 @@ class Geometry:
         listed = ", angles=..." if angles.listed is not None else ""
         arc = angles.step * angles.count
         beam = "" if self.sod is None else f", sod={self.sod!r}, sdd={self.sdd!r}"
+        beam += f", rows={self.rows}" if self.kind == "cone" else ""
         return (
             f"{self.kind}(views={angles.count}, arc={arc:.12g}, start={angles.start!r}, columns={self.columns}, "
             f"centre={self.centre!r}, pitch={self.pitch!r}{beam}{listed})"
@@ -228,6 +243,8 @@ class Geometry:
         }
         if self.sod is not None:
             value |= {"sod": self.sod, "sdd": self.sdd}
+        if self.slices is not None:
+            value["slices"] = self.slices
         return value
 
     @classmethod
@@ -236,6 +253,8 @@ class Geometry:
         try:
             numbers: dict[str, Any] = {k: kind(value[k]) for k, kind in _NUMBERS.items()}
             numbers |= {k: float(value[k]) for k in ("sod", "sdd") if value.get(k) is not None}
+            if value.get("slices") is not None:
+                numbers["slices"] = int(value["slices"])
             return cls(kind=str(value["kind"]), angles=Angles.from_json(value["angles"]), **numbers)
         except (KeyError, TypeError, ValueError, OverflowError, AttributeError, UsageError) as error:
             raise DataError(f"the header's geometry is damaged ({error})") from error

@@ -25,7 +25,7 @@ from numba.extending import intrinsic, register_model
 FLOAT = ir.FloatType()
 INDEX = ir.IntType(32)
 
-LANES = {width: (0.0,) * width for width in (8, 16, 32)}
+LANES = {width: (0.0,) * width for width in (8, 16, 32, 64)}
 
 
 class FloatVector(types.Type):  # type: ignore[misc]

@@ -63,15 +63,18 @@ def bone(specimen: Specimen, convention: str) -> Spread:
     return specimen.once(("thickness", convention), work)
 
 
-def marrow(specimen: Specimen, convention: str, coarsen: int) -> tuple[Spread, int]:
-    """Spread of the local thickness of the marrow, and by how much it was coarsened; 0 lets the rule choose."""
+def marrow(specimen: Specimen, convention: str, coarsen: int) -> tuple[Spread, str]:
+    """Spread of the local thickness of the marrow, and how it was measured; `coarsen` 0 lets the rule choose."""
 
-    def work() -> tuple[Spread, int]:
+    def work() -> tuple[Spread, str]:
         voxels = ENOUGH * coarsen if coarsen else _void_voxels(specimen)
         factor = int(np.clip(voxels // ENOUGH, 1, max(1, min(specimen.labels.shape) // 2)))
         wide = factor > 1 or (not coarsen and voxels >= ENOUGH)
         grid = replace(_void(specimen, factor), wide=wide)
-        return _spread(_diameters(grid, convention)), factor
+        plain = wide and convention != "ipl"
+        rule = "2 x distance to the nearest bone voxel centre" if plain else RULES[convention]
+        how = f"{convention}, on means of {factor}³ voxels: {rule}" if factor > 1 else f"{convention}: {rule}"
+        return _spread(_diameters(grid, convention)), how
 
     return specimen.once(("separation", convention, coarsen), work)
 

@@ -24,12 +24,10 @@ def tbsp(specimen: Specimen, *, convention: str = "subvoxel", coarsen: int = 0) 
     """
     if coarsen < 0 or coarsen > min(specimen.labels.shape):
         raise UsageError(f"tbsp(coarsen={coarsen}); give 0 for the rule, or a factor from 1 on")
-    rule = _local.check(convention)
-    spread, factor = _local.marrow(specimen, convention, coarsen)
+    _local.check(convention)
+    spread, how = _local.marrow(specimen, convention, coarsen)
     return (
-        Number(
-            "tbsp", spread.mean, "mm", f"mean local thickness of the marrow, {convention}, coarsened {factor} x: {rule}"
-        ),
+        Number("tbsp", spread.mean, "mm", f"mean local thickness of the marrow, {how}"),
         Number("tbsp_sd", spread.deviation, "mm", "standard deviation of the local thickness of the marrow"),
         Number("tbsp_max", spread.largest, "mm", "largest ball inside the marrow"),
     )
