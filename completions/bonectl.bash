@@ -8,21 +8,21 @@ _bonectl() {
   case "$command $prev" in
     "phantom --format") COMPREPLY=($(compgen -W 'npy tiff' -- "$cur")); return ;;
     "phantom --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
-    "simulate --geometry") COMPREPLY=($(compgen -W 'parallel' -- "$cur")); return ;;
+    "simulate --geometry") COMPREPLY=($(compgen -W 'cone fan parallel' -- "$cur")); return ;;
     "simulate --noise") COMPREPLY=($(compgen -W 'electronic none poisson' -- "$cur")); return ;;
     "simulate --unit") COMPREPLY=($(compgen -W 'counts transmission line integral' -- "$cur")); return ;;
     "simulate --order") COMPREPLY=($(compgen -W 'sinogram projection' -- "$cur")); return ;;
     "simulate --nan") COMPREPLY=($(compgen -W 'fail zero' -- "$cur")); return ;;
     "simulate --format") COMPREPLY=($(compgen -W 'npy tiff' -- "$cur")); return ;;
     "simulate --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
-    "reconstruct --method") COMPREPLY=($(compgen -W 'fbp' -- "$cur")); return ;;
+    "reconstruct --method") COMPREPLY=($(compgen -W 'cgls fbp sirt' -- "$cur")); return ;;
     "reconstruct --unit") COMPREPLY=($(compgen -W '1/cm mgHA/cm3' -- "$cur")); return ;;
     "reconstruct --axes") COMPREPLY=($(compgen -W 'sinogram projection' -- "$cur")); return ;;
     "reconstruct --nan") COMPREPLY=($(compgen -W 'fail zero' -- "$cur")); return ;;
     "reconstruct --format") COMPREPLY=($(compgen -W 'npy tiff' -- "$cur")); return ;;
     "reconstruct --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
     "train --model"|"train -m") COMPREPLY=($(compgen -W 'gaussian identity nlm tv unet25d unet2d' -- "$cur")); return ;;
-    "train --loss"|"train -l") COMPREPLY=($(compgen -W 'bvtv charbonnier euler hist l1 l2 ssim' -- "$cur")); return ;;
+    "train --loss"|"train -l") COMPREPLY=($(compgen -W 'bvtv charbonnier cldice euler fft grad hist huber l1 l2 lowpass msssim randvgg skelrec ssim surface vgg w1' -- "$cur")); return ;;
     "train --pairs") COMPREPLY=($(compgen -W 'noise2inverse supervised' -- "$cur")); return ;;
     "train --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
     "denoise --model"|"denoise -m") COMPREPLY=($(compgen -W 'gaussian identity nlm tv unet25d unet2d' -- "$cur")); return ;;

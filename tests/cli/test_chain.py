@@ -48,7 +48,10 @@ def test_the_python_interface_gives_the_same_voxels_and_header(files):
     from bonectl.ops.simulate import Detector, simulate
 
     with io.open(files / "bone.npy") as bone:
-        volume = reconstruct(simulate(bone, Exposure(views=60, photons=1e4, energy_kev=25.0, seed=7)), unit="mgHA/cm3")
+        volume = reconstruct(
+            simulate(bone, geometry="parallel(views=60)", energy=25.0, detector=Detector(photons=1e4), seed=7),
+            unit="mgHA/cm3",
+        )
         voxels = volume.collect()
     with io.open(files / "fbp.npy") as written:
         assert written.header == volume.header
@@ -88,11 +91,13 @@ def test_header_and_history_survive_every_format(files, shell, tmp_path):
 
 def test_stages_overlap(tmp_path):
     """The first reconstructed slab leaves the pipe while the simulator still waits for most of its input."""
-    header_and_first = "head -c 3000000 bone.npy"
+    header_and_first = "head -c 12000000 bone.npy"  # 183 of 400 slices
     subprocess.run(
-        ["bash", "-c", "bonectl phantom disc --shape 400,64,64 --voxel-size 0.02 -o bone.npy"], cwd=tmp_path, check=True
+        ["bash", "-c", "bonectl phantom disc --shape 400,128,128 --voxel-size 0.02 -o bone.npy"],
+        cwd=tmp_path,
+        check=True,
     )
-    line = f"({header_and_first}; sleep 600) | bonectl simulate --views 20 | bonectl reconstruct"
+    line = f"({header_and_first}; sleep 60) | bonectl simulate --views 90 | bonectl reconstruct"
     pipe = subprocess.Popen(
         ["bash", "-c", line], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
     )

@@ -148,7 +148,8 @@ class Geometry:
     sod, sdd : float, optional
         Source to rotation axis, and source to detector [mm]; None for a parallel beam.
     slices : int, optional
-        Slices of the grid, `voxel` apart, in a cone beam. Elsewhere None: a slice is a detector row there.
+        Slices of the grid, `voxel` apart, in a cone beam; None: as many as detector rows, which is the only
+        possibility for other beams.
 
     Raises
     ------
@@ -182,14 +183,16 @@ class Geometry:
                 raise UsageError(f"geometry has {name} = {value} mm; it must be a positive length")
         if not isfinite(self.centre):
             raise UsageError(f"the rotation axis is at column {self.centre}; it must be a finite column")
+        if self.slices is not None and (self.kind != "cone" or self.slices < 1):
+            raise UsageError(f"{self.slices} slices in a {self.kind} beam; a cone beam takes at least 1, others none")
         if self.kind == "parallel":
             return
         if self.sod is None or self.sdd is None or not 0 < self.sod <= self.sdd < float("inf"):
             raise UsageError(f"a {self.kind} beam needs 0 < sod <= sdd in mm, not {self.sod} and {self.sdd}")
         if (rim := self.size * self.voxel / sqrt(2)) >= self.sod:
-            raise UsageError(f"the source, {self.sod:g} mm from the axis, lies in the grid, whose corners reach {rim:g} mm")
-        if self.kind == "cone" and (self.slices is None or self.slices < 1):
-            raise UsageError(f"a cone beam needs a number of slices, at least 1, not {self.slices}")
+            raise UsageError(
+                f"the source, {self.sod:g} mm from the axis, lies in the grid, whose corners reach {rim:g} mm"
+            )
 
     @property
     def views(self) -> int:

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-# A slab of this size loses nothing in a pipe, and keeps a stage's memory small [bytes].
-SLAB_BYTES = 8 << 20
+# Large enough to lose nothing in a pipe, small enough that the next stage begins early [bytes].
+SLAB_BYTES = 2 << 20
 
 
 def thickness(slice_bytes: int, slab_bytes: int = SLAB_BYTES) -> int:

@@ -134,3 +134,93 @@ def rotate(_context: Any, vector: Any, real: Any, imag: Any) -> Any:
         return multiply_add(builder, swapped, signed, real_part)
 
     return vector(vector, types.float32, types.float32), code
+
+
+# How many registers of eight inputs the eight outputs of `sample` or `hat` come from, in the length of a tuple:
+# ONE while a step spans at most one input, TWO up to two; ANY reads them one by one, whatever the step.
+ANY, ONE, TWO = (), (0.0,), (0.0, 0.0)
+EIGHT = FloatVector(8)
+
+
+def _indices(value: int) -> Any:
+    return ir.Constant(ir.VectorType(INDEX, 8), [value] * 8)
+
+
+def _call(builder: Any, name: str, *operands: Any) -> Any:
+    kind = ir.FunctionType(operands[0].type, [operand.type for operand in operands])
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), operands)
+
+
+def _ramp(builder: Any, start: Any, step: Any) -> Any:
+    """start, start + step, ... start + 7 step."""
+    count = ir.Constant(EIGHT.llvm, [float(lane) for lane in range(8)])
+    return multiply_add(builder, splat(builder, step, EIGHT.llvm), count, splat(builder, start, EIGHT.llvm))
+
+
+def _permutes(context: Any) -> bool:
+    """Whether the machine that is compiled for has AVX2's permutation of a register by another."""
+    return "+avx2" in str(context.codegen().magic_tuple())
+
+
+def _pick(context: Any, builder: Any, base: Any, place: Any, registers: int) -> Any:
+    """Floats ``base[place]`` for eight places of at least 0: below 8 for one register, below 16 for two."""
+    if registers == 0 or not _permutes(context):
+        result = ir.Constant(EIGHT.llvm, ir.Undefined)
+        for lane in range(8):
+            one = builder.load(builder.gep(base, [builder.extract_element(place, INDEX(lane))]))
+            result = builder.insert_element(result, one, INDEX(lane))
+        return result
+    vector = EIGHT.llvm.as_pointer()
+    low = _call(builder, "llvm.x86.avx2.permps", read(builder, builder.bitcast(base, vector)), place)
+    if registers == 1:
+        return low
+    next_ = read(builder, builder.bitcast(builder.gep(base, [INDEX(8)]), vector))
+    high = _call(builder, "llvm.x86.avx2.permps", next_, place)
+    return builder.select(builder.icmp_signed(">", place, _indices(7)), high, low)
+
+
+def _base(context: Any, builder: Any, kind: Any, array: Any, offset: Any) -> Any:
+    return builder.gep(context.make_array(kind)(context, builder, array).data, [offset])
+
+
+@intrinsic
+def sample(_context: Any, registers: Any, array: Any, offset: Any, start: Any, step: Any) -> Any:
+    """Linear interpolation of ``array[offset:]`` at the eight places start + j step, with start in [0, 1)."""
+
+    def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        base = _base(context, builder, signature.args[1], values[1], values[2])
+        ramp = _ramp(builder, values[3], values[4])
+        whole = _call(builder, "llvm.floor.v8f32", ramp)
+        place = builder.fptosi(whole, ir.VectorType(INDEX, 8))
+        low = _pick(context, builder, base, place, registers.count)
+        high = _pick(context, builder, builder.gep(base, [INDEX(1)]), place, registers.count)
+        return multiply_add(builder, builder.fsub(ramp, whole), builder.fsub(high, low), low)
+
+    return EIGHT(registers, array, types.intp, types.float32, types.float32), code
+
+
+@intrinsic
+def hat(_context: Any, registers: Any, array: Any, offset: Any, start: Any, step: Any, scale: Any, tap: Any) -> Any:
+    """One tap of the transpose of `sample`: what input `tap` above each of eight outputs' lowest neighbours gives.
+
+    Outputs lie at start + j step + step on the axis of the inputs (start in [0, 1)), and take input k times
+    max(0, 1 - scale |k - place|), with scale the reciprocal of step; the first k is start + j step, rounded up.
+    """
+
+    def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        base = _base(context, builder, signature.args[1], values[1], values[2])
+        ramp = _ramp(builder, values[3], values[4])
+        whole = _call(builder, "llvm.ceil.v8f32", ramp)
+        place = builder.fptosi(whole, ir.VectorType(INDEX, 8))
+        shifted = builder.gep(base, [builder.fptosi(values[6], INDEX)])
+        value = _pick(context, builder, shifted, place, registers.count)
+        input_ = builder.fadd(whole, splat(builder, values[6], EIGHT.llvm))
+        apart = builder.fsub(builder.fsub(input_, ramp), splat(builder, values[4], EIGHT.llvm))
+        apart = _call(builder, "llvm.fabs.v8f32", apart)
+        one = ir.Constant(EIGHT.llvm, [1.0] * 8)
+        none = ir.Constant(EIGHT.llvm, [0.0] * 8)
+        weight = multiply_add(builder, builder.fneg(splat(builder, values[5], EIGHT.llvm)), apart, one)
+        weight = builder.select(builder.fcmp_ordered(">", weight, none), weight, none)
+        return builder.fmul(weight, value)
+
+    return EIGHT(registers, array, types.intp, types.float32, types.float32, types.float32, types.float32), code

@@ -1,0 +1,34 @@
+"""Local mean density."""
+
+from torch import Tensor
+
+from bonectl.core.sample import Sample
+from bonectl.errors import UsageError
+from bonectl.losses._occupancy import window_means
+
+
+def lowpass(sample: Sample, *, window: int = 8) -> Tensor:
+    """Mean absolute error of the means over cubes: pins local mineral density, whatever happens inside the cubes.
+
+    The companion of perceptual and adversarial losses, which shift grey values.
+
+    Parameters
+    ----------
+    sample : Sample
+        With a target, (b, z, y, x), normalised units.
+    window : int
+        Side of the cubes [voxels].
+
+    Returns
+    -------
+    Tensor, ()
+        Every cube counts the same.
+
+    Raises
+    ------
+    UsageError
+        A window below 1.
+    """
+    if window < 1:
+        raise UsageError(f"lowpass(window={window}): a cube has at least one voxel")
+    return window_means(sample.estimate - sample.target, window).abs().mean()
