@@ -52,7 +52,7 @@ def pair(tmp_path):
 def test_the_options_default_to_the_recipe():
     options = inspect.signature(train).parameters
     shared = [field for field in dataclasses.fields(Recipe) if field.name in options]
-    assert len(shared) == 10
+    assert len(shared) == 11
     for field in shared:
         assert options[field.name].default == field.default, field.name
 

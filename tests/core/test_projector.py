@@ -310,8 +310,8 @@ def test_refuses_what_it_cannot_project():
         A(torch.zeros(1, 12, 12, dtype=torch.float64))
     with pytest.raises(UsageError, match="no pixel model 'square'"):
         Projector(g, model="square")
-    with pytest.raises(UsageError, match="cone"):
-        Projector(g.replace(kind="cone", sod=10.0, sdd=20.0))
+    with pytest.raises(UsageError, match="no pixel model 'strip' for a cone beam; there is joseph"):
+        Projector(g.replace(kind="cone", sod=10.0, sdd=20.0), model="strip")
 
 
 @pytest.mark.parametrize("degrees", [0.0, 33.0, 90.0, 145.0])

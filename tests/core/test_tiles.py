@@ -7,8 +7,13 @@ from hypothesis import strategies as st
 
 from bonectl.core.denoiser import Reach
 from bonectl.core.tiles import apply, padded, spans
+from bonectl.models.drunet import drunet
 from bonectl.models.gaussian import gaussian
+from bonectl.models.msd import msd
+from bonectl.models.nafnet import nafnet
+from bonectl.models.redcnn import redcnn
 from bonectl.models.unet2d import unet2d
+from bonectl.models.unet3d import unet3d
 from bonectl.models.unet25d import unet25d
 
 
@@ -58,8 +63,14 @@ def random_weights(model):
         random_weights(unet2d(width=8, scales=2)),
         random_weights(unet25d(slices=3, width=4, scales=1)),
         gaussian(sigma=1.3),
+        random_weights(unet3d(width=4, scales=2)),
+        random_weights(redcnn(width=8)),
+        random_weights(msd(depth=6, width=2, dilations=4)),
+        random_weights(msd(depth=8, dilations=4)),
+        random_weights(drunet(width=4, scales=2, blocks=1)),
+        random_weights(nafnet(width=8)),
     ],
-    ids=["unet25d", "unet2d", "one scale", "gaussian"],
+    ids=["unet25d", "unet2d", "one scale", "gaussian", "unet3d", "redcnn", "msd wide", "msd", "drunet", "nafnet"],
 )
 @torch.inference_mode()
 def test_tiled_is_whole_bit_for_bit(model, shape, side):

@@ -17,6 +17,16 @@ UNETS = [
     "unet25d(slices=3, width=4, scales=2)",
     "unet25d(width=2, scales=4)",
 ]
+# Deep paths of 3 × 3 convolutions reach their full radius only where no weight is zero; small ones keep tests fast.
+OTHERS = [
+    "redcnn(width=2)",
+    "msd(depth=5, dilations=3)",
+    "msd(depth=4, width=2, dilations=2)",
+    "drunet(width=2, scales=1, blocks=1)",
+    "drunet(width=2, scales=3, blocks=1)",
+    "unet3d(width=2, scales=1)",
+    "unet3d(width=2, scales=2)",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +73,7 @@ def test_networks_start_as_the_identity(name):
         assert torch.equal(model(volume), volume[:, context : context + 2])
 
 
-@pytest.mark.parametrize("text", [*UNETS, "gaussian(sigma=0.8)", "identity"])
+@pytest.mark.parametrize("text", [*UNETS, *OTHERS, "gaussian(sigma=0.8)", "identity"])
 @torch.no_grad()
 def test_the_declared_reach_is_exact(text):
     """Perturb one voxel: exact zeros beyond the declared reach, and a change up to it, over the pooling grid.
@@ -99,6 +109,64 @@ def test_context_is_exactly_the_declared_slices():
     assert touched == [2, 3, 4, 5, 6]  # estimates are slices 2 to 10 of the input
 
 
+@torch.no_grad()
+def test_a_volumetric_network_looks_exactly_at_its_declared_slices():
+    model = build("unet3d(width=2, scales=2)").double().eval()
+    for parameter in model.parameters():
+        torch.nn.init.uniform_(parameter, 0.1, 0.2)
+    context = model.reach.slices
+    assert context == 6
+    volume = torch.rand((1, 15 + 2 * context, 8, 8), dtype=torch.float64)
+    changed = volume.clone()
+    changed[0, 13] += 1e6
+    touched = (model(changed) != model(volume)).any(dim=(0, 2, 3)).nonzero().flatten().tolist()
+    assert touched == list(range(13 - 2 * context, 14))
+
+
+@pytest.mark.parametrize("text", ["nafnet(width=4, scales=1)", "nafnet(width=4)"])
+@torch.no_grad()
+def test_gated_networks_look_no_farther_than_declared_and_that_far(text):
+    """Products of halves and normalisation let a rise pass in either direction: random weights show the radius."""
+    model = build(text).double().eval()
+    torch.manual_seed(0)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter)
+    reach = model.reach
+    side = -(-(2 * reach.pixels + 8) // reach.grid + 1) * reach.grid * 2
+    volume = torch.rand((1, 1, side, side), dtype=torch.float64)
+    farthest = 0
+    for phase in range(reach.grid):
+        place = side // 2 // reach.grid * reach.grid + phase
+        changed = volume.clone()
+        changed[0, 0, place, place] += 1
+        _, _, rows, columns = torch.nonzero(model(changed) - model(volume), as_tuple=True)
+        farthest = max(farthest, int((rows - place).abs().max()), int((columns - place).abs().max()))
+    assert farthest == reach.pixels
+
+
+@torch.no_grad()
+def test_channel_attention_looks_at_the_whole_slice():
+    model = build("nafnet(width=4, attention=true)").double()
+    assert model.reach.pixels is None
+    torch.manual_seed(0)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter)
+    volume = torch.rand((1, 1, 64, 64), dtype=torch.float64)
+    changed = volume.clone()
+    changed[0, 0, 0, 0] += 1
+    assert (model(changed) != model(volume)).all()
+
+
+@torch.no_grad()
+def test_without_biases_the_scale_passes_through():
+    model = build("drunet(width=4, scales=2, blocks=1)").double()
+    torch.manual_seed(0)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    volume = torch.rand((1, 1, 16, 16), dtype=torch.float64)
+    torch.testing.assert_close(model(3 * volume), 3 * model(volume))
+
+
 def test_receptive_field_by_hand():
     # One scale: two 3 × 3 convolutions. Two scales: 2 + 2 · 2 + 2 and the rounding of the positions.
     assert [radius(scales) for scales in (1, 2, 3, 4)] == [2, 9, 23, 51]
@@ -123,6 +191,11 @@ def test_gaussian_is_that_of_scipy():
         "unet2d(scales=0)",
         "gaussian(sigma=0)",
         "gaussian(sigma=-1)",
+        "unet3d(scales=0)",
+        "redcnn(width=0)",
+        "msd(depth=0)",
+        "drunet(blocks=0)",
+        "nafnet(scales=9)",
     ],
 )
 def test_impossible_knobs_are_refused(text):

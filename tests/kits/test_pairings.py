@@ -86,3 +86,87 @@ def test_noise2inverse_predicts_each_split_from_the_mean_of_the_others():
 def test_noise2inverse_wants_whole_groups_without_targets(text, count, targets):
     with pytest.raises(UsageError):
         bind(text, [volume()] * count, [volume()] * targets)
+
+
+def bone(shape=(9, 48, 40), unit="mgHA/cm3", **changes):
+    y, x = np.meshgrid(np.arange(shape[1]), np.arange(shape[2]), indexing="ij")
+    slices = 900.0 * ((np.hypot(y - 24, x - 20) < 16) & (np.sin(y / 2) * np.sin(x / 2.5) > 0))
+    values = np.broadcast_to(slices, shape).astype(np.float32)
+    return Volume(values, Header(shape=shape, unit=unit, spacing=(0.02,) * 3, **changes), "bone")
+
+
+WHOLE = {"first": 2, "depth": 4, "row": 0, "column": 0, "side": 40, "end": 9}
+
+
+def test_lowdose_noise_is_that_of_simulate_and_reconstruct():
+    from bonectl.core.stack import Stack
+    from bonectl.ops.reconstruct import reconstruct
+    from bonectl.ops.simulate import Detector, simulate
+
+    clean = bone()
+
+    def by_commands(photons):
+        detector = Detector(photons=photons, blur=0.0, oversample=1)
+        scan = simulate(
+            Stack.of(clean.values, clean.header), geometry="parallel(views=60)", energy=25.0, detector=detector
+        )
+        return reconstruct(scan, unit="mgHA/cm3").collect()
+
+    def by_pairing(photons):
+        pairing = bind(f"lowdose(views=60, least={photons}, most={photons})", [clean])
+        noisy, target = pairing.cut(window(**WHOLE), 0, np.random.default_rng(0))
+        np.testing.assert_array_equal(target, clean.values[2:6, :40, :40])
+        return noisy
+
+    quiet = by_pairing(1e9)
+    theirs = by_commands(1e9)
+    rows, columns = ((s - n) // 2 for s, n in zip(theirs.shape[1:], (48, 40), strict=True))
+    theirs = theirs[2:6, rows : rows + 40, columns : columns + 40]
+    assert np.abs(quiet - theirs).max() < 20  # mgHA/cm³, of 900: sub-pixels of the detector differ
+    noise = (by_pairing(3e3) - quiet).std()
+    expected = (by_commands(3e3)[2:6, rows : rows + 40, columns : columns + 40] - theirs).std()
+    assert expected > 100
+    assert noise == pytest.approx(expected, rel=0.05)
+
+
+def test_lowdose_draws_anew_and_repeats_by_its_key():
+    pairing = bind("lowdose(views=20)", [bone()])
+    one, again, other = (pairing.cut(window(**WHOLE), 1, np.random.default_rng(seed))[0] for seed in (0, 0, 1))
+    assert np.array_equal(one, again)
+    assert not np.array_equal(one, other)
+    assert one.shape == (6, 40, 40)
+    spreads = [
+        (pairing.cut(window(**WHOLE), 0, np.random.default_rng(seed))[0] - bone().values[2:6, :40, :40]).std()
+        for seed in range(12)
+    ]
+    assert max(spreads) > 1.5 * min(spreads)  # doses differ tenfold
+
+
+def test_lowdose_context_repeats_the_outermost_slice_noise_and_all():
+    pairing = bind("lowdose(views=20)", [bone()])
+    noisy, _ = pairing.cut(window(**(WHOLE | {"first": 0})), 2, np.random.default_rng(0))
+    np.testing.assert_array_equal(noisy[0], noisy[2])
+    np.testing.assert_array_equal(noisy[1], noisy[2])
+    assert not np.array_equal(noisy[2], noisy[3])
+
+
+def test_lowdose_says_how_it_scans():
+    ranged, fixed = (bind(text, [bone()]).headers[0] for text in ("lowdose", "lowdose(least=5e3, most=5e3)"))
+    assert ranged.acquisition == {"views": 180}
+    assert fixed.acquisition == {"views": 180, "photons": 5e3}
+
+
+@pytest.mark.parametrize(
+    ("text", "targets", "changes"),
+    [
+        ("lowdose", 1, {}),
+        ("lowdose(views=0)", 0, {}),
+        ("lowdose(least=1e4, most=1e3)", 0, {}),
+        ("lowdose(energy=1.0)", 0, {}),
+        ("lowdose", 0, {"unit": "grey"}),
+        ("lowdose", 0, {"unit": "label"}),
+    ],
+)
+def test_what_lowdose_refuses(text, targets, changes):
+    with pytest.raises(UsageError):
+        bind(text, [bone(**changes)], [bone()] * targets)

@@ -1,5 +1,6 @@
 """Training: it learns, repeats itself to the bit, resumes to the bit, and stops honestly."""
 
+import csv
 import json
 from itertools import pairwise
 
@@ -7,12 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from bonectl.core import threads
+from bonectl.core import kit, threads
 from bonectl.core.calibration import Calibration
 from bonectl.core.checkpoint import Checkpoint, Normalisation
 from bonectl.core.denoiser import Reach
 from bonectl.core.header import Header
+from bonectl.core.inflate import inflated
 from bonectl.core.sample import Volume
+from bonectl.core.spec import parse
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, MissingInputError, OutputError, UsageError
 from bonectl.io import npy
@@ -53,10 +56,10 @@ def pair(tmp_path):
     return store(tmp_path / "low.npy", noisy, **facts), store(tmp_path / "clean.npy", clean, **facts)
 
 
-def run(pair, output, *, stop=lambda: False, every=100, resume=False, force=False, **recipe):
+def run(pair, output, *, stop=lambda: False, every=100, resume=False, force=False, start=None, **recipe):
     low, clean = pair
     saving = Saving(output=output, every=every, resume=resume, force=force)
-    return train([low], [clean], Recipe(**(SMALL | recipe)), saving, device_name="cpu", stop=stop)
+    return train([low], [clean], Recipe(**(SMALL | recipe)), saving, start=start, device_name="cpu", stop=stop)
 
 
 def test_it_learns_and_the_held_out_part_says_so(pair, tmp_path):
@@ -80,14 +83,22 @@ def stop_at(step):
     return lambda: next(calls) >= step
 
 
-@pytest.mark.parametrize("step", [1, 5])
-def test_interrupted_and_resumed_is_uninterrupted_bit_for_bit(pair, tmp_path, step):
-    loss = "l1 + 0.5*l2@50%"
-    run(pair, tmp_path / "whole", loss=loss, every=6)
-    first = run(pair, tmp_path / "parts", loss=loss, every=6, stop=stop_at(step))
+@pytest.mark.parametrize(
+    ("step", "loss", "balance"),
+    [
+        (1, "l1 + 0.5*l2@50%", False),
+        (5, "l1 + 0.5*l2@50%", True),
+        (5, "l1 + 0.1*wgan(width=4, layers=1, conditional=true)", False),
+        (7, "l1 + 0.1*gan(width=4, layers=1)@25%", True),
+    ],
+)
+def test_interrupted_and_resumed_is_uninterrupted_bit_for_bit(pair, tmp_path, step, loss, balance):
+    knobs = {"loss": loss, "balance": balance, "every": 6}
+    run(pair, tmp_path / "whole", **knobs)
+    first = run(pair, tmp_path / "parts", **knobs, stop=stop_at(step))
     assert (first.finished, first.steps) == (False, step)
     assert Checkpoint.load(tmp_path / "parts").steps == step
-    second = run(pair, tmp_path / "parts", loss=loss, every=6, resume=True)
+    second = run(pair, tmp_path / "parts", **knobs, resume=True)
     assert (second.finished, second.steps) == (True, 12)
     for name in ("", ".csv"):
         assert (tmp_path / f"parts{name}").read_bytes() == (tmp_path / f"whole{name}").read_bytes()
@@ -96,6 +107,22 @@ def test_interrupted_and_resumed_is_uninterrupted_bit_for_bit(pair, tmp_path, st
         assert torch.equal(one["network"][key], other["network"][key])
     rows = (tmp_path / "whole.csv").read_text().splitlines()
     assert [row.partition(",")[0] for row in rows[1:]] == [str(n) for n in range(1, 13)]
+
+
+def test_the_log_holds_value_share_and_weight_of_every_term_and_the_critic(pair, tmp_path):
+    run(pair, tmp_path / "x", loss="2*l1 + l2@50% + lsgan(width=2, layers=1)", steps=4, balance=True)
+    with (tmp_path / "x.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    gan = "lsgan(width=2, layers=1)"
+    for row in rows:
+        assert float(row["share of l1"]) / float(row[f"share of {gan}"]) == pytest.approx(
+            2, rel=0.25
+        )  # an average decides
+        assert float(row["weight of l1"]) == 2
+        assert float(row[f"critic of {gan}"]) > 0
+    assert [row["l2"] == "" for row in rows] == [True, True, False, False]
+    weights = Checkpoint.load(tmp_path / "x").training["weights"]
+    assert weights == {name: float(rows[-1][f"weight of {name}"]) for name in ("l1", "l2", gan)}
 
 
 def test_the_checkpoint_says_what_it_was_trained_on(pair, tmp_path):
@@ -125,6 +152,39 @@ def test_attenuation_is_scaled_by_its_calibration(tmp_path):
     assert checkpoint.normalisation.offset == pytest.approx(0.4)
     assert checkpoint.normalisation.scale == pytest.approx(4.8)
     assert checkpoint.pseudo
+
+
+@pytest.mark.parametrize("larger", ["unet2d", "unet25d", "unet3d"])
+def test_a_larger_network_begins_with_the_estimate_of_a_smaller_one(pair, tmp_path, larger):
+    run(pair, tmp_path / "flat", model="unet2d(width=4, scales=2)", steps=8, rate=0.01)
+    flat = Checkpoint.load(tmp_path / "flat")
+    network = kit.bind("models", parse(f"{larger}(width=4, scales=2)"))()
+    network.load_state_dict(inflated(flat.weights, network.state_dict()))
+    small = kit.bind("models", parse(flat.model))()
+    small.load_state_dict(dict(flat.weights))
+    context = network.reach.slices
+    volume = torch.rand(1, 3 + 2 * context, 16, 16)
+    with torch.no_grad():
+        inner = volume[:, context : context + 3]
+        assert not torch.equal(small(inner), inner)
+        torch.testing.assert_close(network(volume), small(inner), rtol=1e-5, atol=1e-6)
+    start = {"start": tmp_path / "flat", "model": f"{larger}(width=4, scales=2)", "steps": 2}
+    first = run(pair, tmp_path / "x", **start)
+    assert first.psnr > first.psnr_input
+    assert Checkpoint.load(tmp_path / "x").training["init_from_sha256"] == flat.digest
+
+
+def test_weights_that_do_not_fit_are_refused(pair, tmp_path):
+    run(pair, tmp_path / "flat", model="unet2d(width=4, scales=2)", steps=1)
+    for model in ("unet2d(width=6, scales=2)", "unet2d(width=4, scales=3)", "redcnn(width=4)"):
+        with pytest.raises(UsageError, match="cannot begin with"):
+            run(pair, tmp_path / "x", model=model, start=tmp_path / "flat")
+    low, clean = pair
+    with pytest.raises(UsageError, match="belong to"):
+        train([low], [clean], Recipe(**SMALL), Saving(output=tmp_path / "x"), normalisation=(1, 2),
+              start=tmp_path / "flat", device_name="cpu")  # fmt: skip
+    with pytest.raises(MissingInputError):
+        run(pair, tmp_path / "x", start=tmp_path / "nothing")
 
 
 def test_uncalibrated_values_need_a_scale(tmp_path):

@@ -2,13 +2,17 @@
 
 import functools
 import inspect
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from bonectl.cli.options import SPEAKS, Group, Request
+from bonectl.cli.options import KIT_OF, SPEAKS, Group, Request
 from bonectl.cli.report import reporter
-from bonectl.core import progress, threads
+from bonectl.core import kit, progress, threads
+from bonectl.core.spec import parse_sum
+
+CHECKPOINT = ".safetensors"
 
 
 def command(*groups: Group) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -34,6 +38,7 @@ def command(*groups: Group) -> Callable[[Callable[..., None]], Callable[..., Non
 
         @functools.wraps(function)
         def run(**given: Any) -> None:
+            _check_specs(given)
             threads.choose(given.pop("threads"))
             given.pop("debug")
             quiet, shown = given.pop("quiet"), given.pop("progress")
@@ -49,6 +54,18 @@ def command(*groups: Group) -> Callable[[Callable[..., None]], Callable[..., Non
         return run
 
     return decorate
+
+
+def _check_specs(given: Mapping[str, Any]) -> None:
+    """Refuse misspelt parts and knobs at once, before anything heavy is imported."""
+    for name, text in given.items():
+        if name in KIT_OF and isinstance(text, str) and not (name == "model" and _names_file(text)):
+            kit.check(KIT_OF[name], parse_sum(text))
+
+
+def _names_file(text: str) -> bool:
+    """Whether a --model is a checkpoint and not a part."""
+    return text.endswith(CHECKPOINT) or os.path.exists(text)  # noqa: PTH110 (false, not an error, for long names)
 
 
 def _parameter(name: str, annotation: object, default: object) -> inspect.Parameter:

@@ -15,21 +15,9 @@ from typing import Any
 import bonectl
 from bonectl.cli import stream_page
 from bonectl.cli.app import COMMANDS, app
+from bonectl.cli.options import KIT_OF
 from bonectl.core import kit
 from bonectl.errors import BonectlError
-
-# Which kit's parts an option's value names: for completion, and for SEE ALSO.
-KIT_OF = {
-    "--loss": "losses",
-    "--model": "models",
-    "--pairs": "pairings",
-    "--method": "methods",
-    "--metrics": "metrics",
-    "--geometry": "geometries",
-    "--noise": "noises",
-    "--calibrate": "calibrations",
-    "--segmentation": "segmentations",
-}  # fmt: skip
 
 ENVIRONMENT = {
     "BONECTL_DEBUG": "when set, errors show their traceback, as with --debug",
@@ -43,6 +31,7 @@ ENVIRONMENT = {
 class Option:
     """One option or argument of a command, as its help shows it."""
 
+    name: str
     flags: tuple[str, ...]
     metavar: str
     help: str
@@ -93,6 +82,7 @@ def _option(parameter: Any) -> Option:
     word = parameter.metavar or ("|".join(choices) if choices else str(parameter.name).upper())
     is_argument = not parameter.opts[0].startswith("-")
     return Option(
+        name=str(parameter.name),
         flags=tuple(parameter.opts) + tuple(parameter.secondary_opts),
         metavar="" if is_flag else word,
         help=" ".join((parameter.help or "").split()),
@@ -128,7 +118,7 @@ def command_page(command: Command) -> str:
     arguments = [o for o in command.options if o.is_argument]
     options = [o for o in command.options if not o.is_argument]
     synopsis = f".B bonectl {command.name}\n[\\fIoptions\\fR]" + "".join(f"\n{_synopsis(o)}" for o in arguments)
-    kits = sorted({KIT_OF[flag] for o in options for flag in o.flags if flag in KIT_OF})
+    kits = sorted({KIT_OF[o.name] for o in options if o.name in KIT_OF})
     others = [f"bonectl-{k}(7)" for k in kits] + ["bonectl-stream(5)", "bonectl(1)"]
     sections = {
         "SYNOPSIS": synopsis,
@@ -179,7 +169,7 @@ def kit_page(name: str) -> str:
     for part_name in kit.names(name):
         part = kit.describe(name, part_name)
         entries.append(f".SS {escape(part.call)}\n{_docstring(part.doc)}")
-    flags = [flag for flag, k in KIT_OF.items() if k == name]
+    flags = [f"--{option}" for option, k in KIT_OF.items() if k == name]
     where = f"Named by {' or '.join(flags)}. " if flags else ""
     language = "A part is written name(knob=value, ...); what is not given keeps the default shown."
     sections = {
@@ -254,10 +244,7 @@ def _lower(text: str) -> str:
 
 def _values(option: Option) -> tuple[str, ...]:
     """Words that complete an option's value; empty where any file may stand."""
-    for flag in option.flags:
-        if flag in KIT_OF:
-            return tuple(kit.names(KIT_OF[flag]))
-    return option.choices
+    return tuple(kit.names(KIT_OF[option.name])) if option.name in KIT_OF else option.choices
 
 
 def bash(everything: list[Command]) -> str:

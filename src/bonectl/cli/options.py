@@ -152,3 +152,15 @@ SPEAKS: Group = {
     "progress": (Progressing, Progress.auto),
     "debug": (Debug, False),
 }
+
+# Which kit's parts the value of an option names: checked before anything heavy is imported, and completed.
+KIT_OF = {
+    "loss": "losses",
+    "model": "models",
+    "pairs": "pairings",
+    "method": "methods",
+    "metrics": "metrics",
+    "geometry": "geometries",
+    "noise": "noises",
+    "calibrate": "calibrations",
+}

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 
+# A list of this many angles within this span [degree] was written in radians (2 pi, and a little).
+_MANY_VIEWS = 16
+_FULL_TURN = 6.4
+
 
 class Value(StrEnum):
     """Units of a reconstruction."""
@@ -177,6 +181,9 @@ def _listed_angles(path: Path) -> "Angles":
         raise DataError(f"{path}: no list of angles ({error}); one number per line [degree], or a .npy") from error
     if degrees.ndim != 1 or degrees.dtype.kind not in "fiu":
         raise DataError(f"{path}: {degrees.dtype} of shape {degrees.shape}; one angle per view is needed")
+    span = float(np.ptp(degrees)) if degrees.size else 0.0
+    if degrees.size >= _MANY_VIEWS and span <= _FULL_TURN:  # no scan has so many views in so small a wedge
+        raise DataError(f"{path}: {degrees.size} angles span {span:.4g}: they look like radians; give degrees")
     return Angles.of(degrees)
 
 

@@ -66,7 +66,23 @@ def train(
             "--held-out", metavar="F", help="Share of the slices of each stack, its last, that only validate."
         ),
     ] = 0.125,
+    balance: Annotated[
+        bool,
+        typer.Option(
+            "--balance",
+            help="The numbers in --loss are shares of the gradient relative to the first term's, and not weights.",
+        ),
+    ] = False,
     seed: Seed = 0,
+    init_from: Annotated[
+        Path | None,
+        typer.Option(
+            "--init-from",
+            metavar="FILE",
+            help="Checkpoint whose weights to begin with: of the same model, or of a unet2d for unet25d and unet3d.",
+            show_default="random weights",
+        ),
+    ] = None,
     offset: Annotated[
         float | None,
         typer.Option("--offset", metavar="V", help="Value that the network sees as 0, for uncalibrated data."),
@@ -88,6 +104,9 @@ def train(
     nothing is clipped. The last slices of every stack are held out: they are never trained on, and the PSNR on them
     is logged with every checkpoint (peak: the scale). What is kept is the moving average of the weights.
 
+    Value, weight and share of the gradient of every term of the loss are in the .csv of every run. With --balance,
+    "l1 + 0.5*ssim" gives ssim half of the gradient of l1 at the network's output, whatever the size of their values.
+
     The same seed gives the same bytes on one CPU. Interrupting (^C, SIGTERM) saves first; --resume then gives
     the bytes that the uninterrupted run would have given. If the loss becomes NaN, training stops, names the term,
     and the last checkpoint stays.
@@ -107,7 +126,7 @@ def train(
 
     recipe = Recipe(
         model=model, loss=loss, pairs=pairs, steps=steps, batch=batch, run=run, patch=patch, rate=rate,
-        held_out=held_out, seed=seed,
+        held_out=held_out, balance=balance, seed=seed,
     )  # fmt: skip
     with _asked_to_stop() as stop:
         end = run_training(
@@ -116,6 +135,7 @@ def train(
             recipe,
             Saving(output=output, every=every, force=force, resume=resume),
             normalisation=_normalisation(offset, scale),
+            start=init_from,
             device_name=device,
             stop=stop,
         )

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonectl.core.fsp import MM_PER_CM, Array
+from bonectl.core.geometry import Geometry
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +59,22 @@ class Plan:
         height = (np.arange(self.rows) - (self.rows - 1) / 2) * self.row_pitch
         slants: NDArray[np.float64] = height / np.hypot(across, self.sdd)[:, None]
         return slants
+
+
+def sizes_and_numbers(geometry: Geometry) -> tuple[list[int], list[float]]:
+    """What `plan` wants to know of a geometry beside its angles."""
+    assert geometry.sod is not None
+    assert geometry.sdd is not None
+    slices, size, _ = geometry.volume_shape
+    sizes = [size, geometry.columns, geometry.rows, slices]
+    lengths = [geometry.pitch, geometry.row_pitch, geometry.centre, geometry.voxel, geometry.sod, geometry.sdd]
+    return sizes, lengths
+
+
+def plan_of(geometry: Geometry) -> "Plan":
+    """The plan for a geometry."""
+    sizes, numbers = sizes_and_numbers(geometry)
+    return plan(geometry.angles.degrees.tobytes(), (sizes[0], sizes[1], sizes[2], sizes[3]), tuple(numbers))
 
 
 @lru_cache(maxsize=8)

@@ -122,6 +122,9 @@ class Angles:
             raise DataError(f"the header's list of angles is damaged ({error})") from error
 
 
+# Voxels that the source must keep from the circle around the grid.
+NEAREST = 2
+
 KINDS = ("parallel", "fan", "cone")
 
 
@@ -154,8 +157,7 @@ class Geometry:
     Raises
     ------
     UsageError
-        When a length or a count is not positive, sdd is shorter than sod, or the source lies within the grid's
-        circumscribed circle.
+        When a length or a count is not positive, sdd is shorter than sod, or the source could touch the grid.
     """
 
     kind: str
@@ -183,15 +185,19 @@ class Geometry:
                 raise UsageError(f"geometry has {name} = {value} mm; it must be a positive length")
         if not isfinite(self.centre):
             raise UsageError(f"the rotation axis is at column {self.centre}; it must be a finite column")
+        self._check_beam()
+
+    def _check_beam(self) -> None:
         if self.slices is not None and (self.kind != "cone" or self.slices < 1):
             raise UsageError(f"{self.slices} slices in a {self.kind} beam; a cone beam takes at least 1, others none")
         if self.kind == "parallel":
             return
         if self.sod is None or self.sdd is None or not 0 < self.sod <= self.sdd < float("inf"):
             raise UsageError(f"a {self.kind} beam needs 0 < sod <= sdd in mm, not {self.sod} and {self.sdd}")
-        if (rim := self.size * self.voxel / sqrt(2)) >= self.sod:
+        rim = (self.size / sqrt(2) + NEAREST) * self.voxel
+        if rim >= self.sod:
             raise UsageError(
-                f"the source, {self.sod:g} mm from the axis, lies in the grid, whose corners reach {rim:g} mm"
+                f"the source is {self.sod:g} mm from the axis; the corners of this grid need more than {rim:g} mm"
             )
 
     @property

@@ -1,12 +1,15 @@
 """The projector: from attenuation to line integrals, its exact transpose, and the gradients of both.
 
-Orientation, for every geometry. Indices count in the direction of the axes. A voxel with indices (z, y, x) of a
-grid of side N lies at ``X = (x - (N-1)/2) voxel``, ``Y = (y - (N-1)/2) voxel``: y grows downwards in a picture
-that shows row 0 on top. The rotation axis is X = Y = 0. A view at angle t sees this point in the detector row of
-its z, at column ``centre + (X cos t + Y sin t) / pitch``: at 0 degrees columns count along x and rays run along y,
-at 90 degrees columns count along y. The angle turns from +x to +y, which is clockwise in that picture (and
-right-handed about +z). A scanner that turned the other way has negative angles; ASTRA and scikit-image have y
-pointing up, so that their angle t is -t here.
+Orientation, for every geometry. Indices count in the direction of the axes. A voxel with indices (z, y, x) of a grid
+of side N lies at ``X = (x - (N-1)/2) voxel``, ``Y = (y - (N-1)/2) voxel``: y grows downwards in a picture that shows
+row 0 on top. The rotation axis is X = Y = 0. A view at angle t sees this point in the detector row of its z, at column
+``centre + (X cos t + Y sin t) / pitch``: at 0 degrees columns count along x and rays run along y, at 90 degrees
+columns count along y. A point source lies where these rays come from: at the distance sod from the axis towards (sin
+t, -cos t), which is the top of the picture at 0 degrees, with the detector at sdd from it. It sees the point magnified
+by ``M = sdd / (sod - X sin t + Y cos t)``, at column ``centre + M (X cos t + Y sin t) / pitch`` and, in a cone beam,
+at row ``(rows - 1)/2 + M Z / row_pitch`` with Z from the middle slice. The angle turns from +x to +y, which is
+clockwise in that picture (and right-handed about +z). A scanner that turned the other way has negative angles; ASTRA
+and scikit-image have y pointing up, so that their angle t is -t here.
 
 Lengths are in mm and attenuation in 1/cm; the division by ten is made here, line integrals are dimensionless.
 """
@@ -19,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bonectl.core import fsp, joseph
+from bonectl.core import divergent, divergent_ops, fan, fsp, joseph
 from bonectl.core.geometry import Geometry
 from bonectl.errors import UnavailableError, UsageError
 
@@ -30,19 +33,21 @@ class Projector(nn.Module):
     """The linear map from a volume to its scan, for one geometry.
 
     ``A(x)`` takes attenuation (..., z, y, x) [1/cm], float32, and gives line integrals (..., row, view, col).
-    ``A.T(y)`` is the exact transpose, and ``A.T.T is A``. Any number of slices goes through at a time; slices are
-    worked on in blocks of `block`, so that a volume cut into multiples of `block` gives the same bits as the whole.
-    Either map is the gradient of the other, to any order. The result is a fresh tensor.
+    ``A.T(y)`` is the exact transpose, and ``A.T.T is A``. Any number of slices goes through a parallel or fan beam at a
+    time; slices are worked on in blocks of `block`, so that a volume cut into multiples of `block` gives the same bits
+    as the whole. A cone beam takes whole volumes of `geometry.slices`. Either map is the gradient of the other, to any
+    order. The result is a fresh tensor.
 
     Parameters
     ----------
     geometry : Geometry
-        Where the rays run. A parallel beam needs no agreement between its `rows` and the slices of `x`.
-    model : {"strip", "bandlimited", "joseph"}
+        Where the rays run. Parallel and fan beams need no agreement between `rows` and the slices of `x`.
+    model : {"strip", "bandlimited", "joseph"}, optional
         What a voxel and a detector pixel are. ``strip``: square voxels, pixels that average over their width (what
         a detector does: use it to simulate and inside iterations). ``bandlimited``: no frequency above the grid's,
         points on the detector (sharpest, for filtered back-projection; rings at edges). ``joseph``: linear
         interpolation along rays, in space instead of frequency; slower, and an independent check of the others.
+        A parallel beam has all three and takes strip by default; fan and cone have joseph.
     response : (length / 2 + 1,) tensor, optional
         A filter along the detector: its factors at the frequencies of a real transform of `length` samples, at least
         twice the columns. ``A.T`` then filters before it back-projects, at no cost: filtered back-projection.
@@ -52,8 +57,8 @@ class Projector(nn.Module):
     Raises
     ------
     UsageError
-        When the geometry is not a parallel beam, there is no such model, or a filter is incomplete or given to
-        ``joseph``; when a tensor does not fit the geometry or is not float32.
+        When there is no such model for the geometry, or a filter is incomplete or given to ``joseph``; when a tensor
+        does not fit the geometry or is not float32.
     UnavailableError
         When a tensor is not in the CPU's memory.
     """
@@ -62,15 +67,16 @@ class Projector(nn.Module):
         self,
         geometry: Geometry,
         *,
-        model: str = "strip",
+        model: str | None = None,
         response: Tensor | None = None,
         shares: Tensor | None = None,
     ) -> None:
         super().__init__()
-        if geometry.kind != "parallel":
-            raise UsageError(f"there is no projector for a {geometry.kind} beam; there is one for parallel")
+        model = model or ("strip" if geometry.kind == "parallel" else "joseph")
         if model not in MODELS:
             raise UsageError(f"no pixel model {model!r}; there are {', '.join(MODELS)}")
+        if geometry.kind != "parallel" and model != "joseph":
+            raise UsageError(f"no pixel model {model!r} for a {geometry.kind} beam; there is joseph")
         if (response is None) != (shares is None):
             raise UsageError("a filter is a response along the detector and a share for each view; give both")
         if model == "joseph" and response is not None:
@@ -90,37 +96,70 @@ class Projector(nn.Module):
 
     @property
     def block(self) -> int:
-        """Slices that are worked on together."""
-        return joseph.BLOCK if self.model == "joseph" else fsp.block(self.geometry.size)
+        """Slices (rows of the scan in a cone beam) that are worked on together."""
+        match self.geometry.kind:
+            case "parallel":
+                return joseph.BLOCK if self.model == "joseph" else fsp.block(self.geometry.size)
+            case "fan":
+                return fan.block(self.geometry.size)
+            case _:
+                return self.geometry.rows
+
+    @property
+    def domain(self) -> tuple[int, ...]:
+        """What is mapped on its own: a slice (y, x), or in a cone beam a volume (z, y, x)."""
+        shape = self.geometry.volume_shape
+        return shape if self.geometry.kind == "cone" else shape[1:]
+
+    @property
+    def codomain(self) -> tuple[int, ...]:
+        """What it is mapped to: (view, col), or in a cone beam (row, view, col)."""
+        shape = self.geometry.shape
+        return shape if self.geometry.kind == "cone" else shape[1:]
 
     def forward(self, x: Tensor) -> Tensor:
         """Line integrals (..., row, view, col) of attenuation (..., z, y, x) [1/cm]."""
-        g = self.geometry
-        _check(x, (g.size, g.size), "a volume", "y, x")
-        run = _project_now if _plain(x) else _project
-        flat: Tensor = run(
-            x.reshape(-1, g.size, g.size), self._views, *self._filter, g.columns, self._numbers, self.model
-        )
-        return flat.reshape(*x.shape[:-2], g.views, g.columns)
+        _check(x, self.domain, "a volume", ("z", "y", "x"))
+        flat = x.reshape(-1, *self.domain)
+        scan = self._project_parallel(flat) if self.geometry.kind == "parallel" else self._project_divergent(flat)
+        return scan.reshape(*x.shape[: x.ndim - len(self.domain)], *self.codomain)
 
     def back(self, y: Tensor) -> Tensor:
         """The transpose: (..., row, view, col) to (..., z, y, x)."""
-        g = self.geometry
-        _check(y, (g.views, g.columns), "a scan", "view, col")
+        _check(y, self.codomain, "a scan", ("row", "view", "col"))
+        flat = y.reshape(-1, *self.codomain)
+        if self.geometry.kind == "parallel":
+            volume = self._backproject_parallel(flat)
+        else:
+            volume = self._backproject_divergent(flat)
+        return volume.reshape(*y.shape[: y.ndim - len(self.codomain)], *self.domain)
+
+    def _project_parallel(self, x: Tensor) -> Tensor:
+        run = _project_now if _plain(x) else _project
+        scan: Tensor = run(x, self._views, *self._filter, self.geometry.columns, self._numbers, self.model)
+        return scan
+
+    def _backproject_parallel(self, y: Tensor) -> Tensor:
         run = _backproject_now if _plain(y) else _backproject
-        flat: Tensor = run(
-            y.reshape(-1, g.views, g.columns), self._views, *self._filter, g.size, self._numbers, self.model
-        )
-        return flat.reshape(*y.shape[:-2], g.size, g.size)
+        volume: Tensor = run(y, self._views, *self._filter, self.geometry.size, self._numbers, self.model)
+        return volume
 
     @property
     def _numbers(self) -> list[float]:
         return [self.geometry.pitch, self.geometry.centre, self.geometry.voxel]
 
+    def _project_divergent(self, x: Tensor) -> Tensor:
+        now, recorded = divergent_ops.PROJECT[self.geometry.kind]
+        return (now if _plain(x) else recorded)(x, self._views, *divergent.sizes_and_numbers(self.geometry))
+
+    def _backproject_divergent(self, y: Tensor) -> Tensor:
+        now, recorded = divergent_ops.BACKPROJECT[self.geometry.kind]
+        return (now if _plain(y) else recorded)(y, self._views, *divergent.sizes_and_numbers(self.geometry))
+
     @cached_property
     def _norm(self) -> float:
         # a positive operator's first singular vector is positive: start from ones and few steps are enough
-        x = torch.ones(1, self.geometry.size, self.geometry.size)
+        x = torch.ones(1, *self.domain)
         value = 0.0
         with torch.no_grad():
             for _ in range(12):
@@ -155,11 +194,10 @@ class Transpose(nn.Module):
         return self._of[0].back(y)
 
 
-def _check(x: Tensor, tail: tuple[int, int], what: str, axes: str) -> None:
-    if x.ndim < 3 or tuple(x.shape[-2:]) != tail:
-        raise UsageError(
-            f"{what} of shape {tuple(x.shape)}; the geometry needs (..., {axes}) = (..., {tail[0]}, {tail[1]})"
-        )
+def _check(x: Tensor, tail: tuple[int, ...], what: str, axes: tuple[str, ...]) -> None:
+    if x.ndim < len(axes) or tuple(x.shape[-len(tail) :]) != tail:
+        named, needed = ", ".join(axes[-len(tail) :]), ", ".join(map(str, tail))
+        raise UsageError(f"{what} of shape {tuple(x.shape)}; the geometry needs (..., {named}) = (..., {needed})")
     if x.dtype != torch.float32:
         raise UsageError(f"{what} of {x.dtype}; the projector works in float32")
     if x.device.type not in ("cpu", "meta"):

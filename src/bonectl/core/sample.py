@@ -37,10 +37,13 @@ class Sample:
         ``Normalisation.scale``).
     clean : Tensor, (b, z, y, x), optional
         The same voxels as they should be, when the pairing gives a target.
+    noisy : Tensor, (b, z, y, x), optional
+        The same voxels as the model saw them.
     """
 
     estimate: Tensor
     clean: Tensor | None = None
+    noisy: Tensor | None = None
 
     @property
     def target(self) -> Tensor:

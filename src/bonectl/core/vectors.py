@@ -108,6 +108,16 @@ def add(_context: Any, a: Any, b: Any) -> Any:
 
 
 @intrinsic
+def times(_context: Any, vector: Any, factor: Any) -> Any:
+    """``vector * factor`` with a float factor."""
+
+    def code(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        return builder.fmul(values[0], splat(builder, values[1], vector.llvm))
+
+    return vector(vector, types.float32), code
+
+
+@intrinsic
 def fma(_context: Any, vector: Any, factor: Any, addend: Any) -> Any:
     """``vector * factor + addend`` with a float factor and one rounding."""
 

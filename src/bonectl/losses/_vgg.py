@@ -47,7 +47,8 @@ def distance(sample: Sample, features: nn.Module, low: float, high: float) -> Te
         raise UsageError(f"low={low}, high={high}: the window of values must not be empty")
     images = (((values - low) / (high - low)).flatten(0, 1).unsqueeze(1) for values in (sample.estimate, sample.target))
     estimate, target = (features(image) for image in images)
-    return (estimate - target).abs().mean()
+    difference: Tensor = estimate - target
+    return difference.abs().mean()
 
 
 def layers(net: str, layer: str) -> nn.Sequential:
@@ -107,14 +108,15 @@ def pretrained(net: str, layer: str, weights: str, place: str, dtype: torch.dtyp
 
 @cache
 def randomised(net: str, layer: str, seed: int, place: str, dtype: torch.dtype) -> nn.Module:
-    """Return the network with He-normal weights of a seed, without biases' effect, frozen."""
+    """Return the network with He-normal weights of a seed and biases of zero, frozen."""
     network = layers(net, layer)
     for number, module in enumerate(network):
         if isinstance(module, nn.Conv2d):
             taps = module.weight[0].numel()
             drawn = draws.generator(seed, "randvgg", number).standard_normal(module.weight.shape)
             module.weight.data = torch.from_numpy(drawn * (2 / taps) ** 0.5).to(module.weight.dtype)
-            nn.init.zeros_(module.bias) if module.bias is not None else None
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
     return network.to(place, dtype).requires_grad_(False).eval()
 
 

@@ -39,4 +39,5 @@ def fft(sample: Sample, *, low: float = 0.0, high: float = 2.0) -> Tensor:
     band = (radius >= low) & (radius <= high)
     if not band.any():
         raise UsageError(f"fft(low={low}, high={high}) holds no frequency of a patch of {rows} × {columns} pixels")
-    return torch.fft.fft2(error, norm="ortho").abs()[..., band].mean()
+    spectrum: Tensor = torch.fft.fft2(error, norm="ortho")
+    return spectrum.abs()[..., band].mean()

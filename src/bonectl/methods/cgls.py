@@ -11,7 +11,8 @@ def cgls(A: Projector, y: Tensor, *, iterations: int = 20, tolerance: float = 1e
     """Conjugate gradients on the normal equations: the least squares of y - A x, in few steps.
 
     Hestenes and Stiefel's method as CGLS (Björck, *Numerical Methods for Least Squares Problems*, 1996, algorithm
-    7.4.1), from x = 0 and for each slice on its own. The number of steps is the regularisation: noise grows with it.
+    7.4.1), from x = 0 and for each slice on its own (in a cone beam, for the whole volume). The number of steps is the
+    regularisation: noise grows with it.
 
     Parameters
     ----------
@@ -21,7 +22,8 @@ def cgls(A: Projector, y: Tensor, *, iterations: int = 20, tolerance: float = 1e
     iterations : int
         Steps at most.
     tolerance : float
-        A slice is done when the norm of its gradient Aᵀ(y - A x) has fallen below this share of the first one.
+        A slice (in a cone beam, the volume) is done when the norm of its gradient Aᵀ(y - A x) has fallen below this
+        share of the first one.
 
     Returns
     -------
@@ -35,26 +37,27 @@ def cgls(A: Projector, y: Tensor, *, iterations: int = 20, tolerance: float = 1e
     """
     if iterations < 1 or not tolerance >= 0:
         raise UsageError(f"cgls(iterations={iterations}, tolerance={tolerance}); give at least 1, and 0 or more")
+    axes = tuple(range(-len(A.domain), 0))
     residual = y
     gradient = A.T(residual)
     direction = gradient
-    squared = first = _squared(gradient)
+    squared = first = _squared(gradient, axes)
     x = torch.zeros_like(gradient)
     for _ in range(iterations):
         busy = squared > tolerance**2 * first
         if not busy.any():
             break
         image = A(direction)
-        length = torch.where(busy, squared / _squared(image), 0.0)
+        length = torch.where(busy, squared / _squared(image, axes), 0.0)
         x = x + length * direction
         residual = residual - length * image
         gradient = A.T(residual)
-        now = _squared(gradient)
+        now = _squared(gradient, axes)
         direction = gradient + torch.where(busy, now / squared, 0.0) * direction
         squared = torch.where(busy, now, squared)
     return x
 
 
-def _squared(values: Tensor) -> Tensor:
-    """Squared norm of each slice, to be broadcast against slices; summed in float64."""
-    return values.double().square().sum(dim=(-2, -1), keepdim=True).float()
+def _squared(values: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """Squared norm over some axes, to be broadcast against them; summed in float64."""
+    return values.double().square().sum(dim=axes, keepdim=True).float()

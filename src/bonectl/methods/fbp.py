@@ -7,6 +7,7 @@ from torch import Tensor
 
 from bonectl.core.geometry import Geometry
 from bonectl.core.projector import Projector
+from bonectl.errors import UsageError
 from bonectl.methods._quadrature import view_weights
 from bonectl.methods._ramp import continued, padded_length, response, truncated_rows
 
@@ -47,9 +48,11 @@ def fbp(
     Raises
     ------
     UsageError
-        When there is no such window or pixel model, or the cut-off is not within (0, 1].
+        When the beam is not parallel, there is no such window or pixel model, or the cut-off is not within (0, 1].
     """
     geometry = A.geometry
+    if geometry.kind != "parallel":
+        raise UsageError(f"fbp is for a parallel beam; use fdk for a {geometry.kind} beam")
     length = _period(geometry)
     # The transpose gives, per view, voxel^2 / (10 pitch) times the interpolated value; the ramp is for unit pitch.
     weights = view_weights(geometry.angles.degrees) * (MM_PER_CM / geometry.voxel) ** 2

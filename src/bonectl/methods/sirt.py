@@ -32,7 +32,8 @@ def sirt(
     iterations : int
         Steps at most.
     tolerance : float
-        A slice is done when a step lowers the norm of y - A x by less than this share of the norm of y.
+        A slice (in a cone beam, the volume) is done when a step lowers the norm of y - A x by less than this share of
+        the norm of y.
     nonnegative : bool
         Set negative attenuation to 0 after every step.
 
@@ -48,15 +49,15 @@ def sirt(
     """
     if iterations < 1 or not tolerance >= 0:
         raise UsageError(f"sirt(iterations={iterations}, tolerance={tolerance}); give at least 1, and 0 or more")
-    size = A.geometry.size
-    rays = _reciprocal(A(torch.ones(1, size, size).to(y)))
-    voxels = _reciprocal(A.T(torch.ones(1, *y.shape[-2:]).to(y)))
-    x = torch.zeros(*y.shape[:-2], size, size).to(y)
-    scale = _norm(y)
+    rays = _reciprocal(A(torch.ones(1, *A.domain).to(y)))
+    voxels = _reciprocal(A.T(torch.ones(1, *A.codomain).to(y)))
+    axes = tuple(range(-len(A.domain), 0))
+    x = torch.zeros(*y.shape[: y.ndim - len(axes)], *A.domain).to(y)
+    scale = _norm(y, axes)
     before, busy = scale, torch.ones_like(scale, dtype=torch.bool)
     for _ in range(iterations):
         error = y - A(x)
-        now = _norm(error)
+        now = _norm(error, axes)
         # the first residual is y itself: nothing has been gained yet
         busy = busy & ((before - now >= tolerance * scale) | ~x.any())
         if not busy.any():
@@ -67,8 +68,8 @@ def sirt(
     return x
 
 
-def _norm(values: Tensor) -> Tensor:
-    norm: Tensor = torch.linalg.vector_norm(values, dim=(-2, -1), keepdim=True)
+def _norm(values: Tensor, axes: tuple[int, ...]) -> Tensor:
+    norm: Tensor = torch.linalg.vector_norm(values, dim=axes, keepdim=True)
     return norm
 
 

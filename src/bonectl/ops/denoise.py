@@ -17,7 +17,7 @@ from torch import Tensor
 
 from bonectl.core import device, kit, progress
 from bonectl.core.checkpoint import Checkpoint, Normalisation
-from bonectl.core.denoiser import Denoiser, channels_last
+from bonectl.core.denoiser import Denoiser
 from bonectl.core.header import Header
 from bonectl.core.slabs import Array, windows
 from bonectl.core.spec import parse
@@ -28,6 +28,10 @@ from bonectl.errors import DataError, MemoryShortageError, UsageError
 # Slices per block. A CPU is fastest with one: what a layer leaves is still in its caches when the next one reads
 # it (1.4 times the speed of four, bench/denoise.py). A GPU needs more to be busy.
 BLOCK = {"cpu": 1, "cuda": 16}
+
+# A model in three dimensions computes all slices of its context anew for every block: so a block of it is as long as
+# the context on both sides, if that is more than this many slices.
+LONG_CONTEXT = 8
 
 # Side of a tile without its halo [pixels]; halved while memory does not suffice.
 TILE = 512
@@ -67,11 +71,14 @@ def trained(path: Path) -> Model:
         spec = parse(checkpoint.model)
         with torch.device("meta"):  # nothing is allocated before the weights are known to fit
             network: Denoiser = kit.bind("models", spec)()
+        layouts = {name: parameter.stride() for name, parameter in network.named_parameters()}
         network.load_state_dict(dict(checkpoint.weights), strict=True, assign=True)
     except (RuntimeError, TypeError, ValueError, UsageError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"{path}: its weights do not fit its model {checkpoint.model} ({reason})") from error
-    return Model(channels_last(network), checkpoint.model, checkpoint)
+    for name, parameter in network.named_parameters():  # laid out in memory as the model was built
+        parameter.data = torch.empty_strided(parameter.shape, layouts[name], dtype=parameter.dtype).copy_(parameter)
+    return Model(network, checkpoint.model, checkpoint)
 
 
 def untrained(text: str) -> Model:
@@ -128,7 +135,8 @@ def denoise(stack: Stack, model: Model, *, device_name: str = "auto", tile: int 
 def _blocks(stack: Stack, worker: "_Worker") -> Iterator[Array]:
     total, context = stack.header.shape[0], worker.network.reach.slices
     with progress.task("denoise", total) as advance:
-        for slab, low, high in windows(stack.slabs, total, BLOCK[worker.where.type], context):
+        block = BLOCK[worker.where.type] if context <= LONG_CONTEXT // 2 else max(16, 2 * context)
+        for slab, low, high in windows(stack.slabs, total, block, context):
             numbers = np.arange(low - context, high + context).clip(0, len(slab) - 1)
             yield worker(np.asarray(slab[numbers], dtype=np.float32))
             advance(high - low)

@@ -20,6 +20,7 @@ from bonectl.core import atomic, kit
 from bonectl.core.checkpoint import Checkpoint, Normalisation
 from bonectl.core.denoiser import Denoiser
 from bonectl.core.header import Fact, Header
+from bonectl.core.inflate import inflated
 from bonectl.core.sample import Sample
 from bonectl.core.spec import Spec
 from bonectl.errors import DataError, MissingInputError, UsageError
@@ -42,6 +43,8 @@ class Task:
         Of the pairing's volumes.
     stacks : tuple of str
         File names of all inputs and targets, without folders.
+    start : Checkpoint, optional
+        Whose weights to begin with.
     """
 
     recipe: Recipe
@@ -50,6 +53,7 @@ class Task:
     normalisation: Normalisation
     headers: tuple[Header, ...]
     stacks: tuple[str, ...]
+    start: Checkpoint | None = None
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -61,7 +65,27 @@ class Task:
             "scale": self.normalisation.scale,
             "stacks": list(self.stacks),
             "shapes": [list(header.shape) for header in self.headers],
+            "init_from_sha256": None if self.start is None else self.start.digest,
         }
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Step:
+    """What one step was like.
+
+    Parameters
+    ----------
+    score : Score
+        Of the estimate before the step.
+    norm : float
+        Of the gradient of the weights, before it was clipped.
+    critics : mapping of float
+        Losses of the critics that acted, by their terms.
+    """
+
+    score: Score
+    norm: float
+    critics: Mapping[str, float]
 
 
 class Learner:
@@ -78,22 +102,30 @@ class Learner:
     def __init__(self, task: Task, objective: Objective, where: torch.device) -> None:
         self.task = task
         self.recipe = task.recipe
-        self.objective = objective
+        self.objective = objective.to(where)
         self.where = where
-        self.network = initial(task.model, self.recipe.seed).to(where)
+        self.network = initial(task.model, self.recipe.seed)
+        if task.start is not None:
+            _begin_with(self.network, task.start, task.normalisation)
+        self.network.to(where)
         self.average = copy.deepcopy(self.network).requires_grad_(False).eval()
         self.optimiser = torch.optim.AdamW(_groups(self.network, self.recipe.decay), betas=(0.9, 0.99))
         self.step = 0
         self.history: list[tuple[int, float]] = []  # (step, held-out PSNR [dB])
+        self.weights: Mapping[str, float] = {}  # of the loss's terms at the last step
 
-    def advance(self, batch: Batch) -> tuple[Score, float]:
-        """Take one step; returns the score before it and the norm of the gradient."""
+    def advance(self, batch: Batch) -> Step:
+        """Take one step."""
         noisy, clean = batch.noisy.to(self.where), batch.clean.to(self.where)
         with torch.autocast(self.where.type, torch.bfloat16, enabled=self.where.type == "cuda"):
             estimate = self.network(noisy)
-        score = self.objective(Sample(estimate=estimate, clean=clean), self.step)
+        context = self.network.reach.slices
+        middle = noisy[:, context : context + clean.shape[1]]
+        sample = Sample(estimate=estimate, clean=clean, noisy=middle)
+        critics = self.objective.learn(sample, self.step)
+        score = self.objective(sample, self.step)
         self.optimiser.zero_grad()
-        score.total.backward()  # type: ignore[no-untyped-call]
+        estimate.backward(score.gradient.to(estimate.dtype))
         norm = float(nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip))
         if score.diverged or not isfinite(norm):
             raise self._diverged(score, batch)
@@ -101,8 +133,9 @@ class Learner:
             group["lr"] = self.recipe.learning_rate(self.step)
         self.optimiser.step()
         self._average()
+        self.weights = score.weights
         self.step += 1
-        return score, norm
+        return Step(score=score, norm=norm, critics=critics)
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -142,6 +175,7 @@ class Learner:
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
+            "objective": self.objective.state(),
         }
         with atomic.replacing(path) as temporary:
             torch.save(state, temporary)
@@ -162,6 +196,7 @@ class Learner:
             self.network.load_state_dict(state["network"])
             self.average.load_state_dict(state["average"])
             self.optimiser.load_state_dict(state["optimiser"])
+            self.objective.restore(state["objective"])
             self.step = int(state["step"])
             self.history = [(int(step), float(psnr)) for step, psnr in state["history"]]
         except (RuntimeError, KeyError, TypeError, ValueError) as error:
@@ -191,6 +226,7 @@ class Learner:
             | {
                 "held_out_psnr_db": [[step, _plain(psnr)] for step, psnr in self.history],
                 "held_out_psnr_input_db": _plain(psnr_input),
+                "weights": dict(self.weights),
             },
             versions={
                 "bonectl": bonectl.__version__,
@@ -216,6 +252,25 @@ def initial(model: Spec, seed: int) -> Denoiser:
     if not network.learns:
         raise UsageError(f"{model.name} has nothing to train; give it to `bonectl denoise --model` as it is")
     return network
+
+
+def _begin_with(network: Denoiser, start: Checkpoint, normalisation: Normalisation) -> None:
+    """Copy the weights of a checkpoint, whose network may see fewer slices.
+
+    Raises
+    ------
+    UsageError
+        They do not fit, or were trained on another scale.
+    """
+    if start.normalisation != normalisation:
+        raise UsageError(
+            f"the weights to begin with belong to {start.normalisation}, the data to {normalisation}; give data in the "
+            "same unit, with the same calibration"
+        )
+    try:
+        network.load_state_dict(inflated(start.weights, network.state_dict()))
+    except UsageError as error:
+        raise UsageError(f"cannot begin with the weights of {start.model}: {error}") from error
 
 
 def _loaded(path: Path, where: torch.device) -> Any:

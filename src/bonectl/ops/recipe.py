@@ -30,6 +30,9 @@ class Recipe:
         beginning: (1 + step) / (10 + step).
     held_out : float
         Fraction of the slices of every stack, its last ones, that is never trained on.
+    balance : bool
+        Whether the numbers in ``loss`` are the terms' shares of the gradient at the network's output, and not weights
+        (``bonectl.ops.objective.Balance``).
     seed : int
         Of the initial weights and of every draw.
 
@@ -51,6 +54,7 @@ class Recipe:
     clip: float = 1.0
     average: float = 0.999
     held_out: float = 0.125
+    balance: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:

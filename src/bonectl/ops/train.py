@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bonectl.core import atomic, device, kit, progress
-from bonectl.core.checkpoint import Normalisation
+from bonectl.core.checkpoint import Checkpoint, Normalisation
 from bonectl.core.header import Header
 from bonectl.core.sample import Pairing
 from bonectl.core.spec import Spec, parse
@@ -85,13 +85,14 @@ def never() -> bool:
     return False
 
 
-def train(
+def train(  # noqa: PLR0913 (four flow, four are knobs)
     inputs: Sequence[Path],
     targets: Sequence[Path],
     recipe: Recipe,
     saving: Saving,
     *,
     normalisation: tuple[float, float] | None = None,
+    start: Path | None = None,
     device_name: str = "auto",
     stop: Callable[[], bool] = never,
 ) -> Trained:
@@ -107,6 +108,9 @@ def train(
         Where the checkpoint goes.
     normalisation : tuple of float, optional
         Offset and scale in the data's unit, where its calibration does not give them.
+    start : Path, optional
+        Checkpoint whose weights to begin with: of the same model, or of one that sees fewer slices
+        (``bonectl.core.inflate``).
     device_name : str
         See ``bonectl.core.device.choose``.
     stop : callable
@@ -127,7 +131,7 @@ def train(
         The output exists, and ``saving`` says neither ``force`` nor ``resume``.
     """
     atomic.check(saving.output, force=saving.force or saving.resume)
-    objective = Objective(recipe.loss, recipe.steps)
+    objective = Objective(recipe.loss, recipe.steps, balanced=recipe.balance, seed=recipe.seed)
     model, pairs = _with_defaults("models", recipe.model), _with_defaults("pairings", recipe.pairs)
     where = device.choose(device_name)
     with mapped([*inputs, *targets]) as volumes:
@@ -139,6 +143,7 @@ def train(
             normalisation=_normalisation(pairing.headers, normalisation),
             headers=pairing.headers,
             stacks=tuple(Path(volume.name).name for volume in volumes),
+            start=None if start is None else Checkpoint.load(start),
         )
         learner = Learner(task, objective, where)
         patches = Patches(pairing, task.normalisation, learner.network.reach, recipe)
@@ -152,25 +157,25 @@ def _loop(learner: Learner, patches: Patches, saving: Saving, stop: Callable[[],
     steps = learner.recipe.steps
     psnr, psnr_input = learner.psnr(patches.validation())
     with (
-        Log(saving.beside("csv"), learner.objective.names, learner.step) as log,
+        Log(saving.beside("csv"), learner.objective, learner.step) as log,
         progress.task("train", steps, "step") as advance,
     ):
         if learner.step:
             advance(learner.step)
         begun, slices = time.monotonic(), 0
         for batch in patches.from_step(learner.step, steps):
-            score, norm = learner.advance(batch)
+            step = learner.advance(batch)
             stopped, due = stop(), learner.step % saving.every == 0 or learner.step == steps
             if due:
                 psnr, _ = learner.psnr(patches.validation())
                 learner.history.append((learner.step, psnr))
-            log.row(learner.step, score, norm, learner.recipe.learning_rate(learner.step - 1), psnr if due else None)
+            log.row(learner.step, step, learner.recipe.learning_rate(learner.step - 1), psnr if due else None)
             if due or stopped:
                 learner.save(saving.beside("resume"))
                 learner.checkpoint(psnr_input).save(saving.output)
             slices += patches.batch * patches.run
             speed = f"{slices / (time.monotonic() - begun):.0f} patches/s"
-            advance(1, loss=f"{score.loss:.4g}", psnr=f"{psnr:.2f} dB", speed=speed)
+            advance(1, loss=f"{step.score.loss:.4g}", psnr=f"{psnr:.2f} dB", speed=speed)
             if stopped:
                 break
     return Trained(steps=learner.step, finished=learner.step >= steps, psnr=psnr, psnr_input=psnr_input)

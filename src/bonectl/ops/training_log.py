@@ -1,31 +1,35 @@
 """What happened at every step of a training run, as a CSV file."""
 
 import csv
-from collections.abc import Sequence
 from pathlib import Path
 
-from bonectl.ops.objective import Score
+from bonectl.ops.learner import Step
+from bonectl.ops.objective import Objective
 
 
 class Log:
-    """A CSV file with a row per step: loss, each term's value and share, gradient, rate, PSNR where measured.
+    """A CSV file with a row per step.
+
+    Loss; value of each term, its share of the gradient at the estimate and its weight; loss of each critic; norm of the
+    gradient of the weights, learning rate, and PSNR where it was measured. A field is empty where a term did not act.
 
     Parameters
     ----------
     path : Path
         Rows up to ``step`` of an older file are kept.
-    terms : sequence of str
-        Of the objective.
+    objective : Objective
+        Its terms are the columns.
     step : int
         Steps done before.
     """
 
-    def __init__(self, path: Path, terms: Sequence[str], step: int) -> None:
+    def __init__(self, path: Path, objective: Objective, step: int) -> None:
         kept = _rows(path, step) if step else []
-        self.terms = terms
+        self.terms, self.critics = objective.names, objective.critics
         self._file = path.open("w", newline="", encoding="utf-8")
         self._writer = csv.writer(self._file, lineterminator="\n")
-        columns = [column for term in terms for column in (term, f"share of {term}")]
+        columns = [column for term in self.terms for column in (term, f"share of {term}", f"weight of {term}")]
+        columns += [f"critic of {term}" for term in self.critics]
         self._writer.writerow(["step", "loss", *columns, "gradient norm", "learning rate", "held-out PSNR [dB]"])
         self._writer.writerows(kept)
 
@@ -35,10 +39,12 @@ class Log:
     def __exit__(self, *failure: object) -> None:
         self._file.close()
 
-    def row(self, step: int, score: Score, norm: float, rate: float, psnr: float | None) -> None:
-        """Write one step."""
-        terms = [number for term in self.terms for number in (score.values.get(term, ""), score.shares.get(term, ""))]
-        self._writer.writerow([step, score.loss, *terms, norm, rate, "" if psnr is None else psnr])
+    def row(self, number: int, step: Step, rate: float, psnr: float | None) -> None:
+        """Write one step, by its number from 1."""
+        score = step.score
+        terms = [facts.get(term, "") for term in self.terms for facts in (score.values, score.shares, score.weights)]
+        critics = [step.critics.get(term, "") for term in self.critics]
+        self._writer.writerow([number, score.loss, *terms, *critics, step.norm, rate, "" if psnr is None else psnr])
 
 
 def _rows(path: Path, step: int) -> list[list[str]]:

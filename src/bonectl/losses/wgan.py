@@ -1,0 +1,73 @@
+"""Adversarial loss, Wasserstein with gradient penalty (Arjovsky et al. 2017; Gulrajani et al. 2017)."""
+
+import torch
+from torch import Tensor
+
+from bonectl.core import draws
+from bonectl.core.adversary import Adversary
+from bonectl.core.sample import Sample
+from bonectl.errors import UsageError
+
+
+class wgan(Adversary):  # noqa: N801 (a part has the name of its file)
+    """Difference of the scores that a critic with a bounded slope gives to targets and estimates.
+
+    The critic minimises D(estimate) - D(target) + penalty · (norm of its gradient - 1)², the denoiser -D(estimate). D
+    of a slice is the mean over its patches; the gradient is taken, slice by slice, at a random place between target
+    and estimate.
+
+    Parameters
+    ----------
+    penalty : float
+        Weight of the gradient penalty.
+    conditional : bool
+        Whether the critic sees the noisy slice beside the one it judges.
+    steps : int
+        Critic steps before each step of the denoiser.
+    rate : float
+        Learning rate of the critic (Adam).
+    width : int
+        Channels of its first layer.
+    layers : int
+        Its halvings: a score sees 16, 34 or 70 pixels with 1, 2 or 3.
+
+    Raises
+    ------
+    UsageError
+        A penalty that is not positive: without it the critic has no bound.
+    """
+
+    def __init__(
+        self,
+        *,
+        penalty: float = 10.0,
+        conditional: bool = False,
+        steps: int = 1,
+        rate: float = 3e-4,
+        width: int = 64,
+        layers: int = 3,
+    ) -> None:
+        if not penalty > 0:
+            raise UsageError(f"wgan(penalty={penalty}): without a positive penalty the critic's slope has no bound")
+        super().__init__(conditional=conditional, steps=steps, rate=rate, width=width, layers=layers)
+        self.penalty = penalty
+
+    def wanted(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return the denoiser's loss."""
+        return -fake.mean()
+
+    def judged(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return the critic's loss but for the penalty."""
+        return fake.mean() - real.mean()
+
+    def penalised(self, sample: Sample, step: int, turn: int) -> Tensor:
+        """Return the gradient penalty, the mean over slices."""
+        batch, depth = sample.estimate.shape[:2]
+        drawn = draws.generator(self.seed, "penalty", step, turn).random((batch, depth, 1, 1))
+        place = torch.from_numpy(drawn).to(sample.estimate)
+        between = torch.lerp(sample.target, sample.estimate, place).requires_grad_()
+        scores = self.critic(self.images(between, sample)).mean(dim=(1, 2, 3)).sum()
+        (slope,) = torch.autograd.grad(scores, between, create_graph=True)
+        # The norm has no gradient at 0; the tiny term keeps it finite there.
+        norms = (slope.square().sum(dim=(2, 3)) + 1e-12).sqrt()
+        return self.penalty * (norms - 1).square().mean()

@@ -1,0 +1,73 @@
+"""Mixed-scale dense network (Pelt and Sethian 2018, PNAS 115): few weights, for few training slices."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import relu
+
+from bonectl.core.denoiser import Denoiser, Reach
+from bonectl.errors import UsageError
+from bonectl.models._residual import initialise
+
+
+class _Network(nn.Module):
+    """Each layer sees all before it, at its own dilation; the output is a weighted sum of all layers."""
+
+    def __init__(self, depth: int, width: int, dilations: int) -> None:
+        super().__init__()
+        steps = [1 + k % dilations for k in range(depth)]
+        self.layers = nn.ModuleList(
+            nn.Conv2d(1 + k * width, width, 3, padding=step, dilation=step) for k, step in enumerate(steps)
+        )
+        self.last = nn.Conv2d(1 + depth * width, 1, 1)
+        initialise(self, self.last)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = torch.cat((x, relu(layer(x))), dim=1)
+        correction: Tensor = self.last(x)
+        return correction
+
+
+class _Dense(Denoiser):
+    """Adds the correction to each slice.
+
+    Memory stays channels first: with a layer of one channel after the other, torch picks channels-last kernels by the
+    size of the picture, and a tile would differ from the whole slice in the last bits.
+    """
+
+    def __init__(self, network: nn.Module, reach: Reach) -> None:
+        super().__init__(reach)
+        self.network = network
+
+    def forward(self, volume: Tensor) -> Tensor:
+        """Estimate (b, z, y, x) from the same, slice by slice."""
+        correction: Tensor = self.network(volume.flatten(0, 1).unsqueeze(1).contiguous())
+        return volume + correction.to(volume.dtype).view(volume.shape)
+
+
+def msd(*, depth: int = 30, width: int = 1, dilations: int = 10) -> Denoiser:
+    """Correct each slice with many thin layers, dilated instead of pooled, each seeing all layers before it.
+
+    Parameters
+    ----------
+    depth : int
+        Layers. The paper has 100, which is ten times as slow.
+    width : int
+        Channels that each adds.
+    dilations : int
+        Layers have dilations 1, 2 ... dilations, 1, 2 ...
+
+    Returns
+    -------
+    Denoiser
+        (b, z, y, x) → (b, z, y, x), normalised units; at first the identity. Looks as far as the sum of the dilations.
+
+    Raises
+    ------
+    UsageError
+        A knob below 1.
+    """
+    if min(depth, width, dilations) < 1:
+        raise UsageError(f"msd(depth={depth}, width={width}, dilations={dilations}): all must be at least 1")
+    reach = sum(1 + k % dilations for k in range(depth))
+    return _Dense(_Network(depth, width, dilations), Reach(pixels=reach))

@@ -1,0 +1,170 @@
+"""Low-dose scans of clean volumes, simulated anew for every patch."""
+
+from collections.abc import Sequence
+from math import ceil, log, pi, sqrt
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bonectl.core import physics
+from bonectl.core.geometry import Angles, Geometry
+from bonectl.core.header import VOLUME, Header
+from bonectl.core.projector import Projector
+from bonectl.core.sample import Volume, Window
+from bonectl.errors import UsageError
+
+MM_PER_CM = 10.0
+
+
+class Scanner:
+    """A noisy filtered back-projection of some slices: parallel beam, Poisson counts, Ram-Lak filter.
+
+    Parameters
+    ----------
+    header : Header
+        Of the volume; cubic voxels, mgHA/cm³ or 1/cm.
+    views : int
+        Views over 180 degrees.
+    energy : float
+        Photon energy that gives mineral its attenuation [keV]; not used for 1/cm.
+    """
+
+    def __init__(self, header: Header, views: int, energy: float) -> None:
+        _, self.rows, self.columns = header.shape
+        slope, intercept = physics.mineral_law(energy) if header.unit == "mgHA/cm3" else (1.0, 0.0)
+        self.slope, self.intercept = slope, intercept
+        size = max(self.rows, self.columns)
+        detector = ceil(sqrt(2.0) * size) + 2
+        geometry = Geometry(
+            kind="parallel",
+            angles=Angles(0.0, 180.0 / views, views),
+            rows=1,
+            columns=detector,
+            pitch=header.voxel,
+            row_pitch=header.voxel,
+            centre=(detector - 1) / 2,
+            size=size,
+            voxel=header.voxel,
+        )
+        self.size = size
+        self.project = Projector(geometry, model="strip")
+        shares = torch.full((views,), pi / views * (MM_PER_CM / header.voxel) ** 2)
+        self.filtered = Projector(geometry, model="bandlimited", response=_ramp(2 * detector), shares=shares)
+
+    @torch.no_grad()
+    def __call__(self, slices: NDArray[np.float32], photons: float, random: np.random.Generator) -> NDArray[np.float32]:
+        """Scan and reconstruct (z, y, x), in the volume's unit.
+
+        Parameters
+        ----------
+        slices : array
+            What is scanned; beyond it is air.
+        photons : float
+            Mean counts per pixel and view without the object.
+        random : numpy.random.Generator
+            For the counts.
+        """
+        above, left = (self.size - self.rows) // 2, (self.size - self.columns) // 2
+        air = np.zeros((len(slices), self.size, self.size), np.float32)
+        inner = (slice(None), slice(above, above + self.rows), slice(left, left + self.columns))
+        air[inner] = (slices - self.intercept) / self.slope
+        beam = physics.transmission(self.project(torch.from_numpy(air)).numpy())
+        counts = random.poisson(photons * beam.astype(np.float64)).astype(np.float32)
+        lines, _ = physics.line_integrals(counts, photons)
+        volume: NDArray[np.float32] = self.filtered.T(torch.from_numpy(lines)).numpy()[inner]
+        return volume * np.float32(self.slope) + np.float32(self.intercept)
+
+
+def _ramp(length: int) -> Tensor:
+    """Return the ramp filter for unit pitch at the frequencies of a real transform (Kak and Slaney 1988, eq. 3.61)."""
+    n = np.fft.fftfreq(length, 1 / length)
+    impulse = np.where(n % 2 == 0, 0.0, -1 / (pi * np.where(n == 0, 1, n)) ** 2)
+    impulse[0] = 0.25
+    return torch.from_numpy(np.fft.rfft(impulse).real.astype(np.float32))
+
+
+class Lowdose:
+    """Cuts clean patches, and the same places of fresh low-dose reconstructions of their slices."""
+
+    def __init__(self, volumes: Sequence[Volume], views: int, energy: float, photons: tuple[float, float]) -> None:
+        self.volumes = volumes
+        self.photons = photons
+        self.views = views
+        self.scanners = [Scanner(volume.header, views, energy) for volume in volumes]
+
+    @property
+    def headers(self) -> tuple[Header, ...]:
+        """Headers of the volumes, as scanned; the photons are told where all scans have the same."""
+        least, most = self.photons
+        facts = {"views": self.views} | ({"photons": least} if least == most else {})
+        return tuple(v.header.replace(acquisition={**v.header.acquisition, **facts}) for v in self.volumes)
+
+    def cut(
+        self, window: Window, context: int, random: np.random.Generator
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Cut a pair; the photons are drawn (log-uniform), and then every count."""
+        volume = self.volumes[window.volume]
+        least, most = self.photons
+        photons = float(np.exp(random.uniform(log(least), log(most))))
+        wanted = window.slices(context)
+        there, place = np.unique(wanted, return_inverse=True)  # a slice that stands in twice is scanned once
+        clean = np.asarray(volume.values[there], dtype=np.float32)
+        noisy = self.scanners[window.volume](clean, photons, random)[place]
+        rows = slice(window.row, window.row + window.side)
+        columns = slice(window.column, window.column + window.side)
+        return np.ascontiguousarray(noisy[:, rows, columns]), volume.crop(window.slices(0), window)
+
+
+def lowdose(
+    inputs: Sequence[Volume],
+    targets: Sequence[Volume],
+    *,
+    views: int = 180,
+    least: float = 3e3,
+    most: float = 3e4,
+    energy: float = 25.0,
+) -> Lowdose:
+    """Learn from clean volumes alone: each patch is scanned anew, with fresh noise and a dose of its own.
+
+    A network so sees every slice at many doses and never the same noise twice. Each patch costs a projection and a
+    filtered back-projection of its whole slices: small slices train fast. The beam is parallel, the noise Poisson, the
+    detector sharp; voxels are those of the volume, so that blur is not learned. Where these matter,
+    use ``bonectl simulate`` and ``supervised``.
+
+    Parameters
+    ----------
+    inputs : sequence of Volume
+        Clean stacks of cubic voxels, mgHA/cm³ or 1/cm.
+    targets : sequence of Volume
+        Empty.
+    views : int
+        Views over 180 degrees.
+    least, most : float
+        Mean counts per pixel and view without the object; between them, all orders of magnitude are alike likely.
+    energy : float
+        Photon energy that gives mineral its attenuation [keV], 8 to 150; not used for 1/cm.
+
+    Returns
+    -------
+    Lowdose
+
+    Raises
+    ------
+    UsageError
+        Targets are given, a knob makes no sense, or a stack has no attenuation or no cubic voxels.
+    """
+    if targets:
+        raise UsageError("lowdose makes its own noise; give clean stacks as inputs, and no --target")
+    if not (views >= 1 and 0 < least <= most):
+        raise UsageError(f"lowdose(views={views}, least={least}, most={most}): all must be positive, least up to most")
+    if not inputs:
+        raise UsageError("lowdose needs a clean stack")
+    for volume in inputs:
+        if volume.header.axes != VOLUME or volume.header.unit not in ("mgHA/cm3", "1/cm"):
+            raise UsageError(
+                f"{volume.name} is in {volume.header.unit}; lowdose scans volumes in mgHA/cm3 or 1/cm "
+                "(`bonectl convert --calibrate peaks` makes a pseudo-calibrated one)"
+            )
+    return Lowdose(inputs, views, energy, (least, most))
