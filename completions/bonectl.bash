@@ -29,7 +29,7 @@ _bonectl() {
     "denoise --nan") COMPREPLY=($(compgen -W 'fail zero' -- "$cur")); return ;;
     "denoise --format") COMPREPLY=($(compgen -W 'npy tiff' -- "$cur")); return ;;
     "denoise --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
-    "measure --metrics"|"measure -m") COMPREPLY=($(compgen -W 'anisotropy bmd bmd_distance bvtv components connd dice euler psnr smi ssim surface tbn tbsp tbth tmd' -- "$cur")); return ;;
+    "measure --metrics"|"measure -m") COMPREPLY=($(compgen -W 'anisotropy bmd bmd_distance bvtv components connd dice euler psnr resolution smi ssim surface tbn tbsp tbth tmd' -- "$cur")); return ;;
     "measure --style") COMPREPLY=($(compgen -W 'auto table tsv json' -- "$cur")); return ;;
     "measure --nan") COMPREPLY=($(compgen -W 'fail zero' -- "$cur")); return ;;
     "measure --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bonectl.cli import manual
+from bonectl.cli.roff import escape
 from bonectl.core import kit
 
 TOP = Path(__file__).resolve().parents[2]
@@ -87,7 +88,7 @@ def test_kit_pages_hold_every_part(name):
     if kit.names(name):
         text = (TOP / "man" / f"bonectl-{name}.7").read_text()
         for part in kit.names(name):
-            assert f".SS {manual.escape(kit.describe(name, part).call)}" in text
+            assert f".SS {escape(kit.describe(name, part).call)}" in text
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import bonectl
 from bonectl.cli import stream_page
 from bonectl.cli.app import COMMANDS, app
 from bonectl.cli.options import KIT_OF
+from bonectl.cli.roff import escape
 from bonectl.core import kit
 from bonectl.errors import BonectlError
 
@@ -96,14 +97,6 @@ def _option(parameter: Any) -> Option:
 
 
 # --- man pages -------------------------------------------------------------------------------------------
-
-
-def escape(text: str) -> str:
-    """Text safe for roff: no escapes, no accidental requests, ASCII hyphens that stay hyphens when copied."""
-    text = text.replace("\\", "\\(rs").replace("-", "\\-").replace("'", "\\(aq").replace("`", "\\(ga")
-    text = text.replace("^", "\\(ha").replace("~", "\\(ti")
-    text = "".join(c if ord(c) < 128 else f"\\[u{ord(c):04X}]" for c in text)
-    return re.sub(r"^([.'])", r"\\&\1", text, flags=re.MULTILINE)
 
 
 def page(name: str, section: int, summary: str, sections: Mapping[str, str]) -> str:

@@ -29,6 +29,11 @@ class Style(StrEnum):
     json = "json"
 
 
+# Columns that the definitions need to be worth showing, and what the frame of the table takes.
+_LEAST_DEFINITION = 24
+_MARGIN = 6
+
+
 @command(READS)
 def measure(
     request: Request,
@@ -133,23 +138,29 @@ def _draw(table: "Table") -> None:
     for name, value in table.conditions.items():
         figure = _figure(value) if isinstance(value, float | int) else value
         console.print(f"{name.replace('_', ' ')}: {figure}", markup=False)
-    console.print(_drawing(table))
+    console.print(_drawing(table, console.width))
     streams.say(page.getvalue().rstrip("\n"))
 
 
-def _drawing(table: "Table") -> "Drawing":
+def _drawing(table: "Table", width: int) -> "Drawing":
+    """The numbers, which are never cut, and their definitions where the terminal has room for them."""
     from rich import box
     from rich.table import Table as Drawing
 
-    drawing = Drawing(box=box.SIMPLE_HEAD, caption=f"reference: {table.reference}" if table.reference else None)
-    drawing.add_column("name")
-    drawing.add_column("value", justify="right", no_wrap=True)
-    drawing.add_column("unit")
-    for name in ("reference", "difference", "%") if table.reference else ():
-        drawing.add_column(name, justify="right", no_wrap=True)
-    drawing.add_column("definition", no_wrap=True, overflow="ellipsis")
-    for row in table.rows:
-        drawing.add_row(row.number.name, *_cells(row, compared=bool(table.reference)), row.number.definition)
+    compares = bool(table.reference)
+    heads = ["name", "value", "unit", *(("reference", "difference", "%") if compares else ())]
+    rows = [[row.number.name, *_cells(row, compared=compares)] for row in table.rows]
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    room = width - sum(widths) - 2 * len(heads) - _MARGIN
+
+    drawing = Drawing(box=box.SIMPLE_HEAD, caption=f"reference: {table.reference}" if compares else None)
+    for head, least in zip(heads, widths, strict=True):
+        justify = "left" if head in ("name", "unit") else "right"
+        drawing.add_column(head, justify=justify, no_wrap=True, min_width=least)  # type: ignore[arg-type]
+    if room >= _LEAST_DEFINITION:
+        drawing.add_column("definition", no_wrap=True, overflow="ellipsis", width=room)
+    for row, cells in zip(table.rows, rows, strict=True):
+        drawing.add_row(*cells, *([row.number.definition] if room >= _LEAST_DEFINITION else []))
     return drawing
 
 

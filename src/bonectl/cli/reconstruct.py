@@ -46,8 +46,14 @@ def reconstruct(
     request: Request,
     *,
     method: Annotated[
-        str, typer.Option("--method", metavar="SPEC", help="Reconstruction method, such as 'fbp(window=hann)'.")
-    ] = "fbp",
+        str | None,
+        typer.Option(
+            "--method",
+            metavar="SPEC",
+            help="Reconstruction method, such as 'fbp(window=hann)'.",
+            show_default="fbp for a parallel beam, else fdk",
+        ),
+    ] = None,
     unit: Annotated[Value, typer.Option("--unit", help="What the voxels shall be.")] = Value.attenuation,
     energy: Energy = None,
     matrix: Matrix = "water",
@@ -101,7 +107,7 @@ def reconstruct(
     negative attenuation; good to about a quarter of a column.
 
     Streams scans in sinogram order (row, view, col), slab by slab; projections (view, row, col) are held in
-    memory to be turned.
+    memory to be turned, and so is a cone beam, of which every slice needs many rows.
 
     \b
     Examples:
@@ -109,6 +115,7 @@ def reconstruct(
       bonectl reconstruct scan.npy --unit mgHA/cm3 -o bone.npy
       bonectl reconstruct scan.npy --method 'fbp(window=hann, cutoff=0.8)' -o smooth.tif
       bonectl simulate bone.npy --views 180 --unit transmission | bonectl reconstruct | bonectl info
+      bonectl simulate bone.npy --geometry 'fan(sod=20, sdd=40)' --views 180 | bonectl reconstruct | bonectl info
     """
     from bonectl.ops import convert, scan
     from bonectl.ops import reconstruct as ops

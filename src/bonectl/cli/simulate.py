@@ -32,7 +32,7 @@ def simulate(
     request: Request,
     *,
     geometry: Annotated[
-        str, typer.Option("--geometry", metavar="SPEC", help="How the scanner is laid out: 'parallel(arc=360)'.")
+        str, typer.Option("--geometry", metavar="SPEC", help="How the scanner is laid out: 'cone(sod=200, sdd=400)'.")
     ] = "parallel",
     views: Annotated[
         int | None,
@@ -80,13 +80,15 @@ def simulate(
     files and pipes give the same bytes. Readings are never NaN: with --unit 'line integral' a reading below
     half a photon is taken as half a photon, and a line on standard error says how many there were.
 
-    The scan is in sinogram order (row, view, col) and streams: memory does not grow with the rows.
+    The scan is in sinogram order (row, view, col) and streams: memory does not grow with the rows, except for a
+    cone beam, which holds volume and scan.
 
     \b
     Examples:
       bonectl phantom iliac --shape 16,64,64 -o bone.npy
       bonectl simulate bone.npy --views 360 --photons 1e4 --energy 25 -o scan.npy
       bonectl simulate bone.npy --views 90 --photons 1e3 --noise 'poisson + electronic(sd=3)' | bonectl info
+      bonectl simulate bone.npy --geometry 'cone(sod=20, sdd=40)' --views 90 --oversample 1 | bonectl info
       bonectl simulate bone.npy --gain 0.02 --dark 100 --flats flats.npy --darks darks.npy -o raw.npy
     """
     if gain and unit is Reading.counts and flats is None:

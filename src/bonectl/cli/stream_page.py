@@ -1,12 +1,11 @@
 """What bonectl-stream(5) says; tables come from the code that they describe."""
 
+from bonectl.cli.roff import escape
 from bonectl.core import header
 
 
 def content() -> tuple[str, dict[str, str]]:
     """Summary line and sections, in roff."""
-    from bonectl.cli.manual import escape
-
     units = "".join(f'\n.TP\n.B "{escape(unit)}"\n{escape(text)}' for unit, text in header.UNITS.items())
     axes = "; ".join(f"({', '.join(a)})" for a in header.AXES)
     types = ", ".join(header.DTYPES)

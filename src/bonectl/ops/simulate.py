@@ -152,8 +152,9 @@ def simulate(
 
     Notes
     -----
-    Voxels are refined in plane (`refined`) and projected onto sub-pixels by the strip model; sub-pixels are averaged
-    after the exponential, as intensities add up in a pixel, and blurred as intensities.
+    Voxels are refined in plane (`refined`), for a cone beam along the axis too, and projected onto sub-pixels: by
+    the strip model in a parallel beam, along rays in others. Sub-pixels are averaged after the exponential, as
+    intensities add up in a pixel, and blurred as intensities. A cone beam holds the whole volume and scan.
     """
     detector = detector or Detector()
     if unit not in UNITS:
@@ -174,7 +175,8 @@ def simulate(
         forgotten=volume.header.forgotten,
     )
     attenuate = law.attenuation if law is not None and volume.header.unit == "mgHA/cm3" else None
-    beams = _transmissions(volume, attenuate, layout, detector)
+    transmit = _cone_transmissions if layout.kind == "cone" else _transmissions
+    beams = transmit(volume, attenuate, layout, detector)
     readings = _readings(_blurred_rows(beams, layout.rows, detector.blur), header, detector, seed)
     if assumed:
         readings = _noted(readings, f"no --energy given: mineral attenuates as at {USUAL_ENERGY:g} keV")
@@ -214,10 +216,13 @@ def darks(scan: Header, detector: Detector, *, frames: int = 20, seed: int = 0) 
 
 
 def memory(volume: Header, scan: Header) -> int:
-    """Bytes that `simulate` holds at a time for this volume and scan, about: it does not grow with the slices."""
+    """Bytes that `simulate` holds at a time for this volume and scan, about; only a cone's grow with the slices."""
     assert scan.geometry is not None
     factor = int(scan.acquisition["oversample"])
-    project = Projector(_fine(scan.geometry, factor), model="strip")
+    project = Projector(_fine(scan.geometry, factor))
+    if scan.geometry.kind == "cone":
+        grid = 4 * factor * scan.geometry.volume_shape[0] * project.geometry.size**2
+        return 3 * grid + 4 * scan.total_bytes + 12 * BLOCK_VALUES + (400 << 20)
     rows = min(_block(project), volume.shape[0])
     fine = 4 * rows * project.geometry.views * project.geometry.columns
     return 4 * fine + 12 * rows * project.geometry.size**2 + (400 << 20)
@@ -289,7 +294,10 @@ def _layout(header: Header, geometry: str) -> Geometry:
 
 
 def _fine(layout: Geometry, factor: int) -> Geometry:
-    """The same scan with voxels and detector columns cut into `factor`."""
+    """The same scan with voxels and detector columns cut into `factor`; in a cone beam, slices and rows too."""
+    if layout.kind == "cone":
+        rows, slices = layout.rows * factor, layout.volume_shape[0] * factor
+        layout = layout.replace(rows=rows, row_pitch=layout.row_pitch / factor, slices=slices)
     return layout.replace(
         columns=layout.columns * factor,
         pitch=layout.pitch / factor,
@@ -304,7 +312,7 @@ def _transmissions(
 ) -> Iterator[Array]:
     """Blocks (row, view, col) of the fraction of the beam that reaches each pixel, blurred across columns."""
     factor = detector.oversample
-    project = Projector(_fine(layout, factor), model="strip")
+    project = Projector(_fine(layout, factor))
     with progress.task("simulate", layout.rows) as advance, torch.no_grad():
         for block in volume.blocks(_block(project)):
             values = block.astype(np.float32, copy=False)
@@ -316,6 +324,39 @@ def _transmissions(
             pixels = sum(beam[..., k::factor] for k in range(factor)) / np.float32(factor)
             yield np.ascontiguousarray(pixels)
             advance(len(block))
+
+
+def _cone_transmissions(
+    volume: Stack, attenuate: Callable[[Array], Array] | None, layout: Geometry, detector: Detector
+) -> Iterator[Array]:
+    """One block (row, view, col) of the fraction of the beam that reaches each pixel, blurred across columns."""
+    factor = detector.oversample
+    fine = _fine(layout, factor)
+    values = volume.collect().astype(np.float32, copy=False)
+    mu = np.asarray(attenuate(values) if attenuate else values, dtype=np.float32)
+    grid = _thinner(_squared(refined(mu, factor), fine.size), factor)
+    beams = np.empty(layout.shape, dtype=np.float32)
+    step = max(1, BLOCK_VALUES // (fine.rows * fine.columns))
+    with progress.task("simulate", layout.views, "view") as advance, torch.no_grad():
+        for low in range(0, layout.views, step):
+            part = fine[low : low + step]
+            beam = physics.transmission(Projector(part)(torch.from_numpy(grid)).numpy())
+            if detector.blur:
+                gaussian_filter1d(beam, detector.blur * factor, axis=-1, mode="nearest", truncate=TAIL, output=beam)
+            pixels = beam.reshape(layout.rows, factor, part.views, layout.columns, factor).mean(axis=(1, 4))
+            beams[:, low : low + step] = pixels
+            advance(part.views)
+    yield beams
+
+
+def _thinner(slices: Array, factor: int) -> Array:
+    """Slices cut into `factor` along z as `refined` cuts them in plane."""
+    if factor == 1:
+        return slices
+    place = (np.arange(factor, dtype=np.float32) + 0.5) / factor - 0.5
+    fine = np.repeat(slices, factor, axis=0)
+    fine += np.repeat(_slope(slices, 0), factor, axis=0) * np.tile(place, len(slices))[:, None, None]
+    return fine
 
 
 def _block(project: Projector) -> int:

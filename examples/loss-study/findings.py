@@ -1,0 +1,141 @@
+"""What the paper found, as comparisons that can fail, and the rule by which each is judged.
+
+The findings are those of the abstract of Leuliet, Maxim, Peyrin and Sixou (Med. Phys. 49(5):2952, 2022). Each compares
+pairs of cells that differ in one term and share the setting and the seed.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from math import inf, sqrt
+from statistics import fmean, stdev
+
+from scipy.stats import t as student
+
+# Below so many pairs nothing is decided.
+LEAST_PAIRS = 3
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Run:
+    """One network (or filter) on the test bone: its numbers by name."""
+
+    setting: str
+    cell: str
+    seed: int
+    numbers: dict[str, float] = field(hash=False)
+
+    @property
+    def terms(self) -> frozenset[str]:
+        """The terms of its loss."""
+        return frozenset(self.cell.split("+"))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """That one term does better than another, by one number.
+
+    Parameters
+    ----------
+    text : str
+        What is claimed.
+    number : str
+        By which it is judged.
+    having, instead : frozenset of str
+        Terms of the better cell, and those that stand in their place in the other.
+    error : bool
+        Whether the number is an error, judged by its size (smaller is better), or a merit (larger is better).
+    needs_vgg : bool
+        Whether it speaks of VGG.
+    """
+
+    text: str
+    number: str
+    having: frozenset[str]
+    instead: frozenset[str]
+    error: bool = True
+    needs_vgg: bool = False
+
+
+def _one(text: str, number: str, having: str, instead: str, *, error: bool = True, vgg: bool = False) -> Finding:
+    return Finding(text, number, frozenset(having.split()), frozenset(instead.split()), error, vgg)
+
+
+FINDINGS = (
+    _one("L1 keeps resolution better than L2 (FSC)", "fsc", "l1", "l2", error=False),
+    _one("L1 keeps resolution better than no pixelwise loss (FSC)", "fsc", "l1", "", error=False),
+    _one("VGG keeps BV/TV better than SSIM", "bvtv bias [%]", "perceptual", "ssim", vgg=True),
+    _one("VGG keeps the Euler number better than SSIM", "chi bias", "perceptual", "ssim", vgg=True),
+    _one("SSIM keeps resolution better than VGG (FSC)", "fsc", "ssim", "perceptual", error=False, vgg=True),
+    _one("VGG with an adversary keeps the Euler number better than VGG", "chi bias", "perceptual wgan", "perceptual",
+         vgg=True),
+    _one("an adversary keeps the distribution of density better (W1)", "bmd_distance", "wgan", ""),
+    _one("bone losses keep the Euler number better than L1 alone", "chi bias", "l1 euler bvtv hist", "l1"),
+    _one("bone losses keep BV/TV better than L1 alone", "bvtv bias [%]", "l1 euler bvtv hist", "l1"),
+    _one("bone losses keep the distribution of density better than L1 alone (W1)", "bmd_distance",
+         "l1 euler bvtv hist", "l1"),
+    _one("bone losses keep resolution better than L1 alone (FSC)", "fsc", "l1 euler bvtv hist", "l1", error=False),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What became of a finding; texts as they are printed."""
+
+    verdict: str
+    interval: str
+    effect: str
+    pairs: int
+
+
+def judge(finding: Finding, runs: Sequence[Run]) -> Judgement:
+    """Compare all pairs of runs that differ in what the finding speaks of, and in nothing else.
+
+    Reproduced: the 95 % confidence interval of the mean difference (Student's t over pairs) lies on the better side of
+    0; not reproduced: on the worse side; undecided: it holds 0, or there are fewer than three pairs. Pairs of
+    one seed in several cells are not independent of each other, so the interval is rather too narrow than too wide.
+    """
+    gains = list(_gains(finding, runs))
+    if not gains:
+        return Judgement("undecided", "no such cells", "", 0)
+    mean, half = summary(gains)
+    effect = _effect(gains)
+    if half is None or len(gains) < LEAST_PAIRS:
+        return Judgement("undecided", f"{mean:+.3g} (too few pairs)", effect, len(gains))
+    verdict = "reproduced" if mean > half else "not reproduced" if mean < -half else "undecided"
+    return Judgement(verdict, f"{mean:+.3g} ± {half:.3g}", effect, len(gains))
+
+
+def summary(values: Sequence[float]) -> tuple[float | None, float | None]:
+    """Mean, and half-width of its 95 % confidence interval; None for what so few values do not give."""
+    if not values:
+        return None, None
+    if len(values) == 1:
+        return values[0], None
+    scale = float(student.ppf((1 + CONFIDENCE) / 2, len(values) - 1))
+    return fmean(values), scale * stdev(values) / sqrt(len(values))
+
+
+def _gains(finding: Finding, runs: Sequence[Run]) -> Sequence[float]:
+    """How much better each run with the terms is than its twin, in the number's unit; positive is better."""
+    merit: Callable[[float], float] = (lambda value: -abs(value)) if finding.error else (lambda value: value)
+    known = {(run.setting, run.terms, run.seed): run for run in runs}
+    gains = []
+    for run in runs:
+        if not finding.having <= run.terms:
+            continue
+        twin = known.get((run.setting, run.terms - finding.having | finding.instead, run.seed))
+        if twin is None or finding.instead & run.terms - finding.having:
+            continue
+        if finding.number in run.numbers and finding.number in twin.numbers:
+            gains.append(merit(run.numbers[finding.number]) - merit(twin.numbers[finding.number]))
+    return gains
+
+
+def _effect(gains: Sequence[float]) -> str:
+    """Cohen's d of paired differences: their mean over their standard deviation."""
+    if len(gains) < 2:
+        return ""
+    spread = stdev(gains)
+    mean = fmean(gains)
+    return f"{mean / spread if spread else (inf if mean > 0 else -inf if mean < 0 else 0):+.2g}"

@@ -1,0 +1,312 @@
+"""Which numbers of a bone does each training loss keep? The study, driven by bonectl commands.
+
+    python examples/loss-study/study.py --size smoke -o study-output
+
+Every step is one command line, run where its output is not there yet: an interrupted study goes on where it stopped.
+See README.md beside this file for the design, and for what the numbers can and cannot say.
+"""
+
+import argparse
+import csv
+import itertools
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from findings import FINDINGS, Finding, Run, judge, summary
+
+HERE = Path(__file__).resolve().parent
+DATA = HERE.parent / "data"
+
+# Bone lies above this [mgHA/cm3]: half-way between marrow (0) and bone (1050), fixed before anything was measured.
+THRESHOLD = 525
+ENERGY = 25
+METRICS = "bvtv + surface + euler + connd + tbth + tbsp + bmd + tmd + psnr + ssim + dice + bmd_distance + resolution"
+
+# Shares of the gradient, relative to the first term: `bonectl train --balance`. The paper's weights are not known.
+PIXEL = {"none": "", "l1": "l1", "l2": "l2"}
+ADVERSARY = "0.1*wgan(width={width})"
+BONE_TERMS = {
+    "hist": "0.3*hist@50%",
+    "bvtv": "0.3*bvtv@50%",
+    "euler": "0.3*euler@50%",
+    "euler+bvtv+hist": "0.3*euler@50% + 0.3*bvtv@50% + 0.3*hist@50%",
+}
+FLOORS = {"input": "identity", "gaussian": "gaussian(sigma=1)", "tv": "tv(weight=0.1)", "nlm": "nlm(sigma=0.1)"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """How large a study is.
+
+    Parameters
+    ----------
+    shape : str
+        Of the phantoms.
+    doses : tuple of (int, float)
+        Views, and photons per pixel and view.
+    seeds : int
+        Networks per cell.
+    cells : tuple of str, optional
+        Names of the losses; none means all.
+    real : bool
+        Whether the two real bones are studied too.
+    """
+
+    shape: str
+    voxel: float
+    doses: tuple[tuple[int, float], ...]
+    seeds: int
+    steps: int
+    patch: int
+    batch: int
+    run: int
+    model: str
+    critic: int
+    cells: tuple[str, ...] = ()
+    real: bool = False
+    phantoms: int = 2  # to train on; one more is tested on
+
+
+SIZES = {
+    "smoke": Size(
+        shape="24,64,64", voxel=0.03, doses=((120, 1e4),), seeds=2, steps=12, patch=32, batch=1, run=8,
+        model="unet2d(width=4, scales=2)", critic=4, phantoms=1,
+        cells=("l1", "l2", "l1+perceptual+wgan", "l1+euler+bvtv+hist"),
+    ),
+    "small": Size(
+        shape="48,128,128", voxel=0.02, doses=((180, 5e3),), seeds=3, steps=600, patch=64, batch=2, run=16,
+        model="unet25d(width=8, scales=3)", critic=16, real=True,
+    ),
+    "full": Size(
+        shape="256,512,512", voxel=0.01, doses=((720, 1e4), (360, 1e4), (180, 1e4), (720, 1e3)), seeds=5, steps=20000,
+        patch=128, batch=4, run=16, model="unet25d(width=32, scales=4)", critic=64, real=True, phantoms=4,
+    ),
+}  # fmt: skip
+
+
+def losses(size: Size, perceptual: str) -> dict[str, str]:
+    """Loss text of every cell, by its name: the 17 of the paper's grid, and the bone losses."""
+    structures = {"none": "", "ssim": "ssim", "perceptual": perceptual}
+    adversaries = {"none": "", "wgan": ADVERSARY.format(width=size.critic)}
+    cells = {}
+    for names in itertools.product(PIXEL, structures, adversaries):
+        terms = [part for part in (PIXEL[names[0]], structures[names[1]], adversaries[names[2]]) if part]
+        if terms:
+            terms[0] = terms[0].removeprefix("0.1*")  # alone, an adversary has all of the gradient
+            cells["+".join(name for name in names if name != "none")] = " + ".join(terms)
+    cells |= {f"l1+{name}": f"l1 + {terms}" for name, terms in BONE_TERMS.items()}
+    return {name: text for name, text in cells.items() if not size.cells or name in size.cells}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One kind of bone at one dose: what is trained on, and what is tested on, as (low dose, truth)."""
+
+    name: str
+    train: tuple[tuple[Path, Path], ...]
+    test: tuple[Path, Path]
+
+
+class Study:
+    """Runs command lines whose output is missing."""
+
+    def __init__(self, size: Size, perceptual: str, output: Path, jobs: int, device: str) -> None:
+        self.size = size
+        self.losses = losses(size, perceptual)
+        self.output = output
+        self.jobs = jobs
+        self.device = device
+        output.mkdir(parents=True, exist_ok=True)
+
+    def make(self, made: Path, *stages: Sequence[str | Path]) -> None:
+        """Run a pipe of bonectl commands whose last one writes `made`, unless it is there."""
+        if made.exists():
+            return
+        line = " | ".join(shlex.join(["bonectl", *map(str, stage), "--quiet"]) for stage in stages)
+        print(line, file=sys.stderr, flush=True)
+        subprocess.run(["bash", "-o", "pipefail", "-c", line], check=True)
+
+    def settings(self) -> Iterator[Setting]:
+        """Make all data."""
+        bones = {f"phantom{k}": ("phantom", "iliac", "--seed", k) for k in range(self.size.phantoms + 1)}
+        phantoms = {name: self.phantom(name, argv) for name, argv in bones.items()}
+        *train, test = phantoms
+        yield from self.scanned("phantom", [phantoms[name] for name in train], phantoms[test])
+        if self.size.real:
+            real = [self.real(name) for name in ("lhdl3155", "lhdl2923")]
+            yield from self.scanned("real (pseudo-calibrated)", real[:1], real[1])
+
+    def phantom(self, name: str, argv: tuple[object, ...]) -> Path:
+        """A bone with known structure."""
+        made = self.output / f"{name}.npy"
+        shape = ("--shape", self.size.shape, "--voxel-size", str(self.size.voxel))
+        self.make(made, [*map(str, argv), *shape, "-o", str(made)])
+        return made
+
+    def real(self, name: str) -> Path:
+        """A crop of a real bone; its densities are those of its grey-value peaks."""
+        made = self.output / f"{name}.npy"
+        self.make(made, ["convert", DATA / f"{name}_crop.tif", "--calibrate", "peaks(low=0, high=1050)", "-o", made])
+        return made
+
+    def scanned(self, name: str, train: Sequence[Path], test: Path) -> Iterator[Setting]:
+        """Scan bones at every dose, each with noise of its own."""
+        for views, photons in self.size.doses:
+
+            def low(truth: Path, seed: int, views: int = views, photons: float = photons) -> Path:
+                made = truth.with_name(f"{truth.stem}-{views}x{photons:g}.npy")
+                self.make(
+                    made,
+                    ["simulate", truth, "--views", str(views), "--photons", f"{photons:g}",
+                     "--energy", str(ENERGY), "--seed", str(seed)],
+                    ["reconstruct", "--unit", "mgHA/cm3", "-o", made],
+                )  # fmt: skip
+                return made
+
+            pairs = tuple((low(truth, seed), truth) for seed, truth in enumerate(train, 1))
+            yield Setting(f"{name} {views}x{photons:g}", pairs, (low(test, 0), test))
+
+    def cell(self, setting: Setting, name: str, seed: int) -> Run:
+        """Train one network, apply it to the test bone, measure."""
+        folder = self.output / setting.name.replace(" ", "-").replace("(", "").replace(")", "") / name
+        folder.mkdir(parents=True, exist_ok=True)
+        table, model = folder / f"{seed}.json", folder / f"{seed}.safetensors"
+        if not table.exists():
+            if name in FLOORS:
+                self.judge(setting, FLOORS[name], table)
+            else:
+                self.train(setting, self.losses[name], seed, model)
+                self.judge(setting, str(model), table)
+        return Run(setting.name, name, seed, numbers(json.loads(table.read_text())))
+
+    def train(self, setting: Setting, loss: str, seed: int, model: Path) -> None:
+        """Train, or go on where an interrupted run was saved."""
+        size = self.size
+        knobs = {"model": size.model, "loss": loss, "steps": size.steps, "patch": size.patch, "batch": size.batch,
+                 "run": size.run, "seed": seed, "every": max(1, size.steps // 4), "device": self.device}  # fmt: skip
+        argv: list[str | Path] = ["train", *(low for low, _ in setting.train)]
+        argv += itertools.chain.from_iterable(("--target", truth) for _, truth in setting.train)
+        argv += itertools.chain.from_iterable((f"--{key}", str(value)) for key, value in knobs.items())
+        argv += ["--balance", "-o", model]
+        saved = model.with_name(f"{model.name}.resume").exists()
+        line = shlex.join(["bonectl", *map(str, argv), "--quiet", *(["--resume"] if saved else ["--force"])])
+        print(line, file=sys.stderr, flush=True)
+        subprocess.run(shlex.split(line), check=True)
+
+    def judge(self, setting: Setting, model: str, table: Path) -> None:
+        """Denoise the test bone and measure it beside the truth; one line, and nothing large is kept."""
+        low, truth = setting.test
+        denoise = shlex.join(["bonectl", "denoise", str(low), "--model", model, "--device", self.device, "--quiet"])
+        measure = shlex.join(["bonectl", "measure", "--reference", str(truth), "--threshold", str(THRESHOLD),
+                              "--metrics", METRICS, "--json", "--quiet"])  # fmt: skip
+        line = f"{denoise} | {measure}"
+        print(line, file=sys.stderr, flush=True)
+        said = subprocess.run(["bash", "-o", "pipefail", "-c", line], check=True, capture_output=True).stdout
+        part = table.with_suffix(".part")
+        part.write_bytes(said)
+        part.replace(table)
+
+    def run(self) -> list[Run]:
+        """All cells of all settings, every seed; floors have nothing to draw."""
+        work = [
+            (setting, name, seed)
+            for setting in self.settings()
+            for name in (*FLOORS, *self.losses)
+            for seed in range(1 if name in FLOORS else self.size.seeds)
+        ]
+        with ThreadPoolExecutor(self.jobs) as pool:
+            return list(pool.map(lambda one: self.cell(*one), work))
+
+
+def numbers(table: dict) -> dict[str, float]:
+    """Error of every number of one measurement: in percent of the reference, else as a difference, else as it is."""
+    found = {}
+    for row in table["rows"]:
+        if row["reference"] is None:
+            if row["name"] in ("psnr", "ssim", "dice", "bmd_distance", "tmd_distance", "fsc", "resolution"):
+                found[row["name"]] = row["value"]
+        elif row["name"] in ("chi", "dchi", "conn_raw", "components", "cavities"):
+            found[f"{row['name']} bias"] = row["difference"]  # counts: a reference near 0 makes percents meaningless
+        else:
+            found[f"{row['name']} bias [%]"] = row["percent"]
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def write_tables(runs: Sequence[Run], output: Path) -> None:
+    """Every run, and the mean of the seeds with the half-width of its 95 % confidence interval."""
+    names = list(dict.fromkeys(itertools.chain.from_iterable(run.numbers for run in runs)))
+    write(output / "runs.tsv", ["setting", "cell", "seed", *names], (
+        [run.setting, run.cell, run.seed, *(shown(run.numbers.get(name)) for name in names)] for run in runs
+    ))  # fmt: skip
+    rows = []
+    for key in dict.fromkeys((run.setting, run.cell) for run in runs):
+        same = [run for run in runs if (run.setting, run.cell) == key]
+        values = [[run.numbers[name] for run in same if name in run.numbers] for name in names]
+        rows.append([*key, len(same), *itertools.chain.from_iterable(map(shown, summary(v)) for v in values)])
+    columns = itertools.chain.from_iterable((name, f"± {name}") for name in names)
+    write(output / "table.tsv", ["setting", "cell", "seeds", *columns], rows)
+
+
+def write(path: Path, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table of tab-separated values."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, delimiter="\t", lineterminator="\n").writerows([head, *rows])
+
+
+def shown(value: float | None) -> str:
+    """Six digits are more than any of these numbers has."""
+    return "" if value is None else f"{value:.6g}"
+
+
+def verdict(runs: Sequence[Run], findings: Sequence[Finding], note: str) -> str:
+    """The verdicts as Markdown."""
+    lines = ["# Verdicts", "", note, ""]
+    for setting in dict.fromkeys(run.setting for run in runs):
+        only = [run for run in runs if run.setting == setting]
+        lines += [f"## {setting}", "", "| finding | verdict | difference (95 % CI) | effect size d | pairs |"]
+        lines += ["|---|---|---|---|---|"]
+        for finding in findings:
+            said = judge(finding, only)
+            lines.append(f"| {finding.text} | **{said.verdict}** | {said.interval} | {said.effect} | {said.pairs} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Read the arguments, run, report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", choices=SIZES, default="smoke")
+    parser.add_argument("-o", "--output", type=Path, default=Path("study-output"))
+    parser.add_argument("-j", "--jobs", type=int, default=1, help="cells trained at a time")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument(
+        "--perceptual", default="randvgg", choices=("vgg", "randvgg"),
+        help="vgg needs a weight file, see bonectl-losses(7); with randvgg the findings on VGG stay undecided",
+    )  # fmt: skip
+    given = parser.parse_args()
+    study = Study(SIZES[given.size], given.perceptual, given.output, given.jobs, given.device)
+    runs = study.run()
+    write_tables(runs, given.output)
+    note = (
+        f"Size `{given.size}`, perceptual loss `{given.perceptual}`. A finding on one setting holds for that setting; "
+        "what holds for phantoms only is a statement on phantoms, and densities of the real bones are pseudo-calibrated."
+    )
+    findings = [finding for finding in FINDINGS if given.perceptual == "vgg" or not finding.needs_vgg]
+    text = verdict(runs, findings, note)
+    if given.perceptual != "vgg":
+        text += "\n## Undecided: without ImageNet weights\n\n" + "\n".join(
+            f"- {f.text}" for f in FINDINGS if f.needs_vgg
+        )
+        text += "\n"
+    (given.output / "verdict.md").write_text(text, encoding="utf-8")
+    print(given.output / "verdict.md")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""What a person sees on a terminal of 80 columns (a real pseudo-terminal)."""
+
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import termios
+
+import pytest
+
+
+def on_terminal(line, cwd, columns=80):
+    """Run a bash line with standard output on a terminal; gives status, what it showed, and standard error."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    environment = {**os.environ, "TERM": "xterm", "NO_COLOR": "1"}
+    environment.pop("COLUMNS", None)
+    with subprocess.Popen(
+        ["bash", "-c", line], cwd=cwd, stdout=theirs, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, env=environment
+    ) as running:
+        os.close(theirs)
+        shown = b""
+        try:
+            while piece := os.read(ours, 65536):
+                shown += piece
+        except OSError:  # Linux: the other side was closed
+            pass
+        errors = running.stderr.read()
+    os.close(ours)
+    return running.returncode, shown.decode(), errors.decode()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("terminal")
+    line = "bonectl phantom lattice --shape 32,32,32 --voxel-size 0.02 -o a.npy"
+    subprocess.run(["bash", "-c", line], cwd=folder, check=True)
+    return folder
+
+
+def test_the_numbers_are_never_cut(folder):
+    status, shown, _ = on_terminal("bonectl measure a.npy --reference a.npy --metrics 'bvtv + tmd'", folder)
+    assert status == 0
+    rows = {line.split()[0]: line.split() for line in shown.splitlines() if line.strip()}
+    assert float(rows["bvtv"][1]) == float(rows["bvtv"][2]) > 0
+    assert rows["tmd"][2] == "mgHA/cm3"
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_definitions_are_shown_where_there_is_room(folder):
+    _, shown, _ = on_terminal("bonectl measure a.npy --metrics bvtv", folder, columns=140)
+    assert "bone volume fraction" in shown
+
+
+def test_binary_data_never_reach_a_terminal(folder):
+    status, shown, errors = on_terminal("bonectl convert a.npy", folder)
+    assert (status, shown, errors.count("\n")) == (2, "", 1)
+    assert "not for a terminal" in errors
+
+
+def test_help_fits(folder):
+    status, shown, _ = on_terminal("bonectl simulate --help", folder)
+    assert status == 0
+    assert max(map(len, shown.splitlines())) <= 80
