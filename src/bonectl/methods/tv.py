@@ -1,16 +1,22 @@
 """Least squares with total variation."""
 
+from dataclasses import dataclass
 from math import inf, sqrt
 
 import torch
 from torch import Tensor
 
+from bonectl.core import progress
 from bonectl.core.projector import Projector
 from bonectl.errors import UsageError
 from bonectl.methods._variation import step
 
 # The norm of the differences to the next voxel in two directions is below this.
 DIFFERENCES = sqrt(8.0)
+# Steps of the duals and of the volume: with A / ‖A‖ and D / DIFFERENCES stacked, whose norm is at most sqrt(2), their
+# product may be 1/2.
+SIGMA = 1 / sqrt(2.0)
+TAU = 0.5 / SIGMA
 
 
 def tv(
@@ -62,16 +68,58 @@ def tv(
         )
     if y.requires_grad and torch.is_grad_enabled():
         raise UsageError("tv gives no gradient; use torch.no_grad()")
-    slices = (-1, *A.domain) if len(A.domain) == 3 else (-1, 1, *A.domain)
     scans = y.reshape(-1, *A.codomain)
-    norm = A.norm()
-    # both parts of the stacked operator have norm 1: A / norm, and D / DIFFERENCES
-    size = 1 / sqrt(2.0)
-    sizes = (size / DIFFERENCES, size / DIFFERENCES, strength)
-    x = torch.zeros(len(scans), *A.domain)
-    ahead, dual = torch.zeros_like(x), torch.zeros(*x.shape, 2)
-    data = torch.zeros_like(scans)
-    busy = torch.arange(len(scans))
-    done = torch.empty_like(x)
-    sizes = (size * DIFFERENCES, 1.0, strength)
-    return x
+    result = torch.zeros(len(scans), *A.domain)
+    with progress.task("tv", iterations, "step") as advance, torch.no_grad():
+        state = _State.begin(A, scans)
+        for _ in range(iterations):
+            change = state.step(A, strength, 0.0 if nonnegative else -inf)
+            advance(1)
+            if (finished := change < tolerance).any():
+                result[state.index[finished]] = state.x[finished]
+                state = state.rest(~finished)
+                if not len(state.index):
+                    break
+        result[state.index] = state.x
+    return result.reshape(*y.shape[: y.ndim - len(A.codomain)], *A.domain)
+
+
+@dataclass
+class _State:
+    """Where the slices (volumes of a cone beam) that are not done stand; all change in place."""
+
+    index: Tensor  # which ones
+    scan: Tensor  # y / norm
+    norm: float
+    x: Tensor
+    ahead: Tensor  # 2 x - the x before
+    residual: Tensor  # dual of the data
+    variation: Tensor  # dual of the differences
+
+    @classmethod
+    def begin(cls, A: Projector, scans: Tensor) -> "_State":
+        norm = A.norm()
+        x = torch.zeros(len(scans), *A.domain)
+        duals = torch.zeros_like(scans), torch.zeros(*x.shape, 2)
+        return cls(torch.arange(len(scans)), scans / norm, norm, x, torch.zeros_like(x), *duals)
+
+    def rest(self, chosen: Tensor) -> "_State":
+        held = (self.x, self.ahead, self.residual, self.variation)
+        return _State(self.index[chosen], self.scan[chosen], self.norm, *(part[chosen].contiguous() for part in held))
+
+    def step(self, A: Projector, strength: float, least: float) -> Tensor:
+        """One step; by how much it changed each, as a share of itself."""
+        self.residual += A(self.ahead).div_(self.norm).sub_(self.scan).mul_(SIGMA)
+        self.residual /= 1 + SIGMA
+        pull = A.T(self.residual).div_(self.norm)
+        plane, pairs = self.x.shape[-2:], (-1, *self.variation.shape[-3:])
+        sums = step(
+            self.x.view(-1, *plane).numpy(),
+            self.ahead.view(-1, *plane).numpy(),
+            self.variation.view(pairs).numpy(),
+            pull.view(-1, *plane).numpy(),
+            (SIGMA / DIFFERENCES**2, TAU, strength),
+            least,
+        )
+        changed, squared = torch.from_numpy(sums).view(len(self.x), -1, 2).sum(dim=1).T
+        return torch.where(squared > 0, (changed / squared.clamp(min=1e-300)).sqrt(), torch.zeros(()).double())

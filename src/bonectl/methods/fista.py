@@ -1,0 +1,78 @@
+"""Accelerated projected gradients."""
+
+import torch
+from torch import Tensor
+
+from bonectl.core import progress
+from bonectl.core.projector import Projector
+from bonectl.errors import UsageError
+
+# What the norm is raised by, because the power method finds it from below.
+MARGIN = 1.01
+
+
+def fista(
+    A: Projector,
+    y: Tensor,
+    *,
+    iterations: int = 50,
+    tolerance: float = 1e-3,
+    nonnegative: bool = True,
+) -> Tensor:
+    """Least squares under attenuation of 0 or more, by accelerated projected gradients.
+
+    x ← max(0, z - Aᵀ(A z - y) / ‖A‖²), with z ahead of x by Nesterov's momentum: FISTA (Beck and Teboulle, SIAM J.
+    Imaging Sci. 2, 183, 2009, eqs. 4.1 to 4.3) for each slice on its own (in a cone beam, for the volume), from 0.
+    The momentum starts anew when it leads uphill (O'Donoghue and Candès, Found. Comput. Math. 15, 715, 2015, the
+    gradient scheme). The number of steps is the regularisation: noise grows with it.
+
+    Parameters
+    ----------
+    A : Projector
+    y : (..., row, view, col) tensor
+        Line integrals.
+    iterations : int
+        Steps at most.
+    tolerance : float
+        A slice is done when a step changes it, in the Euclidean norm, by less than this share of itself.
+    nonnegative : bool
+        Keep attenuation at 0 or above; without it, plain least squares.
+
+    Returns
+    -------
+    (..., z, y, x) tensor
+        Attenuation [1/cm].
+
+    Raises
+    ------
+    UsageError
+        When a knob is out of range.
+    """
+    if iterations < 1 or not tolerance >= 0:
+        raise UsageError(f"fista(iterations={iterations}, tolerance={tolerance}); give at least 1, and 0 or more")
+    axes = tuple(range(-len(A.domain), 0))
+    size = 1 / (MARGIN * A.norm()) ** 2
+    x = torch.zeros(*y.shape[: y.ndim - len(axes)], *A.domain)
+    ahead = x
+    momentum = torch.ones(*x.shape[: x.ndim - len(axes)], *[1] * len(axes))
+    busy = torch.ones_like(momentum, dtype=torch.bool)
+    with progress.task("fista", iterations, "step") as advance:
+        for _ in range(iterations):
+            new = ahead - size * A.T(A(ahead) - y)
+            new = torch.where(busy, new.clamp(min=0.0) if nonnegative else new, x)
+            change = new - x
+            uphill = ((ahead - new) * change).sum(dim=axes, keepdim=True) > 0
+            before = torch.where(uphill, 1.0, momentum)
+            momentum = (1 + torch.sqrt(1 + 4 * before**2)) / 2
+            ahead = new + torch.where(uphill, 0.0, (before - 1) / momentum) * change
+            x = new
+            advance(1)
+            busy = busy & (_norm(change, axes) > tolerance * _norm(x, axes))
+            if not busy.any():
+                break
+    return x
+
+
+def _norm(values: Tensor, axes: tuple[int, ...]) -> Tensor:
+    norm: Tensor = torch.linalg.vector_norm(values, dim=axes, keepdim=True)
+    return norm
