@@ -1,6 +1,6 @@
 """Our projectors against ASTRA and scikit-image, in one process, interleaved: CPU seconds and wall seconds.
 
-    python bench/projector.py [--large] [--rounds N] [--threads N]
+    python bench/projector.py [--large] [--divergent] [--rounds N] [--threads N]
 
 Each row is the least of some rounds, per slice. Ratios are the peer's time over ours; those of CPU seconds compare
 kernels, and move little on a busy machine; those of wall time are what a user sees on this machine. ASTRA's CPU
@@ -17,12 +17,19 @@ from dataclasses import dataclass
 import astra
 import numpy as np
 import torch
+from numba import njit
 from skimage.transform import iradon
 
-from bonectl.core import threads
+from bonectl.core import cone as cone_kernels
+from bonectl.core import divergent, threads
+from bonectl.core.geometry import Geometry
 from bonectl.core.projector import Projector
+from bonectl.geometries.cone import cone
+from bonectl.geometries.fan import fan
 from bonectl.geometries.parallel import parallel
+from bonectl.methods._variation import step as tv_step
 from bonectl.methods.fbp import fbp
+from bonectl.methods.fdk import fdk
 
 VOXEL = 0.01
 
@@ -47,12 +54,18 @@ class Case:
 
 
 class Astra:
-    """ASTRA's CPU projector of one slice, its transpose, and its FBP."""
+    """ASTRA's CPU projector of one slice, its transpose, and (of a parallel beam) its FBP; lengths in voxels."""
 
-    def __init__(self, size: int, views: int, slice_: np.ndarray, sinogram: np.ndarray) -> None:
-        self.volumes = astra.create_vol_geom(size, size)
-        self.rays = astra.create_proj_geom("parallel", 1.0, size, np.linspace(0, np.pi, views, endpoint=False))
-        self.projector = astra.create_projector("linear", self.rays, self.volumes)
+    def __init__(self, geometry: Geometry, slice_: np.ndarray, sinogram: np.ndarray) -> None:
+        self.volumes = astra.create_vol_geom(geometry.size, geometry.size)
+        beam = (geometry.pitch / geometry.voxel, geometry.columns, geometry.angles.radians.copy())
+        if geometry.kind == "fan":
+            away = (geometry.sod / geometry.voxel, (geometry.sdd - geometry.sod) / geometry.voxel)
+            self.rays = astra.create_proj_geom("fanflat", *beam, *away)
+        else:
+            self.rays = astra.create_proj_geom("parallel", *beam)
+        kernel = "line_fanflat" if geometry.kind == "fan" else "linear"
+        self.projector = astra.create_projector(kernel, self.rays, self.volumes)
         self.slice = astra.data2d.create("-vol", self.volumes, slice_)
         self.sinogram = astra.data2d.create("-sino", self.rays, sinogram)
 
@@ -93,7 +106,7 @@ def compare(size: int, views: int, slices: int, rounds: int, *, every: bool) -> 
     x = torch.from_numpy(random.random((slices, size, size), dtype=np.float32) * inside)
     A = {model: Projector(geometry, model=model) for model in ("bandlimited", "strip", "joseph")}
     y = A["strip"](x)
-    theirs = Astra(size, views, x[0].numpy(), y[0].numpy())
+    theirs = Astra(geometry, x[0].numpy(), y[0].numpy())
     peer = {
         "FP": Case("ASTRA linear FP", theirs.forward, 1, 2),
         "BP": Case("ASTRA linear BP", theirs.back, 1, 2),
@@ -113,6 +126,12 @@ def compare(size: int, views: int, slices: int, rounds: int, *, every: bool) -> 
             ("FP of one slice", Case("bandlimited", lambda: A["bandlimited"](x[:1]), 1, rounds), peer["FP"]),
             ("FBP", Case("fbp", lambda: fbp(A["bandlimited"], y), slices, rounds), peer["iradon"]),
         ]
+    race(pairs, rounds)
+    return pairs
+
+
+def race(pairs: list[tuple[str, Case, Case]], rounds: int) -> None:
+    """Run all cases of some pairs in turn, each as often as it says."""
     cases = [*{id(c): c for _, ours, other in pairs for c in (ours, other)}.values()]
     for ours in (pair[1] for pair in pairs):
         ours.call()  # compiles, and makes the plan
@@ -120,13 +139,85 @@ def compare(size: int, views: int, slices: int, rounds: int, *, every: bool) -> 
         for case in cases:
             if turn < case.rounds:
                 case.run()
+
+
+def compare_fan(rounds: int) -> list[tuple[str, Case, Case]]:
+    """Fan beam, 256², 384 views, 320 columns, 64 slices; pairs (what, ours, ASTRA's)."""
+    side, slices = 256, 64
+    away = {"sod": 3.0 * side * VOXEL, "sdd": 4.5 * side * VOXEL}
+    A = Projector(fan(side, slices, VOXEL, views=384, columns=320, **away))
+    x = torch.from_numpy(np.random.default_rng(0).random((slices, side, side), dtype=np.float32))
+    y = A(x)
+    theirs = Astra(A.geometry, x[0].numpy(), y[0].numpy())
+    forward, back = Case("line_fanflat FP", theirs.forward, 1, 2), Case("line_fanflat BP", theirs.back, 1, 2)
+    pairs = [
+        ("fan FP", Case("joseph", lambda: A(x), slices, rounds), forward),
+        ("fan adjoint", Case("joseph", lambda: A.T(y), slices, rounds), back),
+        ("fan FBP, against BP", Case("fdk", lambda: fdk(A, y), slices, rounds), back),
+    ]
+    race(pairs, rounds)
     return pairs
+
+
+def time_cone(side: int, views: int, rounds: int) -> list[tuple[Case, float]]:
+    """Cone beam, detector of 1.25 times the side; (case, voxel updates per call)."""
+    away = {"sod": 3.0 * side * VOXEL, "sdd": 4.5 * side * VOXEL}
+    geometry = cone(side, side, VOXEL, views=views, columns=side * 5 // 4, rows=side * 5 // 4, **away)
+    A, plan = Projector(geometry), divergent.plan_of(geometry)
+    x = torch.from_numpy(np.random.default_rng(0).random((side, side, side), dtype=np.float32))
+    y = A(x)
+    cases = [
+        Case("back-projection of FDK", lambda: cone_kernels.collect(plan, y.numpy()), 1, rounds),
+        Case("FDK", lambda: fdk(A, y), 1, rounds),
+        Case("FP", lambda: A(x), 1, rounds),
+        Case("adjoint", lambda: A.T(y), 1, rounds),
+    ]
+    race([("", case, case) for case in cases], rounds)
+    return [(case, float(side) ** 3 * views) for case in cases]
+
+
+def time_variation(rounds: int) -> tuple[Case, Case]:
+    """A fused step of total variation, and a projector pair: 256², 384 views, 32 slices."""
+    A = Projector(parallel(256, 32, VOXEL, views=384, columns=256))
+    x = torch.from_numpy(np.random.default_rng(0).random((32, 256, 256), dtype=np.float32))
+    ahead, pull, dual = x.numpy().copy(), 0.1 * x.numpy(), np.zeros((32, 256, 256, 2), np.float32)
+    values = x.numpy().copy()
+    step = Case("TV step", lambda: tv_step(values, ahead, dual, pull, (0.01, 1.0, 0.01), 0.0), 32, rounds)
+    pair = Case("A and A.T", lambda: A.T(A(x)), 32, rounds)
+    race([("", step, pair)], rounds)
+    return step, pair
+
+
+@njit(nogil=True, fastmath=True)
+def _reads(values: np.ndarray, times: int) -> float:
+    """Sum of an array, several times over."""
+    total = np.float32(0.0)
+    for k in range(times):
+        values[k % values.size] = np.float32(k)  # or the compiler would read once
+        for i in range(values.size):
+            total += values[i]
+    return float(total)
+
+
+def limits() -> dict[str, float]:
+    """What one thread of this machine reads at best from its first cache and from memory [GB/s]."""
+    found = {}
+    for name, kib in (("L1 read", 16), ("DRAM read", 256 << 10)):
+        values = np.ones(kib << 8, np.float32)
+        times = max(2, (512 << 20) // values.nbytes)
+        _reads(values, 1)
+        case = Case(name, lambda values=values, times=times: _reads(values, times), 1, 3)
+        for _ in range(3):
+            case.run()
+        found[name] = values.nbytes * times / case.wall / 1e9
+    return found
 
 
 def main() -> None:
     """Print the table."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--large", action="store_true", help="also 1024 x 1024, 1500 views")
+    options.add_argument("--divergent", action="store_true", help="leave the parallel beam out")
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--threads", type=int, default=0)
     chosen = options.parse_args()
@@ -134,17 +225,37 @@ def main() -> None:
     packages = ("bonectl", "astra-toolbox", "scikit-image", "numba", "scipy", "torch", "numpy")
     print(", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages))
     print(f"{platform.machine()}, {threads.available()} processors, {threads.count()} threads used\n")
+    machine = limits()
+    print("; ".join(f"{name}, one thread: {rate:.0f} GB/s" for name, rate in machine.items()) + "\n")
     print("| size, views, slices | what | ours | CPU ms | wall ms | peer | CPU ms | wall ms | CPU ratio | wall ratio |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     sizes = [(512, 768, 32, True)] + ([(1024, 1500, 16, False)] if chosen.large else [])
-    for size, views, slices, every in sizes:
-        for what, ours, peer in compare(size, views, slices, chosen.rounds, every=every):
-            print(
-                f"| {size}², {views}, {ours.slices} | {what} | {ours.name} | {ours.cpu * 1e3:.2f} "
-                f"| {ours.wall * 1e3:.2f} | {peer.name} | {peer.cpu * 1e3:.0f} | {peer.wall * 1e3:.0f} "
-                f"| {peer.cpu / ours.cpu:.0f} | {peer.wall / ours.wall:.0f} |",
-                flush=True,
-            )
+    for size, views, slices, every in sizes if not chosen.divergent else []:
+        tell(f"{size}², {views}", compare(size, views, slices, chosen.rounds, every=every))
+    tell("256², 384", compare_fan(chosen.rounds))
+    step, pair = time_variation(chosen.rounds)
+    print(f"\nTV step: {step.cpu * 1e3:.2f} CPU ms per slice, {step.cpu / pair.cpu:.2f} of a projector pair\n")
+    print("| cone | what | CPU s | wall s | GUPS by wall | GUPS by CPU, 2 cores | share of L1 limit |")
+    print("|---|---|---|---|---|---|---|")
+    for case, updates in time_cone(128, 180, chosen.rounds):
+        # an update of linear interpolation reads two floats
+        share = updates / case.cpu * 8 / (machine["L1 read"] * 1e9)
+        print(
+            f"| 128³, 180 | {case.name} | {case.cpu:.2f} | {case.wall:.2f} | {updates / case.wall / 1e9:.2f} "
+            f"| {2 * updates / case.cpu / 1e9:.2f} | {share:.0%} |",
+            flush=True,
+        )
+
+
+def tell(what: str, pairs: list[tuple[str, Case, Case]]) -> None:
+    """Print rows of the table."""
+    for name, ours, peer in pairs:
+        print(
+            f"| {what}, {ours.slices} | {name} | {ours.name} | {ours.cpu * 1e3:.2f} | {ours.wall * 1e3:.2f} "
+            f"| {peer.name} | {peer.cpu * 1e3:.0f} | {peer.wall * 1e3:.0f} "
+            f"| {peer.cpu / ours.cpu:.0f} | {peer.wall / ours.wall:.0f} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

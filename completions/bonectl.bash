@@ -15,7 +15,7 @@ _bonectl() {
     "simulate --nan") COMPREPLY=($(compgen -W 'fail zero' -- "$cur")); return ;;
     "simulate --format") COMPREPLY=($(compgen -W 'npy tiff' -- "$cur")); return ;;
     "simulate --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
-    "reconstruct --method") COMPREPLY=($(compgen -W 'cgls fbp fdk sirt' -- "$cur")); return ;;
+    "reconstruct --method") COMPREPLY=($(compgen -W 'cgls fbp fdk fista sirt tv' -- "$cur")); return ;;
     "reconstruct --unit") COMPREPLY=($(compgen -W '1/cm mgHA/cm3' -- "$cur")); return ;;
     "reconstruct --axes") COMPREPLY=($(compgen -W 'sinogram projection' -- "$cur")); return ;;
     "reconstruct --nan") COMPREPLY=($(compgen -W 'fail zero' -- "$cur")); return ;;
@@ -29,7 +29,7 @@ _bonectl() {
     "denoise --nan") COMPREPLY=($(compgen -W 'fail zero' -- "$cur")); return ;;
     "denoise --format") COMPREPLY=($(compgen -W 'npy tiff' -- "$cur")); return ;;
     "denoise --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
-    "measure --metrics"|"measure -m") COMPREPLY=($(compgen -W 'anisotropy bmd bmd_distance bvtv components connd dice euler psnr resolution smi ssim surface tbn tbsp tbth tmd' -- "$cur")); return ;;
+    "measure --metrics"|"measure -m") COMPREPLY=($(compgen -W 'anisotropy bmd bmd_distance bvtv components concavity connd density_spread dice euler fractal fsc mtf porosity psnr smi ssim surface surface_distance tbn tbn_direct tbsp tbth tbth_distance tmd tmd_eroded' -- "$cur")); return ;;
     "measure --style") COMPREPLY=($(compgen -W 'auto table tsv json' -- "$cur")); return ;;
     "measure --nan") COMPREPLY=($(compgen -W 'fail zero' -- "$cur")); return ;;
     "measure --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;

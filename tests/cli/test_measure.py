@@ -112,3 +112,42 @@ def test_measuring_imports_no_torch(shell, bone):
         "sys.exit('torch' in sys.modules)"
     )
     assert shell(f'python -c "{code}"', cwd=bone).returncode == 0
+
+
+def test_several_volumes_get_a_line_each(shell, bone):
+    line = (
+        f"bonectl measure ball.npy - {PLAIN} --reference ball.npy --mask mask.npy -m 'bvtv + euler + dice' < noisy.npy"
+    )
+    run = shell(line, cwd=bone)
+    assert run.returncode == 0, run.stderr
+    first, second = csv.DictReader(io.StringIO(run.stdout.decode()), delimiter="\t")
+    assert (first["file"], second["file"]) == ("ball.npy", "-")
+    assert (first["dice"], first["bvtv_difference"], first["threshold"]) == ("1", "0", "525")
+    assert (second["dice"], second["chi_reference"]) == ("1", "1")
+    single = rows(shell(f"bonectl measure noisy.npy {PLAIN} --mask mask.npy -m bvtv", cwd=bone).stdout)
+    assert second["bvtv"] == single["bvtv"]["value"]
+
+
+def test_several_volumes_are_a_list_in_json(shell, bone):
+    run = shell(f"bonectl measure ball.npy noisy.npy {PLAIN} --json -m 'bvtv'", cwd=bone)
+    assert [table["file"] for table in json.loads(run.stdout)] == ["ball.npy", "noisy.npy"]
+
+
+def test_a_terminal_gets_a_column_for_each(shell, bone):
+    run = shell(f"bonectl measure ball.npy noisy.npy {PLAIN} --style table -m 'bvtv'", cwd=bone)
+    assert run.returncode == 0, run.stderr
+    head = run.stdout.decode().splitlines()[1]
+    assert head.split() == ["name", "unit", "ball.npy", "noisy.npy"]
+
+
+def test_one_of_several_is_named_where_it_fails(shell, bone):
+    run = shell(f"bonectl measure ball.npy noisy.npy {PLAIN} --threshold 1200 -m 'bvtv'", cwd=bone)
+    assert run.returncode == 65
+    assert "ball.npy: the volume holds no bone" in run.stderr.decode()
+    assert run.stdout == b""
+
+
+def test_standard_input_is_read_once(shell, bone):
+    run = shell("bonectl measure - - < ball.npy", cwd=bone)
+    assert run.returncode == 2
+    assert "standard input is given twice" in run.stderr.decode()

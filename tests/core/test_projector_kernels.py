@@ -10,7 +10,7 @@ from numba import njit
 
 from bonectl.core import fsp, pool, threads
 from bonectl.core.kernels_fsp import TAPS
-from bonectl.core.vectors import LANES, add, fma, load, rotate, store
+from bonectl.core.vectors import ANY, LANES, ONE, TWO, add, fma, hat, load, rotate, sample, store
 
 
 @njit
@@ -35,6 +35,38 @@ def test_every_width_gives_the_same_bits():
         _every_operation(lanes, a, b, out)
     assert np.array_equal(outs[0], outs[1])
     assert np.array_equal(outs[0], outs[2])
+
+
+@njit
+def _sampled(registers, values, offset, start, step, out):
+    store(out, 0, sample(registers, values, offset, np.float32(start), np.float32(step)))
+
+
+@njit
+def _spread(registers, values, offset, start, step, tap, out):
+    store(
+        out,
+        0,
+        hat(registers, values, offset, np.float32(start), np.float32(step), np.float32(1 / step), np.float32(tap)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("registers", "step"), [(ONE, 0.2), (ONE, 0.84), (TWO, 0.84), (TWO, 1.97), (ANY, 1.97), (ANY, 4.5)]
+)
+@pytest.mark.parametrize("start", [0.0, 0.37, 0.999])
+def test_samples_interpolate_and_hats_are_their_transpose(registers, step, start):
+    """Registers that are permuted, and inputs read one by one (any machine's path), give what numpy gives."""
+    values, out = np.random.default_rng(0).random(96).astype(np.float32), np.empty(8, np.float32)
+    _sampled(registers, values, 5, start, step, out)
+    places = start + step * np.arange(8)
+    np.testing.assert_allclose(out, np.interp(5 + places, np.arange(96), values), atol=3e-6)
+    total = np.zeros(8)
+    for tap in range(int(2 * step) + 1):
+        _spread(registers, values, 5, start, step, tap, out)
+        total += out
+    weights = np.maximum(0, 1 - np.abs(np.arange(91) - (places + step)[:, None]) / step)
+    np.testing.assert_allclose(total, weights @ values[5:], atol=2e-5)
 
 
 @pytest.mark.parametrize(("size", "cells"), [(100, 126), (100, 200), (3, 10)])

@@ -5,7 +5,7 @@ from math import inf, nan
 
 import pytest
 
-from bonectl.core.table import COLUMNS, SCHEMA, Histogram, Number, Row, Table, compared
+from bonectl.core.table import COLUMNS, SCHEMA, Histogram, Number, Row, Table, compared, list_json, wide_tsv
 
 ROWS = (
     Row(Number("bvtv", 0.1 + 0.2, "1", "fraction"), 0.25),
@@ -63,3 +63,27 @@ def test_a_row_is_found_by_name():
     assert TABLE["chi"] == -3
     with pytest.raises(KeyError):
         TABLE["none"]
+
+
+def test_several_volumes_have_a_line_each_under_the_same_columns():
+    a = Table((Row(Number("bvtv", 0.25, "1", "d"), 0.2),), {"threshold": 525.0}, reference="answers")
+    b = Table((Row(Number("bvtv", 0.5, "1", "d")), Row(Number("da", float("nan"), "1", "d"))), {"unit": "x"})
+    head, first, second = (line.split("\t") for line in wide_tsv([("a b.npy", a), ("b.npy", b)]).splitlines())
+    names = ["bvtv", "bvtv_reference", "bvtv_difference", "bvtv_percent"]
+    assert head == ["file", "threshold", "unit", *names, *(name.replace("bvtv", "da") for name in names)]
+    assert first[:4] == ["a b.npy", "525", "", "0.25"]
+    assert float(first[5]) == pytest.approx(0.05)
+    assert second[:5] == ["b.npy", "", "x", "0.5", ""]
+    assert len(first) == len(second) == len(head)
+
+
+def test_columns_without_a_reference_are_the_numbers():
+    table = Table((Row(Number("bvtv", 0.5, "1", "d")),))
+    assert wide_tsv([("a", table), ("a", table)]) == "file\tbvtv\na\t0.5\na\t0.5\n"
+
+
+def test_several_volumes_are_a_list_in_json():
+    table = Table((Row(Number("bvtv", 0.5, "1", "d")),), warnings=("DA is low",))
+    first, second = json.loads(list_json([("a", table), ("b", table)]))
+    assert (first["file"], second["file"], first["warnings"]) == ("a", "b", ["DA is low"])
+    assert first["rows"][0]["value"] == 0.5

@@ -113,7 +113,7 @@ def test_the_penalty_is_by_sample():
 
 
 def test_the_wasserstein_critic_measures_the_distance():
-    """At distance d, n d - penalty (n - 1)² is greatest at a slope n = 1 + d / (2 penalty); a small critic comes near."""
+    """At distance d, n d - penalty (n - 1)² is greatest at a slope n = 1 + d / (2 penalty); small critics come near."""
     s = sample()
     near = Sample(estimate=s.estimate.detach(), clean=s.estimate.detach() + 0.1 * (s.clean - s.estimate.detach()))
     distance = float((near.clean - near.estimate)[0, 0].norm())

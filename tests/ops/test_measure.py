@@ -291,3 +291,23 @@ def test_a_volume_cut_short_is_refused():
     for names in NAMES:
         with pytest.raises(DataError, match="slices"):
             measure(Stack(header, iter([bone()[:20]])), metrics=names)
+
+
+# ---- trust ----------------------------------------------------------------------------------------------------
+
+
+def test_a_noisy_volume_is_not_to_be_trusted():
+    table = measure(stack(bone(noise=400.0)), metrics="components + connd + tbth + tbsp")
+    assert any("components and" in line for line in table.warnings)
+    assert table.to_json()["warnings"] == list(table.warnings)
+
+
+def test_the_width_is_that_of_the_volume_of_interest():
+    """Plates 4 thick, 8 apart: 60 voxels are wide enough for their gaps, the inner 36 of a mask are not."""
+    mask = np.zeros((60, 60, 60), np.uint8)
+    for start in range(2, 60, 12):
+        mask[start : start + 4] = 1
+    inside = np.zeros_like(mask)
+    inside[:, 12:48] = 1
+    assert not measure(stack(mask, "label"), metrics="tbsp").warnings
+    assert "4.4 Tb.Sp" in measure(stack(mask, "label"), metrics="tbsp", mask=stack(inside, "label")).warnings[0]

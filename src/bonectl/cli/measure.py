@@ -2,6 +2,8 @@
 
 import contextlib
 import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +13,7 @@ import typer
 from bonectl.cli import streams
 from bonectl.cli.command import command
 from bonectl.cli.options import DASH, READS, Request
-from bonectl.errors import UsageError
+from bonectl.errors import BonectlError, UsageError
 
 if TYPE_CHECKING:
     from rich.table import Table as Drawing
@@ -38,6 +40,15 @@ _MARGIN = 6
 def measure(
     request: Request,
     *,
+    source: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="IN...",
+            help="Stacks to read: NPY, TIFF, or a folder of TIFF slices; - or nothing is standard input. Several give "
+            "one line each.",
+            show_default=False,
+        ),
+    ] = None,
     metrics: Annotated[
         str | None,
         typer.Option(
@@ -82,7 +93,8 @@ def measure(
     """Measure a bone volume: morphometry, topology, density, and their errors against a reference.
 
     A volume in mgHA/cm3, 1/cm or grey values is cut at a threshold, which is printed with the numbers; a mask is
-    taken as it is. Numbers of phantoms stand beside the phantom's known answers.
+    taken as it is. Numbers of phantoms stand beside the phantom's known answers. Several volumes are measured alike,
+    with the same mask and reference: one line of TSV each, a list in JSON.
 
     \b
     Streams: for bvtv, surface, euler, smi, bmd and tmd with a given threshold and no reference; else it holds the
@@ -94,21 +106,56 @@ def measure(
       bonectl measure bone.npy
       bonectl measure bone.npy --metrics "bvtv + euler" --threshold 320 --json
       bonectl phantom iliac --shape 48,64,64 | bonectl measure --reference bone.npy --mask cylinder
+      bonectl measure bone.npy bone.npy --metrics "bvtv + tbth" --style tsv
     """
-    from bonectl.ops.measure import measure
-
+    sources = source or [DASH]
     if reference == DASH or mask == "-":
         raise UsageError("only the volume itself can come from standard input; give the reference and mask as files")
     if as_json and style not in (Style.auto, Style.json):
         raise UsageError(f"--json and --style {style.value}; choose one")
+    if sources.count(DASH) > 1:
+        raise UsageError("standard input is given twice; it can be read once")
+    asked = _Asked(metrics, threshold, mask, reference)
+    style = Style.json if as_json else style
+    if len(sources) == 1:
+        _print(_measured(replace(request, source=sources[0]), asked), style)
+    else:
+        _print_all([(str(path), _named(replace(request, source=path), asked)) for path in sources], style)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is to be measured, and against what."""
+
+    metrics: str | None
+    threshold: str | None
+    mask: str | None
+    reference: Path | None
+
+
+def _measured(request: Request, asked: _Asked) -> "Table":
+    """One volume; mask and reference are opened anew for each."""
+    from bonectl.ops.measure import measure
+
     with contextlib.ExitStack() as files:
         stack = files.enter_context(streams.reading(request))
         wanted = None
-        if reference is not None:
-            wanted = _like(files.enter_context(streams.opened(reference, nan=request.nan)), request)
-        inside = mask if mask in (None, "cylinder") else files.enter_context(streams.opened(Path(str(mask))))
-        table = measure(stack, metrics=metrics, threshold=threshold, mask=inside, reference=wanted)
-    _print(table, Style.json if as_json else style)
+        if asked.reference is not None:
+            wanted = _like(files.enter_context(streams.opened(asked.reference, nan=request.nan)), request)
+        inside: Stack | str | None = asked.mask
+        if asked.mask not in (None, "cylinder"):
+            inside = files.enter_context(streams.opened(Path(str(asked.mask))))
+        return measure(stack, metrics=asked.metrics, threshold=asked.threshold, mask=inside, reference=wanted)
+
+
+def _named(request: Request, asked: _Asked) -> "Table":
+    """As `_measured`; one of several volumes is named where it fails."""
+    try:
+        return _measured(request, asked)
+    except BonectlError as error:
+        if str(request.source) in str(error):
+            raise
+        raise type(error)(f"{request.source}: {error}") from error
 
 
 def _like(reference: "Stack", request: Request) -> "Stack":
@@ -117,9 +164,27 @@ def _like(reference: "Stack", request: Request) -> "Stack":
     return streams.declared(reference, request) if silent else reference
 
 
+def _chosen(style: Style) -> Style:
+    if style is not Style.auto:
+        return style
+    return Style.table if sys.stdout is not None and sys.stdout.isatty() else Style.tsv
+
+
+def _print_all(tables: list[tuple[str, "Table"]], style: Style) -> None:
+    """Several volumes: a line each in a script, a column each for people."""
+    from bonectl.core.table import list_json, wide_tsv
+
+    match _chosen(style):
+        case Style.table:
+            _render(lambda width: _columns(tables))
+        case Style.json:
+            streams.say(list_json(tables).rstrip("\n"))
+        case _:
+            streams.say(wide_tsv(tables).rstrip("\n"))
+
+
 def _print(table: "Table", style: Style) -> None:
-    if style is Style.auto:
-        style = Style.table if sys.stdout is not None and sys.stdout.isatty() else Style.tsv
+    style = _chosen(style)
     if style is Style.table:
         _draw(table)
     else:
@@ -128,6 +193,15 @@ def _print(table: "Table", style: Style) -> None:
 
 def _draw(table: "Table") -> None:
     """For people: conditions first, then the numbers at the precision that means something."""
+    lines = []
+    for name, value in table.conditions.items():
+        figure = _figure(value) if isinstance(value, float | int) else value
+        lines.append(f"{name.replace('_', ' ')}: {figure}")
+    _render(lambda width: _drawing(table, width), lines)
+
+
+def _render(drawn: Callable[[int], "Drawing"], lines: Iterable[str] = ()) -> None:
+    """Lines, and under them a table drawn for the width of the terminal."""
     import io
 
     from rich.console import Console
@@ -135,11 +209,29 @@ def _draw(table: "Table") -> None:
     page = io.StringIO()
     terminal = sys.stdout is not None and sys.stdout.isatty()
     console = Console(file=page, force_terminal=terminal, width=None if terminal else 110, highlight=False)
-    for name, value in table.conditions.items():
-        figure = _figure(value) if isinstance(value, float | int) else value
-        console.print(f"{name.replace('_', ' ')}: {figure}", markup=False)
-    console.print(_drawing(table, console.width))
+    for line in lines:
+        console.print(line, markup=False)
+    console.print(drawn(console.width))
     streams.say(page.getvalue().rstrip("\n"))
+
+
+def _columns(tables: list[tuple[str, "Table"]]) -> "Drawing":
+    """A row for each number, a column for each volume."""
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table as Drawing
+
+    drawing = Drawing(box=box.SIMPLE_HEAD)
+    drawing.add_column("name", no_wrap=True)
+    drawing.add_column("unit", no_wrap=True)
+    for file, table in tables:
+        widest = max(len(_figure(row.number.value)) for row in table.rows)
+        drawing.add_column(escape(file), justify="right", overflow="fold", min_width=widest)
+    units = {row.number.name: row.number.unit for _, table in tables for row in table.rows}
+    values = [{row.number.name: row.number.value for row in table.rows} for _, table in tables]
+    for name, unit in units.items():
+        drawing.add_row(name, "" if unit == "1" else unit, *(_figure(known.get(name)) for known in values))
+    return drawing
 
 
 def _drawing(table: "Table", width: int) -> "Drawing":

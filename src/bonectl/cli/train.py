@@ -118,6 +118,8 @@ def train(
       bonectl train fbp.npy --target bone.npy --steps 4 --patch 32 --every 2 -o bone.safetensors
       bonectl denoise fbp.npy --model bone.safetensors -o denoised.npy
       bonectl train fbp.npy --target bone.npy --steps 6 --patch 32 --loss 'l1 + l2@50%' -o mixed.safetensors
+      bonectl train fbp.npy -t bone.npy --steps 2 --patch 32 --loss 'l1 + 0.5*ssim' --balance -o balanced.safetensors
+      bonectl train bone.npy --pairs 'lowdose(views=60)' --steps 2 --patch 16 -o simulated.safetensors
     """
     from bonectl.core import progress
     from bonectl.ops.recipe import Recipe

@@ -54,6 +54,17 @@ def pieces(labels: Labels) -> Pieces:
     return Pieces(int(components), cavities, np.where(filled, BONE, labels & MARROW).astype(np.uint8))
 
 
+def enclosed_marrow(labels: Labels) -> NDArray[np.bool_]:
+    """Marrow voxels of all cavities: 6-connected pieces that do not reach the border of the volume of interest.
+
+    Parameters
+    ----------
+    labels : (z, y, x) uint8
+        Values of `core.cells`.
+    """
+    return _enclosed(labels != BONE, labels)[0]
+
+
 def _enclosed(empty: NDArray[np.bool_], labels: Labels) -> tuple[NDArray[np.bool_], int]:
     """Pieces of `empty` that touch neither the border of the stack nor what is outside the volume of interest.
 

@@ -136,12 +136,15 @@ class Table:
     histograms : tuple of Histogram
     reference : str
         What the reference column holds; empty when there is none.
+    warnings : tuple of str
+        Which numbers should not be trusted, and why.
     """
 
     rows: tuple[Row, ...]
     conditions: Mapping[str, float | int | str | None] = field(default_factory=dict)
     histograms: tuple[Histogram, ...] = ()
     reference: str = ""
+    warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "conditions", MappingProxyType(dict(self.conditions)))
@@ -171,6 +174,7 @@ class Table:
             "schema": SCHEMA,
             "conditions": {key: _plain(value) for key, value in self.conditions.items()},
             "reference": self.reference or None,
+            "warnings": list(self.warnings),
             "rows": [row.to_json() for row in self.rows],
             "histograms": [histogram.to_json() for histogram in self.histograms],
         }
@@ -205,6 +209,39 @@ def compared(measured: Iterable[Number], reference: Iterable[Number]) -> tuple[R
     """Rows of `measured`, each beside the number of the same name in `reference`."""
     theirs = {number.name: number.value for number in reference}
     return tuple(Row(number, theirs.get(number.name)) for number in measured)
+
+
+def list_json(tables: Iterable[tuple[str, Table]]) -> str:
+    """Tables of several volumes as a JSON list; each has the name of its volume under ``file``."""
+    values = [{"file": name, **table.to_json()} for name, table in tables]
+    return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def wide_tsv(tables: Iterable[tuple[str, Table]]) -> str:
+    """Tables of several volumes as tab-separated text, one line each under one line of column names.
+
+    The columns are ``file``, the conditions, and the numbers by name; where any volume has a reference, each number
+    is followed by its ``_reference``, ``_difference`` and ``_percent``. An empty field is a value that does not exist.
+    """
+    pairs = list(tables)
+    conditions = list(dict.fromkeys(name for _, table in pairs for name in table.conditions))
+    names = list(dict.fromkeys(row.number.name for _, table in pairs for row in table.rows))
+    beside = ("_reference", "_difference", "_percent") if any(table.reference for _, table in pairs) else ()
+    lines = [["file", *conditions, *(name + end for name in names for end in ("", *beside))]]
+    for file, table in pairs:
+        rows = {row.number.name: row for row in table.rows}
+        line = [_text(file), *(_text(table.conditions.get(name)) for name in conditions)]
+        for name in names:
+            line += _wide(rows.get(name))[: 1 + len(beside)]
+        lines.append(line)
+    return "".join("\t".join(line) + "\n" for line in lines)
+
+
+def _wide(row: Row | None) -> list[str]:
+    """Value, reference, difference and percent."""
+    if row is None:
+        return [""] * 4
+    return [_text(value) for value in (row.number.value, row.reference, row.difference, row.percent)]
 
 
 def _plain(value: float | int | str | None) -> float | int | str | None:

@@ -15,7 +15,9 @@ from bonectl.core import pool
 Array = NDArray[np.float32]
 
 
-def step(x: Array, ahead: Array, dual: Array, pull: Array, sizes: tuple[float, float, float], floor: float) -> Array:
+def step(
+    x: Array, ahead: Array, dual: Array, pull: Array, sizes: tuple[float, float, float], floor: float
+) -> NDArray[np.float64]:
     """One step of slices (n, y, x), in place.
 
     With D the differences to the next voxel along y and x (0 at the ends):
@@ -54,7 +56,7 @@ def step(x: Array, ahead: Array, dual: Array, pull: Array, sizes: tuple[float, f
 def _step(x, ahead, dual, pull, sigma, tau, bound, floor, sums):  # type: ignore[no-untyped-def]  # noqa: PLR0913
     height, width = x.shape
     zero, one = np.float32(0.0), np.float32(1.0)
-    changed = squared = 0.0
+    changed = squared = np.float64(0.0)
     for i in range(height):
         below = ahead[min(i + 1, height - 1)]
         here = ahead[i]
@@ -66,7 +68,7 @@ def _step(x, ahead, dual, pull, sigma, tau, bound, floor, sums):  # type: ignore
             shrink = one / max(one, np.sqrt(down * down + across * across) / bound)
             dual[i, j, 0] = down * shrink
             dual[i, j, 1] = across * shrink
-        row_changed = row_squared = zero
+        row_changed, row_squared = zero, zero
         for j in range(width):
             up = dual[i - 1, j, 0] if i > 0 else zero
             left = dual[i, j - 1, 1] if j > 0 else zero

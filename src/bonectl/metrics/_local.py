@@ -9,6 +9,7 @@ from scipy.ndimage import binary_erosion, convolve
 from bonectl.core import threads
 from bonectl.core.components import FULL
 from bonectl.core.cut import smoothed
+from bonectl.core.distance import squared_distance
 from bonectl.core.specimen import Specimen
 from bonectl.core.thickness import radius, squared_radius
 from bonectl.errors import UsageError
@@ -20,6 +21,9 @@ RULES = {
     "bonej": "2 x distance to the nearest background voxel centre, surface voxels smoothed, as BoneJ and Fiji",
     "ipl": "2 x distance to the nearest background voxel centre - 1 voxel, as Scanco IPL",
 }
+
+# A mid-axis voxel is at least this share of the local radius deep: bumps of the surface have axes of their own.
+DEEP = 0.75
 
 # A void is coarsened as far as its mean diameter stays above this many voxels.
 ENOUGH = 20.0
@@ -56,11 +60,53 @@ def check(convention: str) -> str:
 def bone(specimen: Specimen, convention: str) -> Spread:
     """Spread of the local thickness of the bone."""
 
-    def work() -> Spread:
-        grid = _Grid(specimen.bone, *_values(specimen), specimen.side("local thickness"))
-        return _spread(_diameters(grid, convention))
+    return specimen.once(("thickness", convention), lambda: _spread(bone_map(specimen, convention)))
 
-    return specimen.once(("thickness", convention), work)
+
+def bone_map(specimen: Specimen, convention: str) -> Map:
+    """Local thickness at each bone voxel [mm], 0 elsewhere; (z, y, x)."""
+
+    def work() -> Map:
+        grid = _Grid(specimen.bone, *_values(specimen), specimen.side("local thickness"))
+        return _diameters(grid, convention)
+
+    return specimen.once(("thickness map", convention), work)
+
+
+def between_axes(specimen: Specimen, slope: float) -> tuple[Spread, int]:
+    """Spread of the local thickness of what is not mid-axis of the bone, and on blocks of how many voxels a side."""
+    if not 0 < slope < 1:
+        raise UsageError(f"tbn_direct(slope={slope:g}); it lies between 0 and 1")
+    side = specimen.side("local thickness")
+
+    def work() -> tuple[Spread, int]:
+        axes = _mid_axes(specimen.bone, slope)
+        # The distance between axes is that of the marrow and the bone together, so this errs to the fine side.
+        factor = int(np.clip(_void_voxels(specimen) // ENOUGH, 1, max(1, min(axes.shape) // 2)))
+        space = specimen.voi & ~axes if factor == 1 else _open_blocks(specimen.voi, axes, factor)
+        diameters = 2 * np.sqrt(squared_radius(space, threads=threads.count())) * np.float32(side * factor)
+        return _spread(diameters), factor
+
+    return specimen.once(("axes", slope), work)
+
+
+def _mid_axes(bone: NDArray[np.bool_], slope: float) -> NDArray[np.bool_]:
+    """Deep bone voxels whose distance to the marrow grows by less than `slope` per voxel towards each neighbour."""
+    squared = squared_distance(bone)
+    axes = bone & (squared >= DEEP**2 * squared_radius(bone, threads=threads.count()))
+    depth = np.pad(np.sqrt(squared), 1, mode="edge")
+    for step in np.ndindex(3, 3, 3):
+        length = float(np.linalg.norm(np.array(step) - 1))
+        if length:
+            there = tuple(slice(k, k + n) for k, n in zip(step, bone.shape, strict=True))
+            axes &= depth[there] - depth[1:-1, 1:-1, 1:-1] < slope * length
+    return axes
+
+
+def _open_blocks(voi: NDArray[np.bool_], axes: NDArray[np.bool_], factor: int) -> NDArray[np.bool_]:
+    """Blocks of the volume of interest that no mid-axis runs through."""
+    inside = _means(voi.astype(np.float32), factor) > 0.5
+    return np.asarray(inside & (_means(axes.astype(np.float32), factor) == 0))
 
 
 def marrow(specimen: Specimen, convention: str, coarsen: int) -> tuple[Spread, str]:

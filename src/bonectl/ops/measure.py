@@ -9,7 +9,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from bonectl.core import kit, progress, threads, voi
+from bonectl.core import kit, progress, threads, trust, voi
 from bonectl.core.cells import MARROW, Labels
 from bonectl.core.cut import Cut, Volume
 from bonectl.core.header import Header
@@ -23,7 +23,7 @@ from bonectl.errors import DataError, UsageError
 # What is measured when nothing is said: the numbers of the field's minimum lists, and what a reference allows.
 STRUCTURE = "bvtv + surface + euler + components + connd + tbth + tbsp + tbn + smi + anisotropy"
 DENSITY = "bmd + tmd"
-AGAINST = "psnr + ssim + dice + bmd_distance"
+AGAINST = "psnr + ssim + dice + surface_distance + fsc + bmd_distance"
 
 # Slices per block while streaming; no number depends on it.
 BLOCK = 16
@@ -291,7 +291,7 @@ def _labelled(case: _Case, cut: Cut) -> Iterator[tuple[Labels, Array]]:
 def _hold(case: _Case) -> Table:
     """Measure a volume that is held as a whole."""
     specimen = _specimen(case, _collected(case.stack, "the volume"), _inside(case), "the volume")
-    return _table(case, _findings(case.parts, _given(specimen)), specimen.cut)
+    return _judged(_table(case, _findings(case.parts, _given(specimen)), specimen.cut), specimen)
 
 
 def _compare(case: _Case, stack: Stack) -> Table:
@@ -306,7 +306,27 @@ def _compare(case: _Case, stack: Stack) -> Table:
     numbers = [f for f in _findings(alone, _given(theirs)) if isinstance(f, Number)]
     conditions = {**table.conditions, **_cut_conditions(theirs.cut, "reference_threshold")}
     rows = compared((row.number for row in table.rows), numbers)
-    return replace(table, rows=rows, conditions=conditions, reference="the reference volume")
+    table = replace(table, rows=rows, conditions=conditions, reference="the reference volume")
+    return _judged(table, ours)
+
+
+def _judged(table: Table, specimen: Specimen) -> Table:
+    """The table with its warnings, which are also said."""
+    numbers = {row.number.name: row.number.value for row in table.rows}
+    warnings = trust.doubts(numbers, max(specimen.spacing), _width(specimen))
+    for warning in warnings:
+        progress.note(f"do not trust: {warning}")
+    return replace(table, warnings=warnings)
+
+
+def _width(specimen: Specimen) -> float:
+    """Shortest side of the box around the volume of interest [mm]."""
+    sides = []
+    for axis, side in enumerate(specimen.spacing):
+        others = tuple(other for other in range(3) if other != axis)
+        filled = np.flatnonzero(specimen.voi.any(axis=others))
+        sides.append((filled[-1] - filled[0] + 1) * side)
+    return float(min(sides))
 
 
 def _given(specimen: Specimen) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import csv
 from pathlib import Path
+from typing import TextIO
 
 from bonectl.ops.learner import Step
 from bonectl.ops.objective import Objective
@@ -24,27 +25,34 @@ class Log:
     """
 
     def __init__(self, path: Path, objective: Objective, step: int) -> None:
-        kept = _rows(path, step) if step else []
         self.terms, self.critics = objective.names, objective.critics
-        self._file = path.open("w", newline="", encoding="utf-8")
-        self._writer = csv.writer(self._file, lineterminator="\n")
-        columns = [column for term in self.terms for column in (term, f"share of {term}", f"weight of {term}")]
-        columns += [f"critic of {term}" for term in self.critics]
-        self._writer.writerow(["step", "loss", *columns, "gradient norm", "learning rate", "held-out PSNR [dB]"])
-        self._writer.writerows(kept)
+        self._path, self._kept = path, _rows(path, step) if step else []
+        self._file: TextIO | None = None
 
     def __enter__(self) -> "Log":
         return self
 
     def __exit__(self, *failure: object) -> None:
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
+
+    def _open(self) -> TextIO:
+        """Begin the file with its head and the rows of before; nothing is written until there is a row."""
+        columns = [column for term in self.terms for column in (term, f"share of {term}", f"weight of {term}")]
+        columns += [f"critic of {term}" for term in self.critics]
+        file = self._path.open("w", newline="", encoding="utf-8")
+        head = ["step", "loss", *columns, "gradient norm", "learning rate", "held-out PSNR [dB]"]
+        csv.writer(file, lineterminator="\n").writerows([head, *self._kept])
+        return file
 
     def row(self, number: int, step: Step, rate: float, psnr: float | None) -> None:
         """Write one step, by its number from 1."""
         score = step.score
         terms = [facts.get(term, "") for term in self.terms for facts in (score.values, score.shares, score.weights)]
         critics = [step.critics.get(term, "") for term in self.critics]
-        self._writer.writerow([number, score.loss, *terms, *critics, step.norm, rate, "" if psnr is None else psnr])
+        self._file = self._file or self._open()
+        row = [number, score.loss, *terms, *critics, step.norm, rate, "" if psnr is None else psnr]
+        csv.writer(self._file, lineterminator="\n").writerow(row)
 
 
 def _rows(path: Path, step: int) -> list[list[str]]:

@@ -1,0 +1,65 @@
+"""When a bone number is not what it seems: limits known from phantoms and real bone."""
+
+from collections.abc import Mapping
+
+# Separation needs a volume of interest this many times wider: with less, gaps that the border cuts decide it.
+FEWEST_GAPS = 5
+
+# Isotropic structures read up to this degree of anisotropy.
+ISOTROPIC = 0.1
+
+# Local thickness is right within 0.2 voxel from this many voxels on.
+THINNEST = 3.0
+
+# Specks and holes beyond this share of the connectivity are noise that the Euler number counts as structure.
+NOISE = 0.1
+
+
+def doubts(numbers: Mapping[str, float], voxel: float, width: float) -> tuple[str, ...]:
+    """What should not be believed, one line each; numbers that are not there raise no doubt.
+
+    Parameters
+    ----------
+    numbers : mapping
+        Value by row name.
+    voxel : float
+        Longest side of a voxel [mm].
+    width : float
+        Shortest side of the box around the volume of interest [mm].
+    """
+    found = (_separation(numbers, width), _anisotropy(numbers), _thickness(numbers, voxel), _topology(numbers))
+    return tuple(line for line in found if line)
+
+
+def _separation(numbers: Mapping[str, float], width: float) -> str:
+    gap = numbers.get("tbsp", 0.0)
+    if not width < FEWEST_GAPS * gap:
+        return ""
+    return (
+        f"the volume of interest is {width / gap:.1f} Tb.Sp wide, under {FEWEST_GAPS}: Tb.Sp and its spread, Conn.D "
+        "and DA depend on where it was cut"
+    )
+
+
+def _anisotropy(numbers: Mapping[str, float]) -> str:
+    degree = numbers.get("da", ISOTROPIC)
+    return f"DA {degree:.2g} is under {ISOTROPIC:g}, what isotropic bone reads too" if degree < ISOTROPIC else ""
+
+
+def _thickness(numbers: Mapping[str, float], voxel: float) -> str:
+    voxels = numbers.get("tbth", THINNEST * voxel) / voxel
+    if not voxels < THINNEST:
+        return ""
+    return f"Tb.Th is {voxels:.1f} voxels, under {THINNEST:g}: partial volume decides it, and the threshold BV/TV"
+
+
+def _topology(numbers: Mapping[str, float]) -> str:
+    if not {"components", "cavities", "chi_purified"} <= numbers.keys():
+        return ""
+    specks, holes = int(numbers["components"]) - 1, int(numbers["cavities"])
+    if specks + holes <= max(1.0, NOISE * abs(numbers["chi_purified"])):
+        return ""
+    return (
+        f"{specks + 1} components and {holes} cavities beside a purified Euler number of {numbers['chi_purified']:g}: "
+        "noise or specks are in the raw chi, BS and Tb.Th; a filter before the threshold removes them"
+    )

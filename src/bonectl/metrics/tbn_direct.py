@@ -1,0 +1,32 @@
+"""Trabecular number without a model."""
+
+from bonectl.core.specimen import Specimen
+from bonectl.core.table import Number
+from bonectl.metrics import _local
+
+
+def tbn_direct(specimen: Specimen, *, slope: float = 0.5) -> tuple[Number, ...]:
+    """Tb.N: one over the mean distance between the mid-axes of the trabeculae, as Scanco's IPL.
+
+    The mid-axes are the voxels from which the distance to the marrow grows nowhere steeply, at least 3/4 of the local
+    radius deep (bumps of the surface have small axes of their own); their distance is the
+    local thickness of all that is not mid-axis (Hildebrand et al., J. Bone Miner. Res. 14:1167, 1999), 2 x the
+    distance to the nearest mid-axis voxel centre, on a coarser grid where that is wide enough. Tb.N by the plate
+    model is tbn; the two differ by tens of percent on rods.
+
+    Parameters
+    ----------
+    specimen : Specimen
+        On cubic voxels.
+    slope : float
+        Growth of the distance per voxel, to the best of 26 neighbours, from which on a voxel is no mid-axis: 0 on
+        the mid-plane of a plate, 1 beside it.
+    """
+    spread, factor = _local.between_axes(specimen, slope)
+    how = "1 / mean local thickness of the space between the mid-axes of the bone"
+    grid = f", on blocks of {factor}³ voxels" if factor > 1 else ""
+    return (
+        Number("tbn_direct", 1 / spread.mean, "1/mm", f"trabecular number: {how}{grid}"),
+        Number("tbn_spacing", spread.mean, "mm", "mean distance between the mid-axes"),
+        Number("tbn_spacing_sd", spread.deviation, "mm", "standard deviation of the distance between the mid-axes"),
+    )

@@ -1,0 +1,228 @@
+"""Numbers of the structure and density of one bone, beside closed forms."""
+
+from math import acos, pi, sin
+
+import numpy as np
+import pytest
+
+from bonectl.core import kit
+from bonectl.core.cells import BONE, MARROW, OUTSIDE
+from bonectl.core.cut import Cut
+from bonectl.core.spec import parse
+from bonectl.core.specimen import Specimen
+from bonectl.errors import UsageError
+from bonectl.metrics.density_spread import peak, percentile
+
+SIDE = 0.02
+
+
+def specimen(mask, grey=None, voi=None, spacing=(SIDE,) * 3):
+    labels = np.where(mask, BONE, MARROW).astype(np.uint8)
+    if voi is not None:
+        labels[~voi] = OUTSIDE
+    unit = "label" if grey is None else "mgHA/cm3"
+    return Specimen(labels, spacing, unit, Cut(0.5 if grey is None else 525.0, unit, "test"), grey)
+
+
+def numbers(text, there):
+    part = kit.bind("metrics", parse(text))
+    first = part.func.__code__.co_varnames[0]
+    return {number.name: number.value for number in part(there.tally if first == "tally" else there)}
+
+
+def grid(n, centre=0.3):
+    return np.meshgrid(*([np.arange(n) - (n - 1) / 2 + centre] * 3), indexing="ij", sparse=True)
+
+
+# ---- direct trabecular number -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("thickness", "period"), [(5, 20), (6, 20), (7, 18), (3, 12)])
+def test_plates_have_one_over_their_period(thickness, period):
+    """Whatever their thickness, which the plate model needs; only the gaps that have both sides are inside."""
+    n = 4 * period + thickness
+    mask = np.zeros((n, 40, 40), bool)
+    for start in range(0, n, period):
+        mask[start : start + thickness] = True
+    there = numbers("tbn_direct", specimen(mask))
+    assert there["tbn_direct"] == pytest.approx(1 / (period * SIDE), rel=0.06)
+    assert there["tbn_spacing_sd"] < 0.1 * period * SIDE
+
+
+@pytest.mark.parametrize("diameter", [7, 10])
+def test_tilted_rods_are_as_far_apart_as_the_balls_between_their_axes(diameter):
+    """A ball between four axes at the corners of a square of side a has the diameter a times the root of 2."""
+    period, (z, y, x) = 24, grid(72)
+    u, v = (0.92 * x + 0.39 * z + 3.3) % period - period / 2, (y + 1.7) % period - period / 2
+    there = numbers("tbn_direct", specimen(np.broadcast_to(u * u + v * v < diameter**2 / 4, (72, 72, 72))))
+    assert there["tbn_spacing"] == pytest.approx(period * 2**0.5 * SIDE, rel=0.08)
+
+
+def test_direct_number_does_not_change_with_an_axis_swap():
+    z, y, x = grid(40)
+    mask = (np.sin(z / 3.1) + np.sin(y / 2.7) + np.sin(x / 3.7)) > 0.6
+    one, other = (numbers("tbn_direct", specimen(m)) for m in (mask, mask.transpose(2, 0, 1)))
+    assert one == pytest.approx(other, rel=1e-6)
+
+
+# ---- concave share ------------------------------------------------------------------------------------------------
+
+
+def torus_share(ratio):
+    """Concave share of a torus of radii R = ratio r: the mean curvature is (R + 2 r cos t) dt dp."""
+    turn = acos(-ratio / 2)
+    convex = ratio * turn + 2 * sin(turn)
+    concave = 2 * sin(turn) - ratio * (pi - turn)
+    return concave / (convex + concave)
+
+
+def test_a_ball_is_convex_and_a_cavity_concave():
+    z, y, x = grid(44)
+    ball = z * z + y * y + x * x < 15**2
+    assert numbers("concavity", specimen(ball))["smi_concave"] < 0.01
+    assert numbers("concavity", specimen(~ball))["smi_concave"] > 0.99
+
+
+def test_a_shell_is_concave_by_the_share_of_its_inner_radius():
+    z, y, x = grid(56)
+    distance = np.sqrt(z * z + y * y + x * x)
+    there = numbers("concavity", specimen((distance < 22) & (distance > 11)))
+    assert there["smi_concave"] == pytest.approx(11 / 33, abs=0.02)
+
+
+@pytest.mark.parametrize("ratio", [1.3, 1.6])
+def test_a_torus_is_concave_around_its_hole(ratio):
+    z, y, x = grid(76)
+    small = 13.0
+    torus = (np.sqrt(y * y + x * x) - ratio * small) ** 2 + z * z < small**2
+    assert numbers("concavity", specimen(torus))["smi_concave"] == pytest.approx(torus_share(ratio), abs=0.02)
+
+
+# ---- fractal dimension --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("planes", "dimension"), [(96, 3), (1, 2)])
+def test_a_block_has_three_dimensions_and_a_sheet_two(planes, dimension):
+    mask = np.zeros((96, 96, 96), bool)
+    mask[:planes] = True
+    assert numbers("fractal(smallest=3)", specimen(mask))["fd"] == pytest.approx(dimension, abs=0.12)
+
+
+def test_a_menger_sponge_has_its_dimension():
+    """Boxes of powers of three: log 20 / log 3 to the last digit."""
+    cell = np.ones((3, 3, 3), bool)
+    cell[1, 1, :] = cell[1, :, 1] = cell[:, 1, 1] = False
+    sponge = cell
+    for _ in range(3):
+        sponge = np.kron(sponge, cell)
+    padded = np.zeros((4 * 27,) * 3, bool)
+    padded[:81, :81, :81] = sponge
+    found = numbers("fractal(smallest=1, factor=3.0)", specimen(padded))["fd"]
+    assert found == pytest.approx(np.log(20) / np.log(3), abs=1e-9)
+
+
+# ---- pores --------------------------------------------------------------------------------------------------------
+
+
+def test_pores_are_counted_open_and_closed():
+    mask = np.zeros((20, 20, 20), bool)
+    mask[2:18, 2:18, 2:18] = True
+    mask[5:8, 5:8, 5:8] = False  # closed
+    mask[10:12, 10:12, :] = False  # open
+    closed, solid, through = 27, 16**3, 2 * 2 * 16
+    there = numbers("porosity", specimen(mask))
+    assert there["po_closed"] == pytest.approx(closed / (solid - through))
+    assert there["po_total"] == pytest.approx(1 - (solid - closed - through) / 8000)
+    assert there["po_open"] == pytest.approx((8000 - (solid - through)) / 8000)
+
+
+def test_a_pore_at_the_border_of_the_volume_of_interest_is_open():
+    mask, voi = np.ones((12, 12, 12), bool), np.ones((12, 12, 12), bool)
+    mask[5:7, 5:7, 5:7] = False
+    assert numbers("porosity", specimen(mask, voi=voi))["po_closed"] == pytest.approx(8 / 1728)
+    voi[7:] = False
+    assert numbers("porosity", specimen(mask, voi=voi))["po_closed"] == 0
+
+
+# ---- density ------------------------------------------------------------------------------------------------------
+
+
+def normal(mean, deviation, shape=(50, 60, 60)):
+    return np.random.default_rng(0).normal(mean, deviation, shape).astype(np.float32)
+
+
+def test_the_spread_of_a_normal_density_is_that_of_the_normal_law():
+    grey = normal(1036.0, 78.0)
+    there = numbers("density_spread", specimen(np.ones(grey.shape, bool), grey))
+    assert there["tmd_p50"] == pytest.approx(1036, abs=1.5)
+    assert there["tmd_p5"] == pytest.approx(1036 - 1.6449 * 78, abs=3)
+    assert there["tmd_p95"] == pytest.approx(1036 + 1.6449 * 78, abs=3)
+    assert there["tmd_mode"] == pytest.approx(1036, abs=12)
+    assert there["tmd_fwhm"] == pytest.approx(2.3548 * 78, rel=0.05)
+
+
+def test_percentiles_are_numpys_within_a_bin():
+    grey = np.random.default_rng(1).gamma(3.0, 200.0, (30, 30, 30)).astype(np.float32)
+    there = numbers("density_spread", specimen(np.ones(grey.shape, bool), grey))
+    for share in (5, 25, 50, 75, 95):
+        assert there[f"tmd_p{share}"] == pytest.approx(np.percentile(grey, share), abs=5)
+
+
+def test_nothing_has_no_percentile_and_no_peak():
+    assert np.isnan(percentile(np.zeros(600), 50))
+    assert np.isnan(peak(np.zeros(600))).all()
+
+
+@pytest.mark.parametrize(("erode", "radius"), [(1.0, 1), (2.0, 2)])
+def test_eroded_density_leaves_out_the_surface(erode, radius):
+    mask = np.zeros((24, 24, 24), bool)
+    mask[4:20, 4:20, 4:20] = True
+    core = np.zeros(mask.shape, bool)
+    core[4 + radius : 20 - radius, 4 + radius : 20 - radius, 4 + radius : 20 - radius] = True
+    grey = np.where(core, 1000.0, np.where(mask, 600.0, 0.0)).astype(np.float32)
+    there = numbers(f"tmd_eroded(erode={erode})", specimen(mask, grey))
+    assert there["tmd_eroded"] == 1000
+    assert there["tmd_eroded_sd"] == 0
+    assert there["tmd_eroded_share"] == pytest.approx(core.sum() / mask.sum())
+
+
+def test_the_face_of_a_volume_of_interest_is_no_surface():
+    grey = np.full((12, 12, 12), 900, np.float32)
+    grey[:, :4] = 0
+    there = numbers("tmd_eroded", specimen(grey > 0, grey))
+    assert there["tmd_eroded_share"] == pytest.approx(7 / 8)
+
+
+def test_bone_that_erodes_away_has_no_density():
+    grey = np.zeros((9, 9, 9), np.float32)
+    grey[4] = 900
+    there = numbers("tmd_eroded", specimen(grey > 0, grey))
+    assert np.isnan(there["tmd_eroded"])
+    assert there["tmd_eroded_share"] == 0
+
+
+@pytest.mark.parametrize("text", ["tbn_direct", "fractal", "concavity"])
+def test_cubic_voxels_are_needed(text):
+    mask = np.zeros((32, 32, 32), bool)
+    mask[8:16] = True
+    with pytest.raises(UsageError, match="cubic voxels"):
+        numbers(text, specimen(mask, spacing=(0.04, 0.02, 0.02)))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("tbn_direct(slope=1.5)", "between 0 and 1"),
+        ("fractal(factor=1.0)", "factor above 1"),
+        ("fractal", "3 are needed"),
+        ("concavity(sigma=0.0)", "positive"),
+        ("tmd_eroded(erode=0.0)", "positive"),
+        ("tmd_eroded", "mgHA/cm3"),
+        ("density_spread", "mgHA/cm3"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(text, message):
+    mask = np.zeros((12, 12, 12), bool)
+    mask[3:7] = True
+    with pytest.raises(UsageError, match=message):
+        numbers(text, specimen(mask))

@@ -1,0 +1,114 @@
+"""The loss study: its cells, its rule of judgement, and the smallest size of it from end to end."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import scipy.stats
+
+FOLDER = Path(__file__).resolve().parents[1] / "examples" / "loss-study"
+
+
+@pytest.fixture
+def study(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import study
+
+    return study
+
+
+@pytest.fixture
+def findings(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import findings
+
+    return findings
+
+
+def test_the_grid_has_seventeen_cells_and_every_loss_can_be_trained(study):
+    from bonectl.ops.objective import Objective
+
+    cells = study.losses(study.SIZES["full"], "randvgg")
+    grid = [name for name in cells if not set(name.split("+")) & {"hist", "bvtv", "euler"}]
+    assert len(grid) == 17
+    assert len(set(cells.values())) == len(cells) == 21
+    for text in (*cells.values(), *study.losses(study.SIZES["full"], "vgg").values()):
+        Objective(text, 100, balanced=True)
+
+
+def test_every_finding_has_its_cells(study, findings):
+    cells = [frozenset(name.split("+")) for name in study.losses(study.SIZES["full"], "vgg")]
+    for finding in findings.FINDINGS:
+        assert any(finding.having <= cell and cell - finding.having | finding.instead in cells for cell in cells), (
+            finding.text
+        )
+
+
+def runs(findings, ours, theirs, number="fsc"):
+    return [
+        findings.Run("s", cell, seed, {number: value})
+        for cell, values in (("l1+ssim", ours), ("l2+ssim", theirs))
+        for seed, value in enumerate(values)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "verdict"),
+    [
+        ((0.5, 0.51, 0.52), (0.4, 0.42, 0.41), "reproduced"),
+        ((0.4, 0.42, 0.41), (0.5, 0.51, 0.52), "not reproduced"),
+        ((0.4, 0.6, 0.5), (0.5, 0.45, 0.52), "undecided"),
+        ((0.5, 0.51), (0.4, 0.41), "undecided"),  # two pairs
+    ],
+)
+def test_a_finding_is_judged_by_the_interval_of_its_pairs(findings, ours, theirs, verdict):
+    finding = findings.Finding("", "fsc", frozenset({"l1"}), frozenset({"l2"}), error=False)
+    said = findings.judge(finding, runs(findings, ours, theirs))
+    assert (said.verdict, said.pairs) == (verdict, len(ours))
+
+
+def test_of_errors_the_size_counts(findings):
+    finding = findings.Finding("", "chi bias", frozenset({"l1"}), frozenset({"l2"}))
+    said = findings.judge(finding, runs(findings, (-1, 2, 1), (-30, 31, 29), "chi bias"))
+    assert said.verdict == "reproduced"
+
+
+def test_only_what_differs_in_nothing_else_is_paired(findings):
+    finding = findings.Finding("", "fsc", frozenset({"l1"}), frozenset({"l2"}), error=False)
+    there = [findings.Run("s", cell, 0, {"fsc": 1.0}) for cell in ("l1+ssim", "l2", "l2+wgan", "l1")]
+    assert findings.judge(finding, there).pairs == 1
+    assert findings.judge(finding, [findings.Run("a", "l1", 0, {}), findings.Run("b", "l2", 0, {})]).pairs == 0
+
+
+def test_the_interval_is_students(findings):
+    values = [1.0, 2.0, 4.0, 3.5]
+    mean, half = findings.summary(values)
+    low, high = scipy.stats.t.interval(0.95, 3, mean, scipy.stats.sem(values))
+    assert (mean - half, mean + half) == pytest.approx((low, high))
+    assert findings.summary([3.0]) == (3.0, None)
+    assert findings.summary([]) == (None, None)
+
+
+@pytest.mark.slow
+def test_the_smallest_study_runs_and_goes_on_where_it_stopped(tmp_path):
+    output = tmp_path / "out"
+    line = [sys.executable, FOLDER / "study.py", "--size", "smoke", "-o", output, "--device", "cpu"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    first = subprocess.run(line, capture_output=True, text=True, env=environment, check=True)
+    assert first.stderr.count("bonectl train") == 8
+    with (output / "table.tsv").open() as file:
+        rows = {row["cell"]: row for row in csv.DictReader(file, delimiter="\t")}
+    assert set(rows) == {"input", "gaussian", "tv", "nlm", "l1", "l2", "l1+perceptual+wgan", "l1+euler+bvtv+hist"}
+    for name in ("bvtv bias [%]", "chi bias", "tbth bias [%]", "bmd bias [%]", "bmd_distance", "mtf10", "psnr"):
+        assert all(row[name] for row in rows.values()), name
+    assert rows["l1"]["seeds"] == "2"
+    assert "| L1 keeps resolution better than L2 (FSC) | **undecided** |" in (output / "verdict.md").read_text()
+    before = (output / "table.tsv").read_bytes()
+    (output / "phantom-120x10000" / "l2" / "1.json").unlink()  # as if it had been interrupted before measuring
+    again = subprocess.run(line, capture_output=True, text=True, env=environment, check=True)
+    assert again.stderr.count("bonectl denoise") == 1
+    assert again.stderr.count("--resume") == again.stderr.count("bonectl train") == 1
+    assert (output / "table.tsv").read_bytes() == before
