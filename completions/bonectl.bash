@@ -48,7 +48,7 @@ _bonectl() {
       reconstruct) COMPREPLY=($(compgen -W '--method --unit --energy --matrix --centre --angles --size --axes --flats --darks --voxel-size --input-unit --nan --output -o --format --bare --force -f --no-history --slab --dry-run --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
       train) COMPREPLY=($(compgen -W '--output -o --target -t --model -m --loss -l --pairs --steps --batch --run --patch --rate --held-out --balance --seed --init-from --offset --scale --every --resume --force -f --device --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
       denoise) COMPREPLY=($(compgen -W '--model -m --device --tile --voxel-size --input-unit --nan --output -o --format --bare --force -f --no-history --slab --dry-run --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
-      measure) COMPREPLY=($(compgen -W '--metrics -m --threshold -t --reference -r --mask --json --style --voxel-size --input-unit --nan --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
+      measure) COMPREPLY=($(compgen -W '--metrics -m --threshold -t --reference -r --mask --json --map --output -o --force -f --style --voxel-size --input-unit --nan --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
       info) COMPREPLY=($(compgen -W '--json --stats --voxel-size --input-unit --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
       convert) COMPREPLY=($(compgen -W '--axes --crop --order --bin --calibrate --dtype --voxel-size --input-unit --nan --output -o --format --bare --force -f --no-history --slab --dry-run --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
     esac ;;

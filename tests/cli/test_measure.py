@@ -151,3 +151,31 @@ def test_standard_input_is_read_once(shell, bone):
     run = shell("bonectl measure - - < ball.npy", cwd=bone)
     assert run.returncode == 2
     assert "standard input is given twice" in run.stderr.decode()
+
+
+def test_the_map_is_a_stack_whose_mean_is_the_number(shell, bone):
+    run = shell(f"bonectl measure ball.npy {PLAIN} --map 'tbth(convention=bonej)' -o map.npy --force", cwd=bone)
+    assert run.returncode == 0, run.stderr
+    thickness = np.load(bone / "map.npy")
+    assert ((thickness > 0) == (np.load(bone / "ball.npy") > 525)).all()
+    table = rows(shell(f"bonectl measure ball.npy {PLAIN} -m 'tbth(convention=bonej)'", cwd=bone).stdout)
+    assert thickness[thickness > 0].mean() == pytest.approx(float(table["tbth"]["value"]), rel=1e-5)
+    piped = shell(f"bonectl measure ball.npy {PLAIN} --map tbth | bonectl info", cwd=bone)
+    assert piped.returncode == 0, piped.stderr
+    assert "20" in piped.stdout.decode()
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("ball.npy noisy.npy --map tbth -o m.npy", "--map writes one stack"),
+        ("ball.npy --map tbth --json -o m.npy", "--map writes one stack"),
+        ("ball.npy --map chi -o m.npy", "no map of 'chi'"),
+        ("ball.npy -o m.npy", "--output is for the stack of --map"),
+    ],
+)
+def test_a_map_that_cannot_be_is_refused(shell, bone, line, message):
+    run = shell(f"bonectl measure {line} {PLAIN}", cwd=bone)
+    assert run.returncode == 2
+    assert message in run.stderr.decode()
+    assert not (bone / "m.npy").exists()

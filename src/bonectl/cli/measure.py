@@ -12,7 +12,7 @@ import typer
 
 from bonectl.cli import streams
 from bonectl.cli.command import command
-from bonectl.cli.options import DASH, READS, Request
+from bonectl.cli.options import DASH, READS, Force, Output, Request
 from bonectl.errors import BonectlError, UsageError
 
 if TYPE_CHECKING:
@@ -86,6 +86,18 @@ def measure(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON (schema bonectl-measure/1), histograms too.")
     ] = False,
+    map: Annotated[  # (named as the option is)
+        str | None,
+        typer.Option(
+            "--map",
+            metavar="NAME",
+            help="Instead of numbers, write the local thickness of the bone as a stack [mm]: tbth, or "
+            "'tbth(convention=bonej)'.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Output = DASH,
+    force: Force = False,
     style: Annotated[
         Style, typer.Option("--style", help="How to print; auto is a table on a terminal and TSV in a pipe.")
     ] = Style.auto,
@@ -97,8 +109,8 @@ def measure(
     with the same mask and reference: one line of TSV each, a list in JSON.
 
     \b
-    Streams: for bvtv, surface, euler, smi, bmd and tmd with a given threshold and no reference; else it holds the
-    volume.
+    Streams: for bvtv, surface, euler, smi, bmd, tmd and density_spread with a given threshold and no reference; else
+    it holds the volume.
 
     \b
     Examples:
@@ -107,8 +119,16 @@ def measure(
       bonectl measure bone.npy --metrics "bvtv + euler" --threshold 320 --json
       bonectl phantom iliac --shape 48,64,64 | bonectl measure --reference bone.npy --mask cylinder
       bonectl measure bone.npy bone.npy --metrics "bvtv + tbth" --style tsv
+      bonectl measure bone.npy --map tbth -o thickness.npy
     """
     sources = source or [DASH]
+    if map is not None:
+        if len(sources) > 1 or metrics or reference or as_json or style is not Style.auto:
+            raise UsageError("--map writes one stack; leave out --metrics, --reference, --json and --style")
+        _write_map(replace(request, source=sources[0], output=output, force=force), map, threshold, mask)
+        return
+    if output != DASH:
+        raise UsageError("--output is for the stack of --map; send numbers to a file with >")
     if reference == DASH or mask == "-":
         raise UsageError("only the volume itself can come from standard input; give the reference and mask as files")
     if as_json and style not in (Style.auto, Style.json):
@@ -121,6 +141,20 @@ def measure(
         _print(_measured(replace(request, source=sources[0]), asked), style)
     else:
         _print_all([(str(path), _named(replace(request, source=path), asked)) for path in sources], style)
+
+
+def _write_map(request: Request, what: str, threshold: str | None, mask: str | None) -> None:
+    from bonectl.ops.measure import thickness_map
+
+    with contextlib.ExitStack() as files:
+        stack = files.enter_context(streams.reading(request))
+        inside = _voi(mask, files)
+        streams.writing(thickness_map(stack, what=what, threshold=threshold, mask=inside), request)
+
+
+def _voi(mask: str | None, files: contextlib.ExitStack) -> "Stack | str | None":
+    """A file as a stack, a name as it is."""
+    return mask if mask in (None, "cylinder") else files.enter_context(streams.opened(Path(str(mask))))
 
 
 @dataclass(frozen=True)
@@ -142,9 +176,7 @@ def _measured(request: Request, asked: _Asked) -> "Table":
         wanted = None
         if asked.reference is not None:
             wanted = _like(files.enter_context(streams.opened(asked.reference, nan=request.nan)), request)
-        inside: Stack | str | None = asked.mask
-        if asked.mask not in (None, "cylinder"):
-            inside = files.enter_context(streams.opened(Path(str(asked.mask))))
+        inside = _voi(asked.mask, files)
         return measure(stack, metrics=asked.metrics, threshold=asked.threshold, mask=inside, reference=wanted)
 
 

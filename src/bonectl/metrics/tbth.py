@@ -1,5 +1,8 @@
 """Trabecular thickness."""
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bonectl.core.specimen import Specimen
 from bonectl.core.table import Number
 from bonectl.metrics import _local
@@ -27,3 +30,17 @@ def tbth(specimen: Specimen, *, convention: str = "subvoxel") -> tuple[Number, .
         Number("tbth_sd", spread.deviation, "mm", "standard deviation of the local thickness of the bone"),
         Number("tbth_max", spread.largest, "mm", "largest ball inside the bone"),
     )
+
+
+def thickness_map(specimen: Specimen, *, convention: str = "subvoxel") -> NDArray[np.float32]:
+    """Local thickness at each bone voxel [mm], 0 elsewhere; (z, y, x).
+
+    Parameters
+    ----------
+    specimen : Specimen
+        On cubic voxels.
+    convention : str
+        subvoxel, bonej or ipl.
+    """
+    _local.check(convention)
+    return _local.bone_map(specimen, convention)

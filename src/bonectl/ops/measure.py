@@ -19,6 +19,7 @@ from bonectl.core.stack import Stack
 from bonectl.core.table import Finding, Histogram, Number, Row, Table, compared
 from bonectl.core.tally import Spacing, Tally, tally
 from bonectl.errors import DataError, UsageError
+from bonectl.metrics import tbth
 
 # What is measured when nothing is said: the numbers of the field's minimum lists, and what a reference allows.
 STRUCTURE = "bvtv + surface + euler + components + connd + tbth + tbsp + tbn + smi + anisotropy"
@@ -77,7 +78,7 @@ def measure(
 
     Notes
     -----
-    Metrics of a tally alone (bvtv, surface, euler, smi, bmd, tmd), with a threshold that is known beforehand and no
+    Metrics of a tally alone (bvtv, surface, euler, smi, bmd, tmd, density_spread), with a threshold that is known beforehand and no
     reference, stream in bounded memory; all else holds the volume.
     """
     numba.set_num_threads(min(threads.count(), numba.config.NUMBA_NUM_THREADS))
@@ -87,6 +88,49 @@ def measure(
     if case.streams:
         return _stream(case)
     return _hold(case)
+
+
+def thickness_map(
+    stack: Stack, *, what: str = "tbth", threshold: float | str | None = None, mask: Stack | str | None = None
+) -> Stack:
+    """Local thickness of the bone, voxel by voxel.
+
+    Parameters
+    ----------
+    stack, threshold, mask
+        As `measure`.
+    what : str
+        ``"tbth"``, with its knobs: ``"tbth(convention=bonej)"``.
+
+    Returns
+    -------
+    Stack
+        float32 [mm], 0 outside the bone. Its unit is "grey": the header's `acquisition` says what it is. The volume
+        is held as a whole when the first slab is pulled.
+
+    Raises
+    ------
+    UsageError, DataError
+        As `measure`; UsageError for another map, or voxels that are not cubic.
+    """
+    spec = parse(what)
+    if spec.name != "tbth":
+        raise UsageError(f"there is no map of {spec.name!r}; there is one of tbth")
+    kit.check("metrics", [spec])
+    case = _plan(stack, what, threshold, mask, None)
+    if max(case.spacing) > min(case.spacing) * (1 + SAME_SIDE):
+        raise UsageError("local thickness needs cubic voxels; resample the volume first")
+    facts = {"quantity": f"local thickness of the bone in mm, {spec}"}
+    header = case.stack.header.replace(dtype="<f4", unit="grey", calibration=None, answers={}, acquisition=facts)
+    return Stack(header, _thicknesses(case, spec))
+
+
+def _thicknesses(case: "_Case", spec: Spec) -> Iterator[Array]:
+    numba.set_num_threads(min(threads.count(), numba.config.NUMBA_NUM_THREADS))
+    specimen = _specimen(case, _collected(case.stack, "the volume"), _inside(case), "the volume")
+    values = tbth.thickness_map(specimen, convention=str(spec.knobs.get("convention", "subvoxel")))
+    for start in range(0, len(values), BLOCK):
+        yield values[start : start + BLOCK]
 
 
 @dataclass(frozen=True)
