@@ -12,7 +12,8 @@ def bmd_distance(specimen: Specimen, reference: Specimen, *, bins: int = 8192) -
     """1-Wasserstein distance of the mineral densities inside the reference bone, and over the volume of interest.
 
     The area between the two cumulative histograms, on `bins` bins over the common range of both; the distance by
-    which mineral would have to be shifted on average (Leuliet et al., Med. Phys. 49:2952, 2022, judge by it).
+    which mineral would have to be shifted on average. (That a denoiser is judged by the distribution of mineral,
+    not its mean alone, is from Leuliet et al., Med. Phys. 49:2952, 2022; this distance is our choice.)
 
     Parameters
     ----------
