@@ -78,8 +78,8 @@ def measure(
 
     Notes
     -----
-    Metrics of a tally alone (bvtv, surface, euler, smi, bmd, tmd, density_spread), with a threshold that is known beforehand and no
-    reference, stream in bounded memory; all else holds the volume.
+    Metrics of a tally alone (bvtv, surface, euler, smi, bmd, tmd, density_spread), with a threshold that is known
+    beforehand and no reference, stream in bounded memory; all else holds the volume.
     """
     numba.set_num_threads(min(threads.count(), numba.config.NUMBA_NUM_THREADS))
     case = _plan(stack, metrics, threshold, mask, reference)
