@@ -1,7 +1,6 @@
 """The app: one line per command. Command modules import nothing heavy before they run."""
 
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Annotated
 
 import typer
@@ -48,6 +47,4 @@ def bonectl_(
 
 
 for name in COMMANDS:
-    if find_spec(f"bonectl.cli.{name}") is None:  # temporary, until every command is written
-        continue
     app.command()(getattr(import_module(f"bonectl.cli.{name}"), name))

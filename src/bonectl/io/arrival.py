@@ -9,8 +9,8 @@ from typing import BinaryIO, cast
 
 from bonectl.errors import DataError, MissingInputError, PermissionDeniedError, WriteError
 
-SLAB = 4 << 20
-"""Bytes per slab that readers aim at; larger slabs gained nothing in pipes of three stages."""
+_SPOOLED_AT_ONCE = 4 << 20
+"""Bytes copied at a time into a spool."""
 
 _AT_ONCE = 64 << 20
 """Bytes allocated before they have arrived; more is claimed only as the bytes come in."""
@@ -81,7 +81,7 @@ def _spooled(file: BinaryIO, name: str) -> BinaryIO:
     """A copy without a name, so that nothing stays behind however the process ends."""
     try:
         spool = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the slabs read from it
-        shutil.copyfileobj(file, spool, SLAB)
+        shutil.copyfileobj(file, spool, _SPOOLED_AT_ONCE)
         spool.seek(0)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()

@@ -1,4 +1,4 @@
-"""The ramp filter of filtered back-projection, its windows, and the padding in front of it."""
+"""The windows of the ramp filter, and the padding in front of it."""
 
 from math import pi
 
@@ -7,6 +7,7 @@ import torch
 from scipy.fft import next_fast_len
 from torch import Tensor
 
+from bonectl.core.ramp import ramp
 from bonectl.errors import UsageError
 
 # Columns whose mean a continuation begins with.
@@ -20,11 +21,7 @@ WINDOWS = ("ram-lak", "hann", "sinc2")
 
 
 def response(length: int, window: str, cutoff: float) -> Tensor:
-    """The filter's values at the frequencies of a real transform of `length` samples.
-
-    The ramp is the transform of its band-limited impulse response, 1/4 at 0, -1/(pi n)^2 at odd n, 0 at even n
-    (Kak and Slaney, *Principles of Computerized Tomographic Imaging*, 1988, eq. 3.61, for unit pitch). Sampling
-    |f| instead would set the mean to zero, and the reconstructed density off by percents.
+    """The windowed ramp (`bonectl.core.ramp`) at the frequencies of a real transform of `length` samples.
 
     Parameters
     ----------
@@ -45,15 +42,10 @@ def response(length: int, window: str, cutoff: float) -> Tensor:
         raise UsageError(f"no window {window!r}; there are {', '.join(WINDOWS)}")
     if not 0 < cutoff <= 1:
         raise UsageError(f"cutoff={cutoff}; it is a share of the Nyquist frequency, above 0 and up to 1")
-    n = np.fft.fftfreq(length, 1 / length)
-    impulse = np.zeros(length)
-    odd = np.abs(n) % 2 == 1
-    impulse[odd] = -1 / (pi * n[odd]) ** 2
-    impulse[0] = 0.25
-    ramp = np.fft.rfft(impulse).real
-    share = np.arange(ramp.size) / (length / 2) / cutoff
+    filter_ = ramp(length)
+    share = np.arange(filter_.size) / (length / 2) / cutoff
     shape = {"ram-lak": np.ones_like(share), "hann": (1 + np.cos(pi * share)) / 2, "sinc2": np.sinc(share / 2) ** 2}
-    return torch.from_numpy(np.where(share <= 1 + 1e-9, ramp * shape[window], 0.0).astype(np.float32))
+    return torch.from_numpy(np.where(share <= 1 + 1e-9, filter_ * shape[window], 0.0).astype(np.float32))
 
 
 def padded_length(columns: int) -> int:

@@ -6,12 +6,12 @@ from math import ceil, log, pi, sqrt
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from bonectl.core import physics
 from bonectl.core.geometry import Angles, Geometry
 from bonectl.core.header import VOLUME, Header
 from bonectl.core.projector import Projector
+from bonectl.core.ramp import ramp
 from bonectl.core.sample import Volume, Window
 from bonectl.errors import UsageError
 
@@ -51,7 +51,12 @@ class Scanner:
         self.size = size
         self.project = Projector(geometry, model="strip")
         shares = torch.full((views,), pi / views * (MM_PER_CM / header.voxel) ** 2)
-        self.filtered = Projector(geometry, model="bandlimited", response=_ramp(2 * detector), shares=shares)
+        self.filtered = Projector(
+            geometry,
+            model="bandlimited",
+            response=torch.from_numpy(ramp(2 * detector).astype(np.float32)),
+            shares=shares,
+        )
 
     @torch.no_grad()
     def __call__(self, slices: NDArray[np.float32], photons: float, random: np.random.Generator) -> NDArray[np.float32]:
@@ -75,14 +80,6 @@ class Scanner:
         lines, _ = physics.line_integrals(counts, photons)
         volume: NDArray[np.float32] = self.filtered.T(torch.from_numpy(lines)).numpy()[inner]
         return volume * np.float32(self.slope) + np.float32(self.intercept)
-
-
-def _ramp(length: int) -> Tensor:
-    """Return the ramp filter for unit pitch at the frequencies of a real transform (Kak and Slaney 1988, eq. 3.61)."""
-    n = np.fft.fftfreq(length, 1 / length)
-    impulse = np.where(n % 2 == 0, 0.0, -1 / (pi * np.where(n == 0, 1, n)) ** 2)
-    impulse[0] = 0.25
-    return torch.from_numpy(np.fft.rfft(impulse).real.astype(np.float32))
 
 
 class Lowdose:
