@@ -22,14 +22,15 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 from skimage.measure import euler_number, marching_cubes, mesh_surface_area
 
-from bonectl.core import cells, threads
-from bonectl.core.components import pieces
-from bonectl.core.cut import Cut
-from bonectl.core.distance import squared_distance
-from bonectl.core.minkowski import mean_curvature, surface_area
-from bonectl.core.specimen import Specimen
-from bonectl.core.thickness import radius, squared_radius
+from bonectl.core import threads
 from bonectl.metrics import anisotropy, tbsp
+from bonectl.morphology import cells
+from bonectl.morphology.components import pieces
+from bonectl.morphology.cut import Cut
+from bonectl.morphology.distance import squared_distance
+from bonectl.morphology.minkowski import mean_curvature, surface_area
+from bonectl.morphology.specimen import Specimen
+from bonectl.morphology.thickness import radius, squared_radius
 
 Work = Callable[[], Any]
 CUBIC = (1.0, 1.0, 1.0)

@@ -20,16 +20,17 @@ import torch
 from numba import njit
 from skimage.transform import iradon
 
-from bonectl.core import cone as cone_kernels
-from bonectl.core import divergent, threads
+from bonectl.core import threads
 from bonectl.core.geometry import Geometry
-from bonectl.core.projector import Projector
 from bonectl.geometries.cone import cone
 from bonectl.geometries.fan import fan
 from bonectl.geometries.parallel import parallel
 from bonectl.methods._variation import step as tv_step
 from bonectl.methods.fbp import fbp
 from bonectl.methods.fdk import fdk
+from bonectl.projection import cone as cone_kernels
+from bonectl.projection import divergent
+from bonectl.projection.projector import Projector
 
 VOXEL = 0.01
 

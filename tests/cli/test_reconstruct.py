@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from bonectl.core.header import SINOGRAMS, Header
-from bonectl.core.projector import Projector
 from bonectl.core.stack import Stack
 from bonectl.geometries.parallel import parallel
 from bonectl.io import npy
+from bonectl.projection.projector import Projector
 
 SIZE, ROWS, VIEWS, VOXEL = 32, 3, 60, 0.05
 

@@ -14,10 +14,10 @@ import pytest
 
 from bonectl.cli import boundary
 from bonectl.cli.train import train
-from bonectl.core.checkpoint import Checkpoint
 from bonectl.core.header import Header
 from bonectl.core.stack import Stack
 from bonectl.io import npy
+from bonectl.learning.checkpoint import Checkpoint
 from bonectl.ops.recipe import Recipe
 
 QUICK = "--model 'unet2d(width=4, scales=2)' --batch 2 --patch 16 --threads 1"

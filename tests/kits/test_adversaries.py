@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from bonectl.core import kit
-from bonectl.core.sample import Sample
 from bonectl.core.spec import parse
 from bonectl.errors import UsageError
+from bonectl.learning.sample import Sample
 
 NAMES = [name for name in kit.names("losses") if isinstance(kit.load("losses", name), type)]
 

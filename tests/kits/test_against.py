@@ -8,12 +8,12 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from bonectl.core import kit, progress
-from bonectl.core.cells import BONE, MARROW
-from bonectl.core.cut import Cut
 from bonectl.core.spec import parse
-from bonectl.core.specimen import Specimen
 from bonectl.errors import UsageError
 from bonectl.metrics.fsc import crossing, half_bit, shells
+from bonectl.morphology.cells import BONE, MARROW
+from bonectl.morphology.cut import Cut
+from bonectl.morphology.specimen import Specimen
 
 SIDE = 0.02
 

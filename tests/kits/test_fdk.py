@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from bonectl.core.geometry import Angles
-from bonectl.core.projector import Projector
 from bonectl.errors import UsageError
 from bonectl.geometries.cone import cone
 from bonectl.geometries.fan import fan
@@ -15,6 +14,7 @@ from bonectl.methods.cgls import cgls
 from bonectl.methods.fbp import fbp
 from bonectl.methods.fdk import fdk
 from bonectl.methods.sirt import sirt
+from bonectl.projection.projector import Projector
 
 VOXEL = 0.02  # mm
 SIZE = 96

@@ -11,9 +11,9 @@ import torch
 from skimage.morphology import ball, skeletonize
 
 from bonectl.core import kit
-from bonectl.core.sample import Sample
 from bonectl.core.spec import parse
 from bonectl.errors import DataError, UnavailableError, UsageError
+from bonectl.learning.sample import Sample
 from bonectl.losses import _vgg
 from bonectl.losses._occupancy import occupancy, window_means
 from bonectl.losses.euler import euler_density

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from bonectl.core.geometry import Angles
-from bonectl.core.projector import Projector
 from bonectl.errors import UsageError
 from bonectl.geometries.parallel import parallel
 from bonectl.methods._quadrature import missing_wedge, view_weights
@@ -13,6 +12,7 @@ from bonectl.methods._ramp import padded_length, response, truncated_rows
 from bonectl.methods.cgls import cgls
 from bonectl.methods.fbp import fbp
 from bonectl.methods.sirt import sirt
+from bonectl.projection.projector import Projector
 
 VOXEL = 0.02  # mm
 SIZE = 128

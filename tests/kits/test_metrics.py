@@ -11,12 +11,12 @@ from scipy.stats import wasserstein_distance
 from skimage.metrics import structural_similarity
 
 from bonectl.core import kit
-from bonectl.core.cells import BONE, MARROW, OUTSIDE
-from bonectl.core.cut import Cut
 from bonectl.core.spec import parse
-from bonectl.core.specimen import Specimen
 from bonectl.core.table import Histogram, Number
 from bonectl.errors import UsageError
+from bonectl.morphology.cells import BONE, MARROW, OUTSIDE
+from bonectl.morphology.cut import Cut
+from bonectl.morphology.specimen import Specimen
 
 CUBIC = (0.02, 0.02, 0.02)
 

@@ -1,4 +1,4 @@
-"""Every model keeps the contract of `bonectl.core.denoiser`; each does what its name says."""
+"""Every model keeps the contract of `bonectl.learning.denoiser`; each does what its name says."""
 
 import numpy as np
 import pytest

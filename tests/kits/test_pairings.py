@@ -5,9 +5,9 @@ import pytest
 
 from bonectl.core import kit
 from bonectl.core.header import Header
-from bonectl.core.sample import Volume, Window
 from bonectl.core.spec import parse
 from bonectl.errors import UsageError
+from bonectl.learning.sample import Volume, Window
 
 RANDOM = np.random.default_rng(0)
 

@@ -6,9 +6,9 @@ import tifffile
 from skimage.filters import threshold_otsu
 
 from bonectl.core import kit
-from bonectl.core.cut import Volume
 from bonectl.core.spec import parse
 from bonectl.errors import DataError, UsageError
+from bonectl.morphology.cut import Volume
 
 
 def segmentation(text):

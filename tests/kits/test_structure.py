@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from bonectl.core import kit
-from bonectl.core.cells import BONE, MARROW, OUTSIDE
-from bonectl.core.cut import Cut
 from bonectl.core.spec import parse
-from bonectl.core.specimen import Specimen
 from bonectl.errors import UsageError
 from bonectl.metrics.density_spread import peak, percentile
+from bonectl.morphology.cells import BONE, MARROW, OUTSIDE
+from bonectl.morphology.cut import Cut
+from bonectl.morphology.specimen import Specimen
 
 SIDE = 0.02
 

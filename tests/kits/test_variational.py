@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from bonectl.core.projector import Projector
 from bonectl.errors import UsageError
 from bonectl.geometries.cone import cone
 from bonectl.geometries.parallel import parallel
@@ -12,6 +11,7 @@ from bonectl.methods._variation import step
 from bonectl.methods.fbp import fbp
 from bonectl.methods.fista import fista
 from bonectl.methods.tv import tv
+from bonectl.projection.projector import Projector
 
 VOXEL = 0.02  # mm
 

@@ -6,12 +6,12 @@ import torch
 
 from bonectl.core.geometry import Angles
 from bonectl.core.header import PROJECTIONS, Header
-from bonectl.core.projector import Projector
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError
 from bonectl.geometries.parallel import parallel
 from bonectl.ops.centre import found_centre
 from bonectl.ops.scan import Fields, geometry_of, line_integrals, sinograms
+from bonectl.projection.projector import Projector
 
 SIZE, VOXEL = 96, 0.05
 

@@ -8,10 +8,10 @@ import scipy.ndimage
 import torch
 
 from bonectl.core import progress, threads
-from bonectl.core.checkpoint import Checkpoint, Normalisation
 from bonectl.core.header import PROJECTIONS, Header
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, MemoryShortageError, UsageError
+from bonectl.learning.checkpoint import Checkpoint, Normalisation
 from bonectl.ops import denoise as module
 from bonectl.ops.denoise import denoise, trained, untrained
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from bonectl.core import kit
-from bonectl.core.sample import Sample
 from bonectl.core.spec import parse
 from bonectl.errors import UsageError
+from bonectl.learning.sample import Sample
 from bonectl.ops.objective import Objective
 
 

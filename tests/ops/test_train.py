@@ -10,15 +10,15 @@ import torch
 
 from bonectl.core import kit, threads
 from bonectl.core.calibration import Calibration
-from bonectl.core.checkpoint import Checkpoint, Normalisation
-from bonectl.core.denoiser import Reach
 from bonectl.core.header import Header
-from bonectl.core.inflate import inflated
-from bonectl.core.sample import Volume
 from bonectl.core.spec import parse
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, MissingInputError, OutputError, UsageError
 from bonectl.io import npy
+from bonectl.learning.checkpoint import Checkpoint, Normalisation
+from bonectl.learning.denoiser import Reach
+from bonectl.learning.inflate import inflated
+from bonectl.learning.sample import Volume
 from bonectl.ops.patches import Patches, turned
 from bonectl.ops.recipe import Recipe
 from bonectl.ops.train import Saving, train

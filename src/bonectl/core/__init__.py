@@ -1,1 +1,1 @@
-"""What every part shares: values that flow, the spec language, the projector and its kernels."""
+"""What every part shares: values that flow, the language of parts, physics, progress, writing without a trace."""

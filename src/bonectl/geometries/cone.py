@@ -27,7 +27,7 @@ def cone(  # noqa: PLR0913 (three flow, nine are knobs)
     """Rays from a source that turns with a flat detector on a circle around the middle slice.
 
     The perpendicular from the source to the detector passes through the axis and the middle of the rows
-    (`bonectl.core.projector` says where each pixel's ray runs).
+    (`bonectl.projection.projector` says where each pixel's ray runs).
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ def fan(  # noqa: PLR0913 (three flow, eight are knobs)
     """Rays from a source that turns with a flat detector; every slice has a source and a row of its own.
 
     The source lies on the side where a parallel ray of the same angle comes from, and the perpendicular from the
-    source to the detector passes through the axis (`bonectl.core.projector` says where each column's ray runs).
+    source to the detector passes through the axis (`bonectl.projection.projector` says where each column's ray runs).
 
     Parameters
     ----------

@@ -15,8 +15,8 @@ from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 
 from bonectl.core import draws
-from bonectl.core.sample import Sample
 from bonectl.errors import DataError, UnavailableError, UsageError
+from bonectl.learning.sample import Sample
 
 # Convolutions per block; blocks have these channels and are halved by a pooling in between.
 BLOCKS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}

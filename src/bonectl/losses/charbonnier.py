@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from bonectl.core.sample import Sample
+from bonectl.learning.sample import Sample
 
 
 def charbonnier(sample: Sample, *, eps: float = 1e-3) -> Tensor:

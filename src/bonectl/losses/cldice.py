@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import max_pool3d, relu
 
-from bonectl.core.sample import Sample
 from bonectl.errors import UsageError
+from bonectl.learning.sample import Sample
 from bonectl.losses._occupancy import occupancy
 
 # Keeps 0 / 0 of samples without bone finite [voxels].

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from torch import Tensor
 from torch.nn.functional import pad
 
-from bonectl.core.sample import Sample
 from bonectl.errors import UsageError
+from bonectl.learning.sample import Sample
 from bonectl.losses._occupancy import occupancy, window_means
 
 

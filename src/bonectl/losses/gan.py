@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from bonectl.core.adversary import Adversary
+from bonectl.learning.adversary import Adversary
 
 
 class gan(Adversary):  # noqa: N801 (a part has the name of its file)

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from bonectl.core.sample import Sample
 from bonectl.errors import UsageError
+from bonectl.learning.sample import Sample
 
 
 def grad(sample: Sample, *, order: int = 1) -> Tensor:

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from bonectl.core.sample import Sample
 from bonectl.errors import UsageError
+from bonectl.learning.sample import Sample
 
 
 def hist(sample: Sample, *, bins: int = 64, low: float = -0.25, high: float = 1.5) -> Tensor:

@@ -3,8 +3,8 @@
 from torch import Tensor
 from torch.nn.functional import smooth_l1_loss
 
-from bonectl.core.sample import Sample
 from bonectl.errors import UsageError
+from bonectl.learning.sample import Sample
 
 
 def huber(sample: Sample, *, beta: float = 0.1) -> Tensor:

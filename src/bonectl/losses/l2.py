@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from bonectl.core.sample import Sample
+from bonectl.learning.sample import Sample
 
 
 def l2(sample: Sample) -> Tensor:

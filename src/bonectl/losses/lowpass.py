@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from bonectl.core.sample import Sample
 from bonectl.errors import UsageError
+from bonectl.learning.sample import Sample
 from bonectl.losses._occupancy import window_means
 
 

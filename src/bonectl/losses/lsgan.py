@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from bonectl.core.adversary import Adversary
+from bonectl.learning.adversary import Adversary
 
 
 class lsgan(Adversary):  # noqa: N801 (a part has the name of its file)

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from bonectl.core.sample import Sample
 from bonectl.errors import UsageError
+from bonectl.learning.sample import Sample
 from bonectl.losses._windowed import SIDE, similarity
 
 # Exponents of the scales, finest first, of the paper.

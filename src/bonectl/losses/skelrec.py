@@ -7,7 +7,7 @@ from scipy.ndimage import binary_dilation, generate_binary_structure
 from skimage.morphology import skeletonize
 from torch import Tensor
 
-from bonectl.core.sample import Sample
+from bonectl.learning.sample import Sample
 from bonectl.losses._occupancy import occupancy
 
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from bonectl.core.sample import Sample
+from bonectl.learning.sample import Sample
 from bonectl.losses._occupancy import occupancy, window_means
 
 

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 
 from bonectl.core import draws
-from bonectl.core.adversary import Adversary
-from bonectl.core.sample import Sample
 from bonectl.errors import UsageError
+from bonectl.learning.adversary import Adversary
+from bonectl.learning.sample import Sample
 
 
 class wgan(Adversary):  # noqa: N801 (a part has the name of its file)

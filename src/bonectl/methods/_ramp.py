@@ -7,8 +7,8 @@ import torch
 from scipy.fft import next_fast_len
 from torch import Tensor
 
-from bonectl.core.ramp import ramp
 from bonectl.errors import UsageError
+from bonectl.projection.ramp import ramp
 
 # Columns whose mean a continuation begins with.
 EDGE = 4
@@ -21,7 +21,7 @@ WINDOWS = ("ram-lak", "hann", "sinc2")
 
 
 def response(length: int, window: str, cutoff: float) -> Tensor:
-    """The windowed ramp (`bonectl.core.ramp`) at the frequencies of a real transform of `length` samples.
+    """The windowed ramp (`bonectl.projection.ramp`) at the frequencies of a real transform of `length` samples.
 
     Parameters
     ----------

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from bonectl.core.projector import Projector
 from bonectl.errors import UsageError
+from bonectl.projection.projector import Projector
 
 
 def cgls(A: Projector, y: Tensor, *, iterations: int = 20, tolerance: float = 1e-4) -> Tensor:

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from bonectl.core.geometry import Geometry
-from bonectl.core.projector import Projector
 from bonectl.errors import UsageError
 from bonectl.methods._quadrature import view_weights
 from bonectl.methods._ramp import continued, padded_length, response, truncated_rows
+from bonectl.projection.projector import Projector
 
 MM_PER_CM = 10.0
 # Columns around the circle inscribed in the grid that are kept right too.

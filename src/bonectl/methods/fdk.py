@@ -6,12 +6,13 @@ from numpy.typing import NDArray
 from scipy.fft import irfft, rfft
 from torch import Tensor
 
-from bonectl.core import cone, divergent, fan, pool
+from bonectl.core import pool
 from bonectl.core.geometry import Geometry
-from bonectl.core.projector import Projector
 from bonectl.errors import UsageError
 from bonectl.methods._quadrature import turn_weights
 from bonectl.methods._ramp import continued, padded_length, response, truncated_rows
+from bonectl.projection import cone, divergent, fan
+from bonectl.projection.projector import Projector
 
 MM_PER_CM = 10.0
 # Detector rows that are filtered at a time.

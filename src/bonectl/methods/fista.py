@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from bonectl.core import progress
-from bonectl.core.projector import Projector
 from bonectl.errors import UsageError
+from bonectl.projection.projector import Projector
 
 # What the norm is raised by, because the power method finds it from below.
 MARGIN = 1.01

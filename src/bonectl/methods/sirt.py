@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from bonectl.core.projector import Projector
 from bonectl.errors import UsageError
+from bonectl.projection.projector import Projector
 
 # Rays and voxels that weigh less than this share of the heaviest take no part: their weights are rounding.
 LEAST_WEIGHT = 1e-3

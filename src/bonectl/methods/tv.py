@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from bonectl.core import progress
-from bonectl.core.projector import Projector
 from bonectl.errors import UsageError
 from bonectl.methods._variation import step
+from bonectl.projection.projector import Projector
 
 # The norm of the differences to the next voxel in two directions is below this.
 DIFFERENCES = sqrt(8.0)

@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion, convolve
 
 from bonectl.core import threads
-from bonectl.core.components import FULL
-from bonectl.core.cut import smoothed
-from bonectl.core.distance import squared_distance
-from bonectl.core.specimen import Specimen
-from bonectl.core.thickness import radius, squared_radius
 from bonectl.errors import UsageError
+from bonectl.morphology.components import FULL
+from bonectl.morphology.cut import smoothed
+from bonectl.morphology.distance import squared_distance
+from bonectl.morphology.specimen import Specimen
+from bonectl.morphology.thickness import radius, squared_radius
 
 Map = NDArray[np.float32]
 

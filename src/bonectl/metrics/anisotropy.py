@@ -5,10 +5,10 @@ from math import nan
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from bonectl.core import mil
-from bonectl.core.specimen import Specimen
 from bonectl.core.table import Number
 from bonectl.errors import UsageError
+from bonectl.morphology import mil
+from bonectl.morphology.specimen import Specimen
 
 
 def anisotropy(

@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from bonectl.core.specimen import Specimen
 from bonectl.core.table import Number
 from bonectl.errors import UsageError
+from bonectl.morphology.specimen import Specimen
 
 
 def bmd_distance(specimen: Specimen, reference: Specimen, *, bins: int = 8192) -> tuple[Number, ...]:

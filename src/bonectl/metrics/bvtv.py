@@ -1,7 +1,7 @@
 """Bone volume fraction."""
 
 from bonectl.core.table import Number
-from bonectl.core.tally import Tally
+from bonectl.morphology.tally import Tally
 
 
 def bvtv(tally: Tally) -> tuple[Number, ...]:

@@ -1,7 +1,7 @@
 """Pieces of bone and enclosed marrow."""
 
-from bonectl.core.specimen import Specimen
 from bonectl.core.table import Number
+from bonectl.morphology.specimen import Specimen
 
 
 def components(specimen: Specimen) -> tuple[Number, ...]:

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from bonectl.core.specimen import Specimen
 from bonectl.core.table import Number
 from bonectl.errors import UsageError
+from bonectl.morphology.specimen import Specimen
 
 # The surface is averaged over the levels of the smoothed mask within this of 1/2.
 BAND = 0.2

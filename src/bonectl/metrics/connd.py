@@ -1,7 +1,7 @@
 """Connectivity density."""
 
-from bonectl.core.specimen import Specimen
 from bonectl.core.table import Number
+from bonectl.morphology.specimen import Specimen
 
 
 def connd(specimen: Specimen) -> tuple[Number, ...]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonectl.core.table import Number
-from bonectl.core.tally import DENSITY_BINS, DENSITY_START, DENSITY_STEP, Tally
+from bonectl.morphology.tally import DENSITY_BINS, DENSITY_START, DENSITY_STEP, Tally
 
 PERCENTILES = (5, 25, 50, 75, 95)
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from bonectl.core.specimen import Specimen
 from bonectl.core.table import Number
+from bonectl.morphology.specimen import Specimen
 
 
 def dice(specimen: Specimen, reference: Specimen) -> tuple[Number, ...]:

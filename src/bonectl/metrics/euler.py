@@ -1,7 +1,7 @@
 """Euler number of the mask as it is."""
 
 from bonectl.core.table import Number
-from bonectl.core.tally import Tally
+from bonectl.morphology.tally import Tally
 
 
 def euler(tally: Tally) -> tuple[Number, ...]:

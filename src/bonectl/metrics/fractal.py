@@ -5,9 +5,9 @@ from math import log, nan
 import numpy as np
 from numpy.typing import NDArray
 
-from bonectl.core.specimen import Specimen
 from bonectl.core.table import Number
 from bonectl.errors import UsageError
+from bonectl.morphology.specimen import Specimen
 
 
 def fractal(specimen: Specimen, *, smallest: int = 6, factor: float = 1.2) -> tuple[Number, ...]:

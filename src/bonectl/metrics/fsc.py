@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from scipy.fft import fftfreq, rfftfreq, rfftn
 
 from bonectl.core import progress
-from bonectl.core.specimen import Specimen
 from bonectl.core.table import Number
 from bonectl.errors import UsageError
+from bonectl.morphology.specimen import Specimen
 
 # Correlation at which each criterion cuts; the half-bit curve depends on the number of coefficients of a shell.
 CRITERIA = {"reference": 0.378, "halves": 0.143, "halfbit": None}

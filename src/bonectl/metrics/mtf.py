@@ -9,11 +9,11 @@ from scipy.optimize import curve_fit
 from scipy.spatial import cKDTree
 from scipy.special import erf
 
-from bonectl.core.cut import smoothed
-from bonectl.core.distance import squared_distance
-from bonectl.core.specimen import Specimen
 from bonectl.core.table import Number
 from bonectl.errors import UsageError
+from bonectl.morphology.cut import smoothed
+from bonectl.morphology.distance import squared_distance
+from bonectl.morphology.specimen import Specimen
 
 # Width of a bin of signed distance [voxel].
 BIN = 0.25

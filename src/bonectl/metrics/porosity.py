@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from bonectl.core.components import enclosed_marrow
-from bonectl.core.specimen import Specimen
 from bonectl.core.table import Number
+from bonectl.morphology.components import enclosed_marrow
+from bonectl.morphology.specimen import Specimen
 
 
 def porosity(specimen: Specimen) -> tuple[Number, ...]:

@@ -4,8 +4,8 @@ from math import inf, log10
 
 import numpy as np
 
-from bonectl.core.specimen import Specimen, data_range
 from bonectl.core.table import Number
+from bonectl.morphology.specimen import Specimen, data_range
 
 
 def psnr(specimen: Specimen, reference: Specimen, *, range: float | None = None) -> tuple[Number, ...]:

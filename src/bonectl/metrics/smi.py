@@ -2,9 +2,9 @@
 
 from math import nan
 
-from bonectl.core.minkowski import mean_curvature, surface_area
 from bonectl.core.table import Number
-from bonectl.core.tally import Tally
+from bonectl.morphology.minkowski import mean_curvature, surface_area
+from bonectl.morphology.tally import Tally
 
 
 def smi(tally: Tally) -> tuple[Number, ...]:

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from bonectl.core.specimen import Specimen, data_range
 from bonectl.core.table import Number
 from bonectl.errors import UsageError
+from bonectl.morphology.specimen import Specimen, data_range
 
 # The window is cut at 3.5 sigma, and slices are worked on in blocks of this many to bound memory.
 CUT, BLOCK = 3.5, 32

@@ -1,8 +1,8 @@
 """Trabecular number."""
 
-from bonectl.core.specimen import Specimen
 from bonectl.core.table import Number
 from bonectl.metrics import _local
+from bonectl.morphology.specimen import Specimen
 
 
 def tbn(specimen: Specimen, *, convention: str = "subvoxel") -> tuple[Number, ...]:

@@ -1,8 +1,8 @@
 """Trabecular number without a model."""
 
-from bonectl.core.specimen import Specimen
 from bonectl.core.table import Number
 from bonectl.metrics import _local
+from bonectl.morphology.specimen import Specimen
 
 
 def tbn_direct(specimen: Specimen, *, slope: float = 0.5) -> tuple[Number, ...]:

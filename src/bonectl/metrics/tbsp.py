@@ -1,9 +1,9 @@
 """Trabecular separation."""
 
-from bonectl.core.specimen import Specimen
 from bonectl.core.table import Number
 from bonectl.errors import UsageError
 from bonectl.metrics import _local
+from bonectl.morphology.specimen import Specimen
 
 
 def tbsp(specimen: Specimen, *, convention: str = "subvoxel", coarsen: int = 0) -> tuple[Number, ...]:

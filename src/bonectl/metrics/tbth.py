@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from bonectl.core.specimen import Specimen
 from bonectl.core.table import Number
 from bonectl.metrics import _local
+from bonectl.morphology.specimen import Specimen
 
 
 def tbth(specimen: Specimen, *, convention: str = "subvoxel") -> tuple[Number, ...]:

@@ -4,10 +4,10 @@ from math import nan
 
 import numpy as np
 
-from bonectl.core.specimen import Specimen
 from bonectl.core.table import Number
 from bonectl.metrics import _local
 from bonectl.metrics.bmd_distance import wasserstein
+from bonectl.morphology.specimen import Specimen
 
 BINS = 8192
 

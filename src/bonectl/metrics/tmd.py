@@ -1,7 +1,7 @@
 """Mineral density of bone tissue."""
 
 from bonectl.core.table import Finding, Histogram, Number
-from bonectl.core.tally import DENSITY_START, DENSITY_STEP, Tally
+from bonectl.morphology.tally import DENSITY_START, DENSITY_STEP, Tally
 
 
 def tmd(tally: Tally) -> tuple[Finding, ...]:

@@ -4,11 +4,11 @@ from math import nan
 
 import numpy as np
 
-from bonectl.core.cells import MARROW
-from bonectl.core.distance import squared_distance
-from bonectl.core.specimen import Specimen
 from bonectl.core.table import Number
 from bonectl.errors import UsageError
+from bonectl.morphology.cells import MARROW
+from bonectl.morphology.distance import squared_distance
+from bonectl.morphology.specimen import Specimen
 
 
 def tmd_eroded(specimen: Specimen, *, erode: float = 1.0) -> tuple[Number, ...]:

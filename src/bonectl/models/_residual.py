@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from bonectl.core.denoiser import Denoiser, Reach, channels_last
+from bonectl.learning.denoiser import Denoiser, Reach, channels_last
 from bonectl.models._unet import laid_out
 
 

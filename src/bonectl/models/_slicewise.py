@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bonectl.core.denoiser import Denoiser, Reach
+from bonectl.learning.denoiser import Denoiser, Reach
 
 Filter = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 

@@ -8,8 +8,8 @@ convolution starts at zero, so that an untrained network returns its input.
 import torch
 from torch import Tensor, nn
 
-from bonectl.core.denoiser import Denoiser, Reach, channels_last
 from bonectl.errors import UsageError
+from bonectl.learning.denoiser import Denoiser, Reach, channels_last
 
 
 def convolutions(inputs: int, outputs: int) -> nn.Sequential:

@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn
 
-from bonectl.core.denoiser import Denoiser, Reach
 from bonectl.errors import UsageError
+from bonectl.learning.denoiser import Denoiser, Reach
 from bonectl.models._residual import Residual, initialise, pyramid_radius
 
 

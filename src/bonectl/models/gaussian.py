@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv3d, pad
 
-from bonectl.core.denoiser import Denoiser, Reach
 from bonectl.errors import UsageError
+from bonectl.learning.denoiser import Denoiser, Reach
 
 
 class Gaussian(Denoiser):

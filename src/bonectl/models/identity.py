@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from bonectl.core.denoiser import Denoiser, Reach
+from bonectl.learning.denoiser import Denoiser, Reach
 
 
 class Identity(Denoiser):

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from bonectl.core.denoiser import Denoiser, Reach
 from bonectl.errors import UsageError
+from bonectl.learning.denoiser import Denoiser, Reach
 from bonectl.models._residual import initialise
 
 

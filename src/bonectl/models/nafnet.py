@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from bonectl.core.denoiser import Denoiser, Reach
 from bonectl.errors import UsageError
+from bonectl.learning.denoiser import Denoiser, Reach
 from bonectl.models._residual import Residual, initialise, pyramid_radius
 
 # Keeps the variance of channels that are all alike from dividing by zero.

@@ -3,8 +3,8 @@
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from bonectl.core.denoiser import Denoiser, Reach
 from bonectl.errors import UsageError
+from bonectl.learning.denoiser import Denoiser, Reach
 from bonectl.models._residual import Residual, initialise
 
 # Convolutions, and as many transposed ones; their side [pixels].

@@ -2,8 +2,8 @@
 
 from functools import partial
 
-from bonectl.core.denoiser import Denoiser
 from bonectl.errors import UsageError
+from bonectl.learning.denoiser import Denoiser
 from bonectl.models._slicewise import Slicewise
 
 

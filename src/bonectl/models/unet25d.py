@@ -1,6 +1,6 @@
 """Residual U-Net that sees neighbouring slices as channels (Hendriksen et al. 2021, Sci Rep 11)."""
 
-from bonectl.core.denoiser import Denoiser
+from bonectl.learning.denoiser import Denoiser
 from bonectl.models._unet import SliceUNet
 
 

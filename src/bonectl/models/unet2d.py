@@ -1,6 +1,6 @@
 """Residual U-Net on single slices (Ronneberger, Fischer and Brox 2015; Jin et al. 2017)."""
 
-from bonectl.core.denoiser import Denoiser
+from bonectl.learning.denoiser import Denoiser
 from bonectl.models._unet import SliceUNet
 
 

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from bonectl.core.denoiser import Denoiser, Reach
 from bonectl.errors import UsageError
+from bonectl.learning.denoiser import Denoiser, Reach
 from bonectl.models._unet import radius
 
 # Slices that two convolutions take from either end of a run.

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from bonectl.core import progress
 from bonectl.core.geometry import Angles, Geometry
-from bonectl.core.projector import Projector
 from bonectl.core.slabs import Array
 from bonectl.errors import DataError
 from bonectl.methods.fbp import fbp
+from bonectl.projection.projector import Projector
 
 # Rows that are looked at; one is enough, a few spare a ring or an empty row from deciding.
 ROWS = 4

@@ -15,15 +15,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bonectl.core import device, kit, progress
-from bonectl.core.checkpoint import Checkpoint, Normalisation
-from bonectl.core.denoiser import Denoiser
+from bonectl.core import kit, progress
 from bonectl.core.header import Header
 from bonectl.core.slabs import Array, windows
 from bonectl.core.spec import parse
 from bonectl.core.stack import Stack
-from bonectl.core.tiles import apply
 from bonectl.errors import DataError, MemoryShortageError, UsageError
+from bonectl.learning import device
+from bonectl.learning.checkpoint import Checkpoint, Normalisation
+from bonectl.learning.denoiser import Denoiser
+from bonectl.learning.tiles import apply
 
 # Slices per block. A CPU is fastest with one: what a layer leaves is still in its caches when the next one reads
 # it (1.4 times the speed of four, bench/denoise.py). A GPU needs more to be busy.
@@ -106,7 +107,7 @@ def denoise(stack: Stack, model: Model, *, device_name: str = "auto", tile: int 
     model : Model
         See :func:`trained` and :func:`untrained`.
     device_name : str
-        See ``bonectl.core.device.choose``.
+        See ``bonectl.learning.device.choose``.
     tile : int
         Side of a tile without its halo [pixels]; changes speed and memory, never a value (on CPU).
 

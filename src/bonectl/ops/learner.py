@@ -17,13 +17,13 @@ from torch import nn
 
 import bonectl
 from bonectl.core import atomic, kit
-from bonectl.core.checkpoint import Checkpoint, Normalisation
-from bonectl.core.denoiser import Denoiser
 from bonectl.core.header import Fact, Header
-from bonectl.core.inflate import inflated
-from bonectl.core.sample import Sample
 from bonectl.core.spec import Spec
 from bonectl.errors import DataError, MissingInputError, UsageError
+from bonectl.learning.checkpoint import Checkpoint, Normalisation
+from bonectl.learning.denoiser import Denoiser
+from bonectl.learning.inflate import inflated
+from bonectl.learning.sample import Sample
 from bonectl.ops.objective import Objective, Score
 from bonectl.ops.patches import Batch
 from bonectl.ops.recipe import Recipe

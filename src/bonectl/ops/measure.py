@@ -9,17 +9,18 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from bonectl.core import kit, progress, threads, trust, voi
-from bonectl.core.cells import MARROW, Labels
-from bonectl.core.cut import Cut, Volume
+from bonectl.core import kit, progress, threads
 from bonectl.core.header import Header
 from bonectl.core.spec import Spec, parse, parse_sum
-from bonectl.core.specimen import Specimen
 from bonectl.core.stack import Stack
 from bonectl.core.table import Finding, Histogram, Number, Row, Table, compared
-from bonectl.core.tally import Spacing, Tally, tally
 from bonectl.errors import DataError, UsageError
 from bonectl.metrics import tbth
+from bonectl.morphology import trust, voi
+from bonectl.morphology.cells import MARROW, Labels
+from bonectl.morphology.cut import Cut, Volume
+from bonectl.morphology.specimen import Specimen
+from bonectl.morphology.tally import Spacing, Tally, tally
 
 # What is measured when nothing is said: the numbers of the field's minimum lists, and what a reference allows.
 STRUCTURE = "bvtv + surface + euler + components + connd + tbth + tbsp + tbn + smi + anisotropy"
@@ -416,7 +417,7 @@ def _finite(stack: Stack, what: str) -> Iterator[Array]:
 
 
 def _labels(bone: Mask, inside: Mask | None) -> Labels:
-    """MARROW and BONE of core.cells, OUTSIDE where `inside` is false."""
+    """MARROW and BONE of morphology.cells, OUTSIDE where `inside` is false."""
     labels = bone.view(np.uint8) | np.uint8(MARROW)
     if inside is not None:
         labels *= inside

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from bonectl.core import kit
-from bonectl.core.adversary import Adversary
-from bonectl.core.sample import Sample
 from bonectl.core.spec import Spec, parse_sum, print_sum
 from bonectl.errors import UsageError
+from bonectl.learning.adversary import Adversary
+from bonectl.learning.sample import Sample
 
 Loss = Callable[[Sample], Tensor]
 

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bonectl.core import draws
-from bonectl.core.checkpoint import Normalisation
-from bonectl.core.denoiser import Reach
 from bonectl.core.header import Header
-from bonectl.core.sample import Pairing, Window
 from bonectl.errors import UsageError
+from bonectl.learning.checkpoint import Normalisation
+from bonectl.learning.denoiser import Reach
+from bonectl.learning.sample import Pairing, Window
 from bonectl.ops.recipe import Recipe
 
 # Validation reads at most so many pixels of a slice's centre, on a side, and so many runs of a stack.

@@ -12,7 +12,6 @@ from bonectl.core import kit, progress
 from bonectl.core.calibration import Calibration
 from bonectl.core.geometry import KINDS, Geometry
 from bonectl.core.header import VOLUME, Header
-from bonectl.core.projector import Projector
 from bonectl.core.slabs import Array
 from bonectl.core.spec import parse
 from bonectl.core.stack import Stack
@@ -20,6 +19,7 @@ from bonectl.errors import DataError, UsageError
 from bonectl.methods._quadrature import missing_wedge
 from bonectl.methods._ramp import truncated_rows
 from bonectl.ops.scan import Fields, geometry_of, line_integrals, sinograms
+from bonectl.projection.projector import Projector
 
 UNITS = ("1/cm", "mgHA/cm3")
 # Methods that invert one kind of beam in closed form; others take any.

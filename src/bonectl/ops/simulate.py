@@ -17,12 +17,12 @@ from bonectl.core.draws import generator
 from bonectl.core.geometry import Geometry
 from bonectl.core.header import PROJECTIONS, SINOGRAMS, Fact, Header
 from bonectl.core.kit import bind, check
-from bonectl.core.projector import Projector
 from bonectl.core.slabs import windows
 from bonectl.core.spec import Spec, parse, parse_sum, print_sum
 from bonectl.core.stack import Stack, chain
 from bonectl.errors import UsageError
 from bonectl.ops.calibrate import ORIGIN
+from bonectl.projection.projector import Projector
 
 UNITS = ("counts", "transmission", "line integral")
 

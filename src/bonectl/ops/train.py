@@ -10,12 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bonectl.core import atomic, device, kit, progress
-from bonectl.core.checkpoint import Checkpoint, Normalisation
+from bonectl.core import atomic, kit, progress
 from bonectl.core.header import Header
-from bonectl.core.sample import Pairing
 from bonectl.core.spec import Spec, parse
 from bonectl.errors import UsageError
+from bonectl.learning import device
+from bonectl.learning.checkpoint import Checkpoint, Normalisation
+from bonectl.learning.sample import Pairing
 from bonectl.ops.learner import Learner, Task
 from bonectl.ops.objective import Objective
 from bonectl.ops.patches import Patches
@@ -110,9 +111,9 @@ def train(  # noqa: PLR0913 (four flow, four are knobs)
         Offset and scale in the data's unit, where its calibration does not give them.
     start : Path, optional
         Checkpoint whose weights to begin with: of the same model, or of one that sees fewer slices
-        (``bonectl.core.inflate``).
+        (``bonectl.learning.inflate``).
     device_name : str
-        See ``bonectl.core.device.choose``.
+        See ``bonectl.learning.device.choose``.
     stop : callable
         Asked after every step; when it says True, the state is saved and the run ends.
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from bonectl import io
 from bonectl.core import progress
 from bonectl.core.atomic import failure
-from bonectl.core.sample import Volume
 from bonectl.core.slabs import Array
 from bonectl.core.stack import Stack
 from bonectl.io import npy
+from bonectl.learning.sample import Volume
 
 
 @contextmanager

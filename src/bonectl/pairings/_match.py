@@ -2,8 +2,8 @@
 
 from math import isclose
 
-from bonectl.core.sample import Volume
 from bonectl.errors import UsageError
+from bonectl.learning.sample import Volume
 
 # Voxel sizes that differ by less than this are the same size, rounded somewhere.
 TOLERANCE = 1e-3

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonectl.core.header import Header
-from bonectl.core.sample import Volume, Window
 from bonectl.errors import UsageError
+from bonectl.learning.sample import Volume, Window
 from bonectl.pairings._match import match
 
 

@@ -2,8 +2,8 @@
 
 from math import isfinite
 
-from bonectl.core.cut import Cut
 from bonectl.errors import UsageError
+from bonectl.morphology.cut import Cut
 
 
 def fixed(unit: str, *, value: float = 320.0, sigma: float = 0.0) -> Cut:

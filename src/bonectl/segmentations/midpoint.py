@@ -1,7 +1,7 @@
 """The threshold half-way between the mineral densities of marrow and bone."""
 
-from bonectl.core.cut import Cut
 from bonectl.errors import UsageError
+from bonectl.morphology.cut import Cut
 
 
 def midpoint(unit: str, *, marrow: float = 0.0, bone: float = 1050.0, sigma: float = 0.0) -> Cut:

@@ -1,6 +1,6 @@
 """A mask as it is."""
 
-from bonectl.core.cut import Cut
+from bonectl.morphology.cut import Cut
 
 
 def nonzero(unit: str) -> Cut:

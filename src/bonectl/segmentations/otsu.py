@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from bonectl.core.cut import Cut, Volume
 from bonectl.errors import DataError, UsageError
+from bonectl.morphology.cut import Cut, Volume
 
 
 def otsu(volume: Volume, *, bins: int = 256, sigma: float = 0.0) -> Cut:

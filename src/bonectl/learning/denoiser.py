@@ -1,0 +1,71 @@
+"""What every model is: a map from a slab of slices to its inner slices, and how far it looks.
+
+The reach is what makes slabs and tiles exact: a voxel of the estimate depends on input voxels no farther
+away than the reach, so a tile that carries this halo gives the same numbers as the whole slice
+(``tests/kits/test_models.py`` perturbs one voxel and finds exact zeros beyond it).
+"""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+Network = TypeVar("Network", bound=nn.Module)
+
+# Axes of a batch of images (b, channels, y, x), and of a kernel over them.
+IMAGE_AXES = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """How far an estimated voxel looks into its input.
+
+    Parameters
+    ----------
+    slices : int
+        Neighbouring slices looked at on either side.
+    pixels : int or None
+        Halo in the slice, on every side [pixels]; None when every pixel may depend on the whole slice.
+    grid : int
+        The model's pooling grid [pixels]: sides and tile origins have to be multiples of it.
+    """
+
+    slices: int = 0
+    pixels: int | None = 0
+    grid: int = 1
+
+
+class Denoiser(nn.Module):
+    """A model: ``forward`` maps (b, z + 2 * reach.slices, y, x) to (b, z, y, x).
+
+    Values flow in normalised units (``bonectl.learning.checkpoint.Normalisation``); y and x are multiples of
+    ``reach.grid``. The slices that the estimate loses at either end are its context: who calls decides
+    what stands there at the ends of a stack.
+
+    Parameters
+    ----------
+    reach : Reach
+        How far the model looks.
+    """
+
+    def __init__(self, reach: Reach) -> None:
+        super().__init__()
+        self.reach = reach
+
+    def forward(self, volume: Tensor) -> Tensor:
+        """Estimate the inner slices of a slab, (b, z + 2 * reach.slices, y, x) → (b, z, y, x)."""
+        raise NotImplementedError
+
+    @property
+    def learns(self) -> bool:
+        """Whether there is anything to train."""
+        return any(parameter.requires_grad for parameter in self.parameters())
+
+
+def channels_last(network: Network) -> Network:
+    """Store the weights of 2-D convolutions channels last: 1.3 to 1.5 times the speed on CPU, same numbers."""
+    for parameter in network.parameters():
+        if parameter.ndim == IMAGE_AXES:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return network

@@ -1,0 +1,1 @@
+"""What bone numbers are made of: binary cells, distances, thickness, intercepts, components, tables of counts."""

@@ -1,0 +1,114 @@
+"""Cone-beam projection by interpolation along rays (Joseph 1982), its exact transpose, and back-projection.
+
+A circular orbit and a flat detector whose columns are parallel to the axis: what happens across the axis is the
+fan beam's, and along the axis everything is evenly spaced (`bonectl.projection.kernels_cone`). The middle slice lies in
+the plane of the orbit, and the source faces the middle of the detector's rows.
+"""
+
+from math import ceil, sqrt
+
+import numpy as np
+
+from bonectl.core import pool
+from bonectl.projection.divergent import Plan
+from bonectl.projection.fsp import Array
+from bonectl.projection.kernels_cone import GROUP, STEP_TWO, collect_cone, pack_columns, spread_cone, walk_cone
+from bonectl.projection.kernels_joseph import MARGIN, unpack_grid
+
+
+def _grouped(count: int) -> int:
+    return -(-count // GROUP) * GROUP
+
+
+def _pad(step: float) -> int:
+    """Zeros on either side that a group and its taps can reach at steps of up to this many inputs."""
+    return ceil((GROUP + 2) * max(step, STEP_TWO)) + 2 * GROUP + 4
+
+
+def _reach(p: Plan) -> float:
+    """Largest distance from the axis at which a ray is sampled, as a share of sod; below 1."""
+    return min((p.size / sqrt(2) + 2) * p.voxel / p.sod, 1 - 1e-3)
+
+
+def project(p: Plan, volume: Array) -> Array:
+    """Line integrals (row, view, column) of a volume (z, y, x) in 1/cm."""
+    pad = _pad(p.zoom * p.sod / p.sdd * (1 + _reach(p)))
+    side = p.size + 2 * MARGIN
+    grid = np.zeros((side, side, _grouped(p.slices) + 2 * pad), dtype=np.float32)
+    scan = np.empty((p.rows, len(p.views), p.columns), dtype=np.float32)
+    stretch = np.sqrt(1 + p.slants() ** 2).astype(np.float32)
+
+    def pack(low: int, high: int) -> None:
+        pack_columns(volume, low, high, grid, pad)
+
+    def views(low: int, high: int) -> None:
+        lines = np.zeros((high - low, p.columns, _grouped(p.rows)), dtype=np.float32)
+        walk_cone(grid, pad, p.slices, p.zoom, p.rows, p.views, low, high, lines)
+        done = lines[..., : p.rows] * p.lengths[low:high, :, None] * stretch
+        scan[:, low:high] = done.transpose(2, 0, 1)
+
+    pool.each(pack, pool.cut(p.size, 8))
+    pool.each(views, pool.cut(len(p.views), 4))
+    return scan
+
+
+def backproject(p: Plan, scan: Array) -> Array:
+    """The transpose of `project`: (row, view, column) to (z, y, x)."""
+    pad = _pad(p.sdd / p.sod / p.zoom / (1 - _reach(p)))
+    depth = _grouped(p.slices)
+    grids = np.zeros((2, p.size, p.size + 2 * MARGIN, depth), dtype=np.float32)
+    stretch = np.sqrt(1 + p.slants() ** 2).astype(np.float32)
+    for begin, end in pool.cut(len(p.views), 32):
+        lines = np.zeros((end - begin, p.columns, p.rows + 2 * pad), dtype=np.float32)
+
+        def pack(low: int, high: int, begin: int = begin, lines: Array = lines) -> None:
+            part = scan[:, begin + low : begin + high].transpose(1, 2, 0)
+            lines[low:high, :, pad:-pad] = part * p.lengths[begin + low : begin + high, :, None] * stretch
+
+        def spread(low: int, high: int, begin: int = begin, end: int = end, lines: Array = lines) -> None:
+            for swapped in (False, True):
+                spread_cone(
+                    lines, pad, p.rows, p.slices, p.zoom, p.views[begin:end], swapped, low, high, grids[int(swapped)]
+                )
+
+        pool.each(pack, pool.cut(end - begin, 4))
+        pool.each(spread, pool.cut(p.size, 8))
+    inner = slice(MARGIN, -MARGIN)
+    grid = grids[0][:, inner]
+    grid += grids[1][:, inner].transpose(1, 0, 2)
+    return _unpacked(p, grid)
+
+
+def collect(p: Plan, scan: Array) -> Array:
+    """The sum over views of the scan (row, view, column) where each voxel is seen, over U squared.
+
+    U is the voxel's distance from the source along the perpendicular to the detector, as a share of sod (Feldkamp,
+    Davis and Kress, J. Opt. Soc. Am. A 1, 612, 1984; Kak and Slaney 1988, eq. 3.176). Linear interpolation, 0 beyond
+    the detector. The result is (z, y, x).
+    """
+    zoom = p.sdd / p.sod / p.zoom
+    pad = _pad(zoom / (1 - _reach(p)))
+    grid = np.zeros((p.size, p.size, _grouped(p.slices)), dtype=np.float32)
+    for begin, end in pool.cut(len(p.views), 16):
+        lines = np.zeros((end - begin, p.columns + 2 * MARGIN, _grouped(p.rows) + 2 * pad), dtype=np.float32)
+
+        def pack(low: int, high: int, begin: int = begin, lines: Array = lines) -> None:
+            part = scan[:, begin + low : begin + high].transpose(1, 2, 0)
+            lines[low:high, MARGIN:-MARGIN, pad : pad + p.rows] = part
+
+        def rows(low: int, high: int, begin: int = begin, end: int = end, lines: Array = lines) -> None:
+            collect_cone(lines, pad, p.rows, p.slices, zoom, p.seen[begin:end], low, high, grid)
+
+        pool.each(pack, pool.cut(end - begin, 4))
+        pool.each(rows, pool.cut(p.size, 16))
+    return _unpacked(p, grid)
+
+
+def _unpacked(p: Plan, grid: Array) -> Array:
+    volume = np.empty((p.slices, p.size, p.size), dtype=np.float32)
+
+    def out(low: int, high: int) -> None:
+        unpack_grid(grid, 0, p.slices, low, high, volume)
+
+    pool.each(out, pool.cut(p.size, 16))
+    return volume

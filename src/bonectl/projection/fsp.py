@@ -1,0 +1,318 @@
+"""Parallel-beam projection through the Fourier-slice theorem, and its exact transpose.
+
+The spectrum of a projection is a line through the spectrum of the slice (Bracewell 1956; Natterer, *The
+Mathematics of Computerized Tomography*, 1986, theorem II.1.1). The slice, divided by the gridding kernel's
+transform, is transformed on a grid `OVERSAMPLING` times its size; the lines are interpolated on it with a
+Kaiser-Bessel kernel `TAPS` wide, its shape parameter after Beatty, Nishimura and Pauly (IEEE Trans. Med. Imaging
+24, 799, 2005, eq. 5); a transform back along each line gives the detector. Weights are shared by all slices.
+
+Pixel models, as factors of the line's spectrum at frequency k [1/mm] in direction (c, s), voxel v, pitch p:
+
+* ``bandlimited``: the slice has no frequency above 1/(2 v) in x or y, the detector samples points:
+  the factor is 1 below min(1/(2 p), 1/(2 v max(\\|c\\|, \\|s\\|))) and 0 above.
+* ``strip``: square voxels of constant attenuation, detector pixels that average over their width:
+  ``sinc(v k c) sinc(v k s) sinc(p k)``, up to k = 1/p; what lies above 1/(2 p) folds back as sampling folds it.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import ceil, pi, sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.fft import fft, ifft, next_fast_len
+from scipy.special import i0
+
+from bonectl.core import pool
+from bonectl.projection.kernels_fsp import (
+    DEGREE,
+    HALF,
+    HALO,
+    TAPS,
+    gather,
+    pack_rows,
+    pack_views,
+    scatter,
+    unpack_rows,
+    unpack_views,
+)
+from bonectl.projection.vectors import LANES
+
+OVERSAMPLING = 1.25
+# Slices are packed by multiples of GRAIN: four complex pairs fill the FFT's vectors.
+GRAIN = 8
+MM_PER_CM = 10.0
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What all slices of one geometry share; made by `plan`, never changed.
+
+    Attributes
+    ----------
+    size, columns : int
+        Side of the slice, and detector columns.
+    cells : int
+        Side of the oversampled grid.
+    length : int
+        Frequencies of a line: long enough that no ray of the slice wraps around into the detector.
+    order : (views,) int64
+        Views by direction, so that neighbours in memory are neighbours in the plane.
+    steps : (views, 2) float64
+        Step (x, y) of a line per frequency [cells], in that order.
+    weights : (views, frequencies, 2) float32
+        Complex factor of frequency 0, 1, ... of a line: pixel model, positions of the two centres, scale.
+    spread_out : (size,) float32
+        1 / transform of the gridding kernel along an axis of the slice.
+    coefficients : (DEGREE + 1, 8) float32
+        Polynomials of the kernel's taps, highest power first, signs alternating.
+    block : int
+        Slices that are carried together.
+    """
+
+    size: int
+    columns: int
+    cells: int
+    length: int
+    order: NDArray[np.int64]
+    steps: NDArray[np.float64]
+    weights: Array
+    spread_out: Array
+    coefficients: Array
+    block: int
+
+    @property
+    def origin(self) -> int:
+        """The grid's row and column of the slice's first pixel."""
+        return self.cells // 2 - self.size // 2
+
+
+def block(size: int) -> int:
+    """Slices carried together for slices of this side: about what the caches hold."""
+    return 32 if size < 1024 else 16
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What the lines are multiplied with: one factor per frequency, one per view; a filtered projector.
+
+    Attributes
+    ----------
+    response : bytes
+        float32 values at the frequencies 0, 1, ... of a real transform of `length` samples.
+    shares : bytes
+        float32 value per view.
+    """
+
+    response: bytes
+    shares: bytes
+
+    @property
+    def length(self) -> int:
+        """Samples of a line."""
+        return 2 * (len(self.response) // 4 - 1)
+
+
+@lru_cache(maxsize=8)
+def plan(  # noqa: PLR0913 (the values that make a plan, as a key)
+    degrees: bytes,
+    columns: int,
+    pitch: float,
+    centre: float,
+    size: int,
+    voxel: float,
+    model: str,
+    filter_: Filter | None = None,
+) -> Plan:
+    """The plan for one geometry; `degrees` are the bytes of the float64 angles, lengths are in mm."""
+    radians = np.deg2rad(np.frombuffer(degrees, dtype=np.float64))
+    order = np.argsort(np.mod(radians, pi), kind="stable")
+    direction = np.stack([np.cos(radians[order]), np.sin(radians[order])], axis=1)
+    cells = _even_fast_length(max(ceil(OVERSAMPLING * size), size + TAPS + 1))
+    length = filter_.length if filter_ else _line_length(columns, centre, size * voxel / pitch)
+    frequency = np.arange(length if model == "strip" else (length + 1) // 2) / (length * pitch)
+    phase = np.multiply.outer(direction.sum(axis=1), frequency) * voxel * (size // 2 - (size - 1) / 2)
+    phase += np.arange(frequency.size) * (centre / length)
+    factor = PIXELS[model](direction[:, :1] * frequency, direction[:, 1:] * frequency, frequency, voxel, pitch)
+    factor *= voxel**2 / (length * pitch * MM_PER_CM)
+    if filter_:
+        index = np.arange(frequency.size)
+        factor *= np.frombuffer(filter_.response, dtype=np.float32)[np.minimum(index, length - index)]
+        factor *= np.frombuffer(filter_.shares, dtype=np.float32)[order, None]
+    return Plan(
+        size=size,
+        columns=columns,
+        cells=cells,
+        length=length,
+        order=order,
+        steps=direction * (cells * voxel / (length * pitch)),
+        weights=np.stack([factor * np.cos(2 * pi * phase), -factor * np.sin(2 * pi * phase)], axis=-1).astype(
+            np.float32
+        ),
+        spread_out=_spread_out(size, cells),
+        coefficients=_tap_polynomials(size / cells),
+        block=block(size),
+    )
+
+
+def _even_fast_length(least: int) -> int:
+    length = next_fast_len(least)
+    while length % 2:
+        length = next_fast_len(length + 1)
+    return int(length)
+
+
+def _line_length(columns: int, centre: float, side: float) -> int:
+    """Frequencies per line: its period must hold the slice's half diagonal and the farther detector end.
+
+    The margin lets the ringing of a sharp pixel at the corner die down before it wraps.
+    """
+    reach = max(abs(centre), abs(columns - 1 - centre))
+    return int(next_fast_len(max(ceil(side / sqrt(2) + reach) + 16, columns)))
+
+
+def _bandlimited(kx: Any, ky: Any, _k: Any, voxel: float, _pitch: float) -> NDArray[np.float64]:
+    edge = 0.5 * (1 + 1e-12)
+    inside: NDArray[np.float64] = ((np.abs(kx) * voxel <= edge) & (np.abs(ky) * voxel <= edge)).astype(np.float64)
+    return inside
+
+
+def _strip(kx: Any, ky: Any, k: Any, voxel: float, pitch: float) -> NDArray[np.float64]:
+    product: NDArray[np.float64] = np.sinc(voxel * kx) * np.sinc(voxel * ky) * np.sinc(pitch * k)
+    return product
+
+
+PIXELS = {"bandlimited": _bandlimited, "strip": _strip}
+
+
+def _shape(fill: float) -> float:
+    """Beatty's shape parameter of the Kaiser-Bessel kernel for slices that fill this fraction of the grid."""
+    return pi * sqrt((TAPS * fill) ** 2 * (1 / fill - 0.5) ** 2 - 0.8)
+
+
+def _kaiser_bessel(distance: Any, shape: float) -> NDArray[np.float64]:
+    """The kernel at a distance [cells] from its middle, 1 there."""
+    inside = np.maximum(0.0, 1 - (np.asarray(distance) / HALF) ** 2)
+    kernel: NDArray[np.float64] = i0(shape * np.sqrt(inside)) / i0(shape)
+    return kernel
+
+
+def _tap_polynomials(fill: float) -> Array:
+    """Chebyshev fits of the kernel over each of its cells: error below 1e-7 of its maximum."""
+    shape = _shape(fill)
+    rows = np.zeros((DEGREE + 1, 8), dtype=np.float32)
+    for tap in range(TAPS):
+        fit = np.polynomial.Chebyshev.interpolate(_tap, DEGREE, domain=[0.0, 1.0], args=(tap, shape))
+        power = fit.convert(kind=np.polynomial.Polynomial).coef
+        rows[DEGREE + 1 - power.size :, tap] = (-1) ** tap * power[::-1]
+    return rows
+
+
+def _tap(cell: NDArray[np.float64], tap: int, shape: float) -> NDArray[np.float64]:
+    return _kaiser_bessel(cell - HALF + tap, shape)
+
+
+def _spread_out(size: int, cells: int) -> Array:
+    nodes, quadrature = np.polynomial.legendre.leggauss(64)
+    kernel = _kaiser_bessel(nodes * HALF, _shape(size / cells)) * quadrature * HALF
+    position = (np.arange(size) - size // 2) / cells
+    transform = np.cos(2 * pi * np.multiply.outer(position, nodes * HALF)) @ kernel
+    reciprocal: Array = (1 / transform).astype(np.float32)
+    return reciprocal
+
+
+def _blocks(slices: int, block: int) -> list[tuple[int, int, int]]:
+    """(first, last, lanes) of each block; the last one is padded to a multiple of `GRAIN` lanes."""
+    return [(low, high, -(-(high - low) // GRAIN) * GRAIN) for low, high in pool.cut(slices, block)]
+
+
+def _lanes(width: int) -> tuple[float, ...]:
+    return LANES[16] if width % 16 == 0 else LANES[8]
+
+
+def _complex(array: Array) -> NDArray[np.complex64]:
+    return array.view(np.complex64)
+
+
+def _transform(direction: Any, array: Array, axis: int) -> None:
+    """A transform of complex lanes along an axis, in place and without scaling."""
+    norm = "backward" if direction is fft else "forward"
+    view = _complex(array)
+    result = direction(view, axis=axis, norm=norm, overwrite_x=True)
+    if not np.shares_memory(result, view):
+        view[...] = result
+
+
+def project(p: Plan, volume: Array) -> Array:
+    """Line integrals (slice, view, column) of a volume (slice, y, x) in 1/cm."""
+    scan = np.empty((volume.shape[0], p.order.size, p.columns), dtype=np.float32)
+    for first, last, width in _blocks(volume.shape[0], p.block):
+        _project(p, volume, first, last, width, scan)
+    return scan
+
+
+def _project(p: Plan, volume: Array, first: int, last: int, width: int, scan: Array) -> None:
+    cells, origin = p.cells, p.origin
+    grid = np.zeros((cells + HALO, cells + HALO, width), dtype=np.float32)
+    lanes = _lanes(width)
+
+    def rows(low: int, high: int) -> None:
+        pack_rows(volume, first, last, low, high, p.spread_out, grid, origin)
+        _transform(fft, grid[origin + low : origin + high, :cells], 1)
+
+    def columns(low: int, high: int) -> None:
+        _transform(fft, grid[:cells, low:high], 0)
+
+    def views(low: int, high: int) -> None:
+        spectrum = np.empty((high - low, p.length, width), dtype=np.float32)
+        gather(lanes, grid, p.coefficients, p.steps, p.weights, low, spectrum)
+        _transform(ifft, spectrum, 1)
+        unpack_views(spectrum, first, last, p.order, low, scan)
+
+    pool.each(rows, pool.cut(p.size, 16))
+    pool.each(columns, pool.cut(cells, 16))
+    grid[:, cells:] = grid[:, :HALO]
+    grid[cells:] = grid[:HALO]
+    pool.each(views, pool.cut(p.order.size, 8))
+
+
+def backproject(p: Plan, scan: Array) -> Array:
+    """The transpose of `project`: (slice, view, column) to (slice, y, x)."""
+    volume = np.empty((scan.shape[0], p.size, p.size), dtype=np.float32)
+    for first, last, width in _blocks(scan.shape[0], p.block):
+        _backproject(p, scan, first, last, width, volume)
+    return volume
+
+
+def _backproject(p: Plan, scan: Array, first: int, last: int, width: int, volume: Array) -> None:
+    cells, origin = p.cells, p.origin
+    grid = np.zeros((cells + HALO, cells + HALO, width), dtype=np.float32)
+    lanes = _lanes(width)
+    for begin, end in pool.cut(p.order.size, 64):
+        spectrum = np.empty((end - begin, p.length, width), dtype=np.float32)
+
+        def views(low: int, high: int, begin: int = begin, spectrum: Array = spectrum) -> None:
+            part = spectrum[low:high]
+            pack_views(scan, first, last, p.order, begin + low, part)
+            _transform(fft, part, 1)
+
+        def bands(low: int, high: int, begin: int = begin, spectrum: Array = spectrum) -> None:
+            scatter(lanes, spectrum, p.coefficients, p.steps, p.weights, begin, low, high, grid)
+
+        pool.each(views, pool.cut(end - begin, 8))
+        pool.each(bands, pool.cut(cells + HALO, 16))
+
+    def columns(low: int, high: int) -> None:
+        _transform(ifft, grid[:cells, low:high], 0)
+
+    def rows(low: int, high: int) -> None:
+        _transform(ifft, grid[origin + low : origin + high, :cells], 1)
+        unpack_rows(grid, origin, first, last, low, high, p.spread_out, volume)
+
+    grid[:HALO] += grid[cells:]
+    grid[:, :HALO] += grid[:, cells:]
+    pool.each(columns, pool.cut(cells, 16))
+    pool.each(rows, pool.cut(p.size, 16))

@@ -1,0 +1,131 @@
+"""Compiled steps of Joseph's projector and of its transpose.
+
+A block of slices is stored with the slices innermost, and with a margin of zeros around the grid and the detector,
+so that a tap outside reads 0. Positions are in float64: both directions then see the same weights.
+"""
+
+# numba's floor and ceil give floats
+# ruff: noqa: RUF046
+# numba's decorators are untyped
+# mypy: disable-error-code="untyped-decorator"
+
+from math import ceil, floor
+
+import numpy as np
+from numba import njit
+
+from bonectl.projection.vectors import fma, load, store
+
+MARGIN = 1
+# Rows of the grid and rays that are walked before the next view: what they touch stays in the second cache.
+ROWS = 64
+RAYS = 32
+# Side of the square of voxels that is gone through before the next one.
+VOXELS = 16
+
+
+@njit(cache=True, nogil=True)
+def pack_grid(volume, first, last, low, high, grid):  # type: ignore[no-untyped-def]
+    """Rows [low, high) of slices [first, last) of volume (slice, y, x) into grid (y, x, lane) with margins."""
+    for y in range(low, high):
+        for x in range(volume.shape[2]):
+            for z in range(last - first):
+                grid[y + MARGIN, x + MARGIN, z] = volume[first + z, y, x]
+
+
+@njit(cache=True, nogil=True)
+def unpack_grid(grid, first, last, low, high, volume):  # type: ignore[no-untyped-def]
+    """The transpose of `pack_grid`; grid has no margins."""
+    for y in range(low, high):
+        for z in range(last - first):
+            for x in range(volume.shape[2]):
+                volume[first + z, y, x] = grid[y, x, z]
+
+
+@njit(cache=True, nogil=True)
+def walk(lanes, grid, rays, low, high, lines):  # type: ignore[no-untyped-def]
+    """Sums along the rays of views [low, high): lines (view - low, column, lane), which must hold zeros.
+
+    Parameters
+    ----------
+    lanes : tuple
+        Its length is the width of the vectors.
+    grid : (side + 2, side + 2, width) float32
+    rays : (views, 5) float64
+        As `bonectl.projection.joseph.Plan.rays`.
+    """
+    width = grid.shape[2]
+    side = grid.shape[0] - 2 * MARGIN
+    columns = lines.shape[1]
+    flat = grid.ravel()
+    sums = lines.ravel()
+    span = len(lanes)
+    for begin in range(0, side, ROWS):
+        for left in range(0, columns, RAYS):
+            for view in range(low, high):
+                start, per_column, per_row = rays[view, 0], rays[view, 1], rays[view, 2]
+                across, along = width, grid.shape[1] * width
+                if rays[view, 3] != 0.0:
+                    across, along = along, across
+                for column in range(left, min(left + RAYS, columns)):
+                    at = start + column * per_column
+                    target = ((view - low) * columns + column) * width
+                    for z in range(0, width, span):
+                        total = load(lanes, sums, target + z)
+                        for row in range(begin, min(begin + ROWS, side)):
+                            place = at + row * per_row
+                            if place <= -1.0 or place >= side:
+                                continue
+                            cell = int(floor(place))
+                            weight = np.float32(place - cell)
+                            where = (cell + MARGIN) * across + (row + MARGIN) * along + z
+                            total = fma(load(lanes, flat, where), np.float32(1.0) - weight, total)
+                            total = fma(load(lanes, flat, where + across), weight, total)
+                        store(sums, target + z, total)
+
+
+@njit(cache=True, nogil=True)
+def collect(lanes, lines, rays, low, high, grid):  # type: ignore[no-untyped-def]
+    """The transpose of `walk` for rows [low, high) of grid (y, x, lane), without margins: added to it.
+
+    Every voxel asks which rays weigh it: those whose distance is less than one cell, counted along the voxel's line.
+    Where columns are no closer than cells these are among the two next to it; where they are closer, more are tried.
+    lines is (view, column + 2, lane) with margins; rays are those of its views.
+    """
+    width = grid.shape[2]
+    side = grid.shape[0]
+    padded = lines.shape[1]
+    columns = padded - 2 * MARGIN
+    flat = lines.ravel()
+    sums = grid.ravel()
+    span = len(lanes)
+    for top in range(low, high, VOXELS):
+        for left in range(0, side, VOXELS):
+            for y in range(top, min(top + VOXELS, high)):
+                for x in range(left, min(left + VOXELS, side)):
+                    target = (y * side + x) * width
+                    for z in range(0, width, span):
+                        total = load(lanes, sums, target + z)
+                        for view in range(rays.shape[0]):
+                            across, along = (x, y) if rays[view, 3] == 0.0 else (y, x)
+                            # column at which a ray would pass through the voxel's middle
+                            at = (across - along * rays[view, 2] - rays[view, 0]) * rays[view, 4]
+                            cells = abs(rays[view, 1])
+                            column = int(floor(at))
+                            if cells >= 1.0:
+                                if column < -1 or column >= columns:
+                                    continue
+                                near = (at - column) * cells
+                                far = cells - near
+                                where = (view * padded + column + MARGIN) * width + z
+                                total = fma(load(lanes, flat, where), np.float32(max(0.0, 1.0 - near)), total)
+                                total = fma(load(lanes, flat, where + width), np.float32(max(0.0, 1.0 - far)), total)
+                                continue
+                            reach = abs(rays[view, 4])
+                            for column in range(
+                                max(int(ceil(at - reach)), 0), min(int(floor(at + reach)) + 1, columns)
+                            ):
+                                weight = np.float32(max(0.0, 1.0 - abs(column - at) * cells))
+                                where = (view * padded + column + MARGIN) * width + z
+                                total = fma(load(lanes, flat, where), weight, total)
+                        store(sums, target + z, total)

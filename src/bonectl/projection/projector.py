@@ -1,0 +1,298 @@
+"""The projector: from attenuation to line integrals, its exact transpose, and the gradients of both.
+
+Orientation, for every geometry. Indices count in the direction of the axes. A voxel with indices (z, y, x) of a grid
+of side N lies at ``X = (x - (N-1)/2) voxel``, ``Y = (y - (N-1)/2) voxel``: y grows downwards in a picture that shows
+row 0 on top. The rotation axis is X = Y = 0. A view at angle t sees this point in the detector row of its z, at column
+``centre + (X cos t + Y sin t) / pitch``: at 0 degrees columns count along x and rays run along y, at 90 degrees
+columns count along y. A point source lies where these rays come from: at the distance sod from the axis towards (sin
+t, -cos t), which is the top of the picture at 0 degrees, with the detector at sdd from it. It sees the point magnified
+by ``M = sdd / (sod - X sin t + Y cos t)``, at column ``centre + M (X cos t + Y sin t) / pitch`` and, in a cone beam,
+at row ``(rows - 1)/2 + M Z / row_pitch`` with Z from the middle slice. The angle turns from +x to +y, which is
+clockwise in that picture (and right-handed about +z). A scanner that turned the other way has negative angles; ASTRA
+and scikit-image have y pointing up, so that their angle t is -t here.
+
+Lengths are in mm and attenuation in 1/cm; the division by ten is made here, line integrals are dimensionless.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+from math import sqrt
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bonectl.core.geometry import Geometry
+from bonectl.errors import UnavailableError, UsageError
+from bonectl.projection import divergent, divergent_ops, fan, fsp, joseph
+
+MODELS = ("strip", "bandlimited", "joseph")
+
+
+class Projector(nn.Module):
+    """The linear map from a volume to its scan, for one geometry.
+
+    ``A(x)`` takes attenuation (..., z, y, x) [1/cm], float32, and gives line integrals (..., row, view, col).
+    ``A.T(y)`` is the exact transpose, and ``A.T.T is A``. Any number of slices goes through a parallel or fan beam at a
+    time; slices are worked on in blocks of `block`, so that a volume cut into multiples of `block` gives the same bits
+    as the whole. A cone beam takes whole volumes of `geometry.slices`. Either map is the gradient of the other, to any
+    order. The result is a fresh tensor.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        Where the rays run. Parallel and fan beams need no agreement between `rows` and the slices of `x`.
+    model : {"strip", "bandlimited", "joseph"}, optional
+        What a voxel and a detector pixel are. ``strip``: square voxels, pixels that average over their width (what
+        a detector does: use it to simulate and inside iterations). ``bandlimited``: no frequency above the grid's,
+        points on the detector (sharpest, for filtered back-projection; rings at edges). ``joseph``: linear
+        interpolation along rays, in space instead of frequency; slower, and an independent check of the others.
+        A parallel beam has all three and takes strip by default; fan and cone have joseph.
+    response : (length / 2 + 1,) tensor, optional
+        A filter along the detector: its factors at the frequencies of a real transform of `length` samples, at least
+        twice the columns. ``A.T`` then filters before it back-projects, at no cost: filtered back-projection.
+    shares : (views,) tensor, optional
+        A factor for each view, with `response`.
+
+    Raises
+    ------
+    UsageError
+        When there is no such model for the geometry, or a filter is incomplete or given to ``joseph``; when a tensor
+        does not fit the geometry or is not float32.
+    UnavailableError
+        When a tensor is not in the CPU's memory.
+    """
+
+    def __init__(
+        self,
+        geometry: Geometry,
+        *,
+        model: str | None = None,
+        response: Tensor | None = None,
+        shares: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        model = model or ("strip" if geometry.kind == "parallel" else "joseph")
+        if model not in MODELS:
+            raise UsageError(f"no pixel model {model!r}; there are {', '.join(MODELS)}")
+        if geometry.kind != "parallel" and model != "joseph":
+            raise UsageError(f"no pixel model {model!r} for a {geometry.kind} beam; there is joseph")
+        if (response is None) != (shares is None):
+            raise UsageError("a filter is a response along the detector and a share for each view; give both")
+        if model == "joseph" and response is not None:
+            raise UsageError("joseph works in space and takes no filter; use strip or bandlimited")
+        self.geometry = geometry
+        self.model = model
+        none = torch.empty(0)
+        self._views = torch.from_numpy(geometry.angles.degrees.copy())
+        self._filter = (none if response is None else response.float(), none if shares is None else shares.float())
+        # in a tuple, so that torch does not take the transpose for a part of its transpose
+        self._transpose = (Transpose(self),)
+
+    @property
+    def T(self) -> "Transpose":  # noqa: N802 (the transpose is T)
+        """The transpose."""
+        return self._transpose[0]
+
+    @property
+    def block(self) -> int:
+        """Slices (rows of the scan in a cone beam) that are worked on together."""
+        match self.geometry.kind:
+            case "parallel":
+                return joseph.BLOCK if self.model == "joseph" else fsp.block(self.geometry.size)
+            case "fan":
+                return fan.block(self.geometry.size)
+            case _:
+                return self.geometry.rows
+
+    @property
+    def domain(self) -> tuple[int, ...]:
+        """What is mapped on its own: a slice (y, x), or in a cone beam a volume (z, y, x)."""
+        shape = self.geometry.volume_shape
+        return shape if self.geometry.kind == "cone" else shape[1:]
+
+    @property
+    def codomain(self) -> tuple[int, ...]:
+        """What it is mapped to: (view, col), or in a cone beam (row, view, col)."""
+        shape = self.geometry.shape
+        return shape if self.geometry.kind == "cone" else shape[1:]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Line integrals (..., row, view, col) of attenuation (..., z, y, x) [1/cm]."""
+        _check(x, self.domain, "a volume", ("z", "y", "x"))
+        flat = x.reshape(-1, *self.domain)
+        scan = self._project_parallel(flat) if self.geometry.kind == "parallel" else self._project_divergent(flat)
+        return scan.reshape(*x.shape[: x.ndim - len(self.domain)], *self.codomain)
+
+    def back(self, y: Tensor) -> Tensor:
+        """The transpose: (..., row, view, col) to (..., z, y, x)."""
+        _check(y, self.codomain, "a scan", ("row", "view", "col"))
+        flat = y.reshape(-1, *self.codomain)
+        if self.geometry.kind == "parallel":
+            volume = self._backproject_parallel(flat)
+        else:
+            volume = self._backproject_divergent(flat)
+        return volume.reshape(*y.shape[: y.ndim - len(self.codomain)], *self.domain)
+
+    def _project_parallel(self, x: Tensor) -> Tensor:
+        run = _project_now if _plain(x) else _project
+        scan: Tensor = run(x, self._views, *self._filter, self.geometry.columns, self._numbers, self.model)
+        return scan
+
+    def _backproject_parallel(self, y: Tensor) -> Tensor:
+        run = _backproject_now if _plain(y) else _backproject
+        volume: Tensor = run(y, self._views, *self._filter, self.geometry.size, self._numbers, self.model)
+        return volume
+
+    @property
+    def _numbers(self) -> list[float]:
+        return [self.geometry.pitch, self.geometry.centre, self.geometry.voxel]
+
+    def _project_divergent(self, x: Tensor) -> Tensor:
+        now, recorded = divergent_ops.PROJECT[self.geometry.kind]
+        return (now if _plain(x) else recorded)(x, self._views, *divergent.sizes_and_numbers(self.geometry))
+
+    def _backproject_divergent(self, y: Tensor) -> Tensor:
+        now, recorded = divergent_ops.BACKPROJECT[self.geometry.kind]
+        return (now if _plain(y) else recorded)(y, self._views, *divergent.sizes_and_numbers(self.geometry))
+
+    @cached_property
+    def _norm(self) -> float:
+        # a positive operator's first singular vector is positive: start from ones and few steps are enough
+        x = torch.ones(1, *self.domain)
+        value = 0.0
+        with torch.no_grad():
+            for _ in range(12):
+                x = x / torch.linalg.vector_norm(x)
+                x = self.back(self.forward(x))
+                value = sqrt(float(torch.linalg.vector_norm(x)))
+        return value
+
+    def norm(self) -> float:
+        """The largest singular value, by 12 steps of the power method; kept once it is known."""
+        return self._norm
+
+    def extra_repr(self) -> str:
+        """The geometry as the call that makes it, and the model."""
+        return f"{self.geometry}, model={self.model!r}"
+
+
+class Transpose(nn.Module):
+    """The transpose of a projector; ``A.T.T is A``."""
+
+    def __init__(self, of: Projector) -> None:
+        super().__init__()
+        self._of = (of,)
+
+    @property
+    def T(self) -> Projector:  # noqa: N802 (the transpose is T)
+        """The projector."""
+        return self._of[0]
+
+    def forward(self, y: Tensor) -> Tensor:
+        """Scan (..., row, view, col) to volume (..., z, y, x)."""
+        return self._of[0].back(y)
+
+
+def _check(x: Tensor, tail: tuple[int, ...], what: str, axes: tuple[str, ...]) -> None:
+    if x.ndim < len(axes) or tuple(x.shape[-len(tail) :]) != tail:
+        named, needed = ", ".join(axes[-len(tail) :]), ", ".join(map(str, tail))
+        raise UsageError(f"{what} of shape {tuple(x.shape)}; the geometry needs (..., {named}) = (..., {needed})")
+    if x.dtype != torch.float32:
+        raise UsageError(f"{what} of {x.dtype}; the projector works in float32")
+    if x.device.type not in ("cpu", "meta"):
+        raise UnavailableError(f"{what} on {x.device}; the projector runs on the CPU")
+
+
+def _plain(x: Tensor) -> bool:
+    """Whether nobody records what happens to `x`: then the first call need not import torch's compiler (a second)."""
+    recorded = x.requires_grad and torch.is_grad_enabled()
+    return type(x) is Tensor and x.device.type == "cpu" and not recorded and not torch.compiler.is_compiling()
+
+
+def _project_now(
+    x: Tensor,
+    degrees: Tensor,
+    response: Tensor,
+    shares: Tensor,
+    columns: int,
+    numbers: Sequence[float],
+    model: str,
+) -> Tensor:
+    pitch, centre, voxel = numbers
+    volume = x.detach().contiguous().numpy()
+    key = (degrees.numpy().tobytes(), columns, pitch, centre, x.shape[-1], voxel)
+    if model == "joseph":
+        return torch.from_numpy(joseph.project(joseph.plan(*key), volume))
+    return torch.from_numpy(fsp.project(fsp.plan(*key, model, _filter(response, shares)), volume))
+
+
+def _backproject_now(
+    y: Tensor,
+    degrees: Tensor,
+    response: Tensor,
+    shares: Tensor,
+    size: int,
+    numbers: Sequence[float],
+    model: str,
+) -> Tensor:
+    pitch, centre, voxel = numbers
+    scan = y.detach().contiguous().numpy()
+    key = (degrees.numpy().tobytes(), y.shape[-1], pitch, centre, size, voxel)
+    if model == "joseph":
+        return torch.from_numpy(joseph.backproject(joseph.plan(*key), scan))
+    return torch.from_numpy(fsp.backproject(fsp.plan(*key, model, _filter(response, shares)), scan))
+
+
+def _filter(response: Tensor, shares: Tensor) -> fsp.Filter | None:
+    return fsp.Filter(response.numpy().tobytes(), shares.numpy().tobytes()) if response.numel() else None
+
+
+_project = torch.library.custom_op("bonectl::project_parallel", _project_now, mutates_args=(), device_types="cpu")
+_backproject = torch.library.custom_op(
+    "bonectl::backproject_parallel", _backproject_now, mutates_args=(), device_types="cpu"
+)
+
+
+@_project.register_fake
+def _(
+    x: Tensor,
+    degrees: Tensor,
+    response: Tensor,
+    shares: Tensor,
+    columns: int,
+    numbers: Sequence[float],
+    model: str,
+) -> Tensor:
+    return x.new_empty((x.shape[0], degrees.shape[0], columns))
+
+
+@_backproject.register_fake
+def _(
+    y: Tensor,
+    degrees: Tensor,
+    response: Tensor,
+    shares: Tensor,
+    size: int,
+    numbers: Sequence[float],
+    model: str,
+) -> Tensor:
+    return y.new_empty((y.shape[0], size, size))
+
+
+def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    x, degrees, response, shares, _side, numbers, model = inputs
+    ctx.save_for_backward(degrees, response, shares)
+    ctx.side, ctx.numbers, ctx.model = x.shape[-1], numbers, model
+
+
+def _project_gradient(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+    return _backproject(grad, *ctx.saved_tensors, ctx.side, ctx.numbers, ctx.model), *[None] * 6
+
+
+def _backproject_gradient(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+    return _project(grad, *ctx.saved_tensors, ctx.side, ctx.numbers, ctx.model), *[None] * 6
+
+
+_project.register_autograd(_project_gradient, setup_context=_remember)
+_backproject.register_autograd(_backproject_gradient, setup_context=_remember)

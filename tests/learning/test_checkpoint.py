@@ -1,0 +1,170 @@
+"""A checkpoint comes back as it went, or not at all."""
+
+import json
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from bonectl.core.calibration import Calibration
+from bonectl.core.header import Header
+from bonectl.errors import BonectlError, DataError, MissingInputError, OutputError, UsageError
+from bonectl.learning.checkpoint import BONE, Checkpoint, Normalisation
+
+
+def checkpoint(**changes):
+    facts = {
+        "model": "unet2d(width=4)",
+        "loss": "l1 + 0.1*l2@50%",
+        "pairs": "supervised",
+        "normalisation": Normalisation("mgHA/cm3", 0.0, 1200.0),
+        "axes": ("z", "y", "x"),
+        "spacing": (0.0195, None, 0.0195),
+        "acquisition": {"photons": 1e4, "views": 180, "method": "fbp"},
+        "pseudo": True,
+        "steps": 100,
+        "seed": 7,
+        "training": {"rate": 3e-3, "held_out_psnr_db": [[50, 20.5], [100, 21.25]]},
+        "versions": {"torch": "2"},
+        "weights": {"b": torch.arange(3.0), "a": torch.randn(2, 3, generator=torch.Generator().manual_seed(0))},
+    }
+    return Checkpoint(**(facts | changes))
+
+
+def test_round_trip(tmp_path):
+    before = checkpoint()
+    before.save(tmp_path / "x.safetensors")
+    after = Checkpoint.load(tmp_path / "x.safetensors")
+    for name in ("model", "loss", "pairs", "normalisation", "axes", "spacing", "pseudo", "steps", "seed", "digest"):
+        assert getattr(after, name) == getattr(before, name)
+    for name in ("acquisition", "training", "versions"):
+        assert dict(getattr(after, name)) == dict(getattr(before, name))
+    assert after.weights.keys() == before.weights.keys()
+    for name, weight in before.weights.items():
+        assert torch.equal(after.weights[name], weight)
+
+
+def test_same_content_same_bytes_and_one_json_text(tmp_path):
+    for name in ("x", "y"):
+        checkpoint().save(tmp_path / name)
+    assert (tmp_path / "x").read_bytes() == (tmp_path / "y").read_bytes()
+    with safe_open(tmp_path / "x", framework="pt") as file:
+        metadata = file.metadata()
+    assert list(metadata) == ["bonectl"]
+    assert json.loads(metadata["bonectl"])["unit"] == "mgHA/cm3"
+
+
+def test_digest_sees_names_shapes_and_values():
+    weights = {"a": torch.zeros(2, 3)}
+    digests = {
+        checkpoint(weights=w).digest
+        for w in (weights, {"b": torch.zeros(2, 3)}, {"a": torch.zeros(3, 2)}, {"a": torch.zeros(2, 3) + 1e-9})
+    }
+    assert len(digests) == 4
+    assert checkpoint(weights={"a": torch.zeros(2, 3).T.contiguous().T}).digest == checkpoint(weights=weights).digest
+
+
+@given(st.integers(0, 2000))
+def test_truncated_anywhere_is_a_data_error(tmp_path_factory, cut):
+    folder = tmp_path_factory.mktemp("truncated")
+    checkpoint().save(folder / "x")
+    whole = (folder / "x").read_bytes()
+    (folder / "x").write_bytes(whole[: min(cut, len(whole) - 1)])
+    with pytest.raises(DataError):
+        Checkpoint.load(folder / "x")
+
+
+@given(st.integers(0, 10_000), st.integers(1, 255))
+def test_a_changed_byte_is_a_data_error_or_changes_nothing(tmp_path_factory, place, flip):
+    folder = tmp_path_factory.mktemp("flipped")
+    checkpoint().save(folder / "x")
+    whole = bytearray((folder / "x").read_bytes())
+    whole[place % len(whole)] ^= flip
+    (folder / "x").write_bytes(whole)
+    try:
+        after = Checkpoint.load(folder / "x")
+    except BonectlError as error:
+        assert isinstance(error, DataError)
+    else:
+        assert after.digest == checkpoint().digest
+
+
+@given(st.binary(max_size=300))
+def test_junk_is_a_data_error(tmp_path_factory, junk):
+    path = tmp_path_factory.mktemp("junk") / "x"
+    path.write_bytes(junk)
+    with pytest.raises(DataError):
+        Checkpoint.load(path)
+
+
+def test_a_foreign_safetensors_file_is_refused(tmp_path):
+    save_file({"a": torch.zeros(1)}, tmp_path / "x")
+    with pytest.raises(DataError, match="no checkpoint of bonectl"):
+        Checkpoint.load(tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "{}", '"a"', "null", '{"version": 2}', "[" * 10000, '{"version": 1, "model": 3}']
+)
+def test_a_damaged_description_is_refused(tmp_path, text):
+    save_file({"a": torch.zeros(1)}, tmp_path / "x", metadata={"bonectl": text})
+    with pytest.raises(DataError):
+        Checkpoint.load(tmp_path / "x")
+
+
+def test_missing(tmp_path):
+    with pytest.raises(MissingInputError, match="no such checkpoint"):
+        Checkpoint.load(tmp_path / "nothing.safetensors")
+
+
+def test_a_failed_save_leaves_the_old_one(tmp_path, monkeypatch):
+    path = tmp_path / "x"
+    checkpoint().save(path)
+    before = path.read_bytes()
+
+    def full(self, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(BonectlError, match="no space left") as failure:
+        checkpoint(steps=200).save(path)
+    assert failure.value.status == 74
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["x"]
+
+
+def test_no_folder(tmp_path):
+    with pytest.raises(OutputError):
+        checkpoint().save(tmp_path / "nowhere" / "x")
+
+
+def header(**changes):
+    return Header(shape=(4, 4, 4), **changes)
+
+
+def test_normalisation_from_density_is_fixed():
+    assert Normalisation.of(header(unit="mgHA/cm3")) == Normalisation("mgHA/cm3", 0.0, BONE)
+
+
+def test_normalisation_of_attenuation_is_that_of_density():
+    law = Calibration(250.0, -120.0, "test")
+    attenuation = Normalisation.of(header(unit="1/cm", calibration=law))
+    values = torch.tensor([0.0, 0.48, 3.0, 5.28], dtype=torch.float64)
+    expected = Normalisation("mgHA/cm3", 0.0, BONE).normalised(law.density(values))
+    torch.testing.assert_close(attenuation.normalised(values), expected)
+    torch.testing.assert_close(attenuation.physical(attenuation.normalised(values)), values)
+
+
+@pytest.mark.parametrize("unit", ["1/cm", "grey", "counts", "line integral"])
+def test_uncalibrated_values_have_no_scale(unit):
+    with pytest.raises(UsageError, match="calibration"):
+        Normalisation.of(header(unit=unit))
+
+
+@pytest.mark.parametrize(("offset", "scale"), [(0, 0), (0, -1), (float("nan"), 1), (0, float("inf"))])
+def test_impossible_normalisations(offset, scale):
+    with pytest.raises(UsageError):
+        Normalisation("grey", offset, scale)

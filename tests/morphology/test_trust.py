@@ -1,0 +1,45 @@
+"""Warnings appear on their side of each limit, and never for numbers that are not there."""
+
+import pytest
+
+from bonectl.morphology.trust import doubts
+
+GOOD = {"tbsp": 0.8, "da": 0.5, "tbth": 0.2, "components": 1, "cavities": 2, "chi_purified": -250}
+
+
+def judge(**changes):
+    return doubts(GOOD | changes, voxel=0.02, width=4.1)
+
+
+def test_good_numbers_and_none_raise_no_doubt():
+    assert judge() == ()
+    assert doubts({}, voxel=0.02, width=0.0) == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"tbsp": 0.83}, "4.9 Tb.Sp wide"),
+        ({"da": 0.099}, "DA 0.099 is under 0.1"),
+        ({"tbth": 0.059}, "2.9 voxels"),
+        ({"components": 20, "cavities": 8}, "20 components and 8 cavities"),
+    ],
+)
+def test_each_limit_has_its_line(changes, line):
+    (only,) = judge(**changes)
+    assert line in only
+
+
+@pytest.mark.parametrize("changes", [{"tbsp": 0.81}, {"da": 0.1}, {"tbth": 0.061}, {"components": 20, "cavities": 6}])
+def test_the_good_side_of_each_limit_is_silent(changes):
+    assert judge(**changes) == ()
+
+
+def test_the_unfiltered_real_bone_of_the_notes_is_warned_of():
+    """LHDL 3155 without a filter: 40 components, 32 cavities."""
+    assert "40 components" in judge(components=40, cavities=32, chi_purified=-314)[0]
+
+
+def test_numbers_that_are_not_defined_raise_no_doubt():
+    nan = float("nan")
+    assert judge(tbsp=nan, da=nan, tbth=nan) == ()
