@@ -76,6 +76,22 @@ def test_of_errors_the_size_counts(findings):
     assert said.verdict == "reproduced"
 
 
+@pytest.mark.parametrize(
+    ("ours", "verdict"),
+    [((9.9, 10.0, 10.1), "no worse"), ((8.9, 9.0, 9.1), "worse"), ((8.0, 10.0, 12.0), "undecided")],
+)
+def test_no_worse_means_within_a_margin(findings, ours, verdict):
+    criterion = findings.Criterion("", "fsc", 0.5, "l2", error=False)
+    assert findings.stands(criterion, "l1", runs(findings, ours, (10.0, 10.0, 10.0))).verdict == verdict
+
+
+def test_the_rival_is_the_best_cell_that_has_what_the_paper_traded_for(findings):
+    errors = {"l1": 0.1, "l1+wgan": -3.0, "l1+perceptual": 2.0, "l1+euler": 2.5}
+    there = [findings.Run("s", cell, seed, {"chi bias [%]": v}) for cell, v in errors.items() for seed in range(3)]
+    said = findings.stands(findings.Criterion("", "chi bias [%]", 1.0), "l1+euler", there)
+    assert (said.verdict, said.interval) == ("no worse", "-0.5 ± 0 against l1+perceptual")
+
+
 def test_only_what_differs_in_nothing_else_is_paired(findings):
     finding = findings.Finding("", "fsc", frozenset({"l1"}), frozenset({"l2"}), error=False)
     there = [findings.Run("s", cell, 0, {"fsc": 1.0}) for cell in ("l1+ssim", "l2", "l2+wgan", "l1")]

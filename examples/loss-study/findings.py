@@ -88,6 +88,43 @@ FINDINGS = (
 
 
 @dataclass(frozen=True)
+class Criterion:
+    """One half of the claim that nobody has to trade: no worse than a rival, within a margin set beforehand.
+
+    Parameters
+    ----------
+    text : str
+        What is asked.
+    number : str
+        By which it is judged.
+    margin : float
+        What counts as no worse, in the number's unit.
+    rival : str
+        A cell; nothing stands for the best cell with a perceptual or an adversarial term, by the mean over seeds.
+        Choosing it after the fact flatters it, never us.
+    error : bool
+        As in `Finding`.
+    """
+
+    text: str
+    number: str
+    margin: float
+    rival: str = ""
+    error: bool = True
+
+
+CRITERIA = (
+    Criterion("edges as sharp as L1's (MTF 10 %, margin 0.2 1/mm)", "mtf10", 0.2, "l1", error=False),
+    Criterion("detail as true as L1's (FSC, margin 0.2 1/mm)", "fsc_frequency", 0.2, "l1", error=False),
+    Criterion("Euler number (margin 5 % of the truth)", "chi bias [%]", 5.0),
+    Criterion("mean mineral density (margin 0.5 %)", "bmd bias [%]", 0.5),
+    Criterion("distribution of density (W1, margin 0.5 mgHA/cm³)", "bmd_distance", 0.5),
+)
+TRADED = frozenset({"perceptual", "wgan"})
+AIMED = frozenset({"hist", "bvtv", "euler"})
+
+
+@dataclass(frozen=True)
 class Judgement:
     """What became of a finding; texts as they are printed."""
 
@@ -113,6 +150,40 @@ def judge(finding: Finding, runs: Sequence[Run]) -> Judgement:
         return Judgement("undecided", f"{mean:+.3g} (too few pairs)", effect, len(gains))
     verdict = "reproduced" if mean > half else "not reproduced" if mean < -half else "undecided"
     return Judgement(verdict, f"{mean:+.3g} ± {half:.3g}", effect, len(gains))
+
+
+def stands(criterion: Criterion, cell: str, runs: Sequence[Run]) -> Judgement:
+    """Judge whether a cell is no worse than its rival, seed by seed.
+
+    No worse: the 95 % confidence interval of the mean difference lies above minus the margin; worse: below it;
+    undecided: it holds minus the margin, or there are fewer than three pairs.
+    """
+    rival = criterion.rival or _best(criterion, runs)
+    merits = {name: _merits(criterion, name, runs) for name in (cell, rival)}
+    gains = [value - merits[rival][seed] for seed, value in merits[cell].items() if seed in merits[rival]]
+    if not gains:
+        return Judgement("undecided", "no such cells", "", 0)
+    mean, half = summary(gains)
+    if half is None or len(gains) < LEAST_PAIRS:
+        return Judgement("undecided", f"{mean:+.3g} against {rival} (too few pairs)", _effect(gains), len(gains))
+    floor = -criterion.margin
+    verdict = "no worse" if mean - half > floor else "worse" if mean + half < floor else "undecided"
+    return Judgement(verdict, f"{mean:+.3g} ± {half:.3g} against {rival}", _effect(gains), len(gains))
+
+
+def _best(criterion: Criterion, runs: Sequence[Run]) -> str:
+    """The cell with a perceptual or an adversarial term that does best on average."""
+    cells = {run.cell for run in runs if TRADED & run.terms}
+    known = {cell: merits for cell in cells if (merits := _merits(criterion, cell, runs))}
+    return max(sorted(known), key=lambda cell: fmean(known[cell].values()), default="")
+
+
+def _merits(criterion: Criterion, cell: str, runs: Sequence[Run]) -> dict[int, float]:
+    """Merit by seed; more is better."""
+    values = {
+        run.seed: run.numbers[criterion.number] for run in runs if run.cell == cell and criterion.number in run.numbers
+    }
+    return {seed: -abs(value) if criterion.error else value for seed, value in values.items()}
 
 
 def summary(values: Sequence[float]) -> tuple[float | None, float | None]:
