@@ -36,7 +36,7 @@ def test_the_grid_has_seventeen_cells_and_every_loss_can_be_trained(study):
     assert len(grid) == 17
     assert len(set(cells.values())) == len(cells) == 21
     for text in (*cells.values(), *study.losses(study.SIZES["full"], "vgg").values()):
-        Objective(text, 100, balanced=True)
+        Objective(text.format(threshold=0.4), 100, balanced=True)
 
 
 def test_every_finding_has_its_cells(study, findings):
@@ -81,8 +81,8 @@ def test_of_errors_the_size_counts(findings):
     [((9.9, 10.0, 10.1), "no worse"), ((8.9, 9.0, 9.1), "worse"), ((8.0, 10.0, 12.0), "undecided")],
 )
 def test_no_worse_means_within_a_margin(findings, ours, verdict):
-    criterion = findings.Criterion("", "fsc", 0.5, "l2", error=False)
-    assert findings.stands(criterion, "l1", runs(findings, ours, (10.0, 10.0, 10.0))).verdict == verdict
+    criterion = findings.Criterion("", "fsc", 0.5, "l2+ssim", error=False)
+    assert findings.stands(criterion, "l1+ssim", runs(findings, ours, (10.0, 10.0, 10.0))).verdict == verdict
 
 
 def test_the_rival_is_the_best_cell_that_has_what_the_paper_traded_for(findings):
