@@ -35,6 +35,7 @@ bench: $(VENV)/.ready ## measure against the peers, in one run
 	$(BIN)/python bench/projector.py
 	$(BIN)/python bench/measure.py
 	$(BIN)/python bench/denoise.py
+	$(BIN)/python bench/train.py
 
 clean: ## remove what was made
 	rm -rf $(VENV) demo-output build dist .pytest_cache .mypy_cache .ruff_cache

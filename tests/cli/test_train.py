@@ -52,7 +52,7 @@ def pair(tmp_path):
 def test_the_options_default_to_the_recipe():
     options = inspect.signature(train).parameters
     shared = [field for field in dataclasses.fields(Recipe) if field.name in options]
-    assert len(shared) == 11
+    assert len(shared) == 13
     for field in shared:
         assert options[field.name].default == field.default, field.name
 
@@ -62,8 +62,9 @@ def test_a_run_says_how_it_went_and_writes_only_files(pair, shell, tmp_path):
     end = shell(f"{line} > /dev/full" if Path("/dev/full").exists() else line)  # nothing goes to standard output
     assert end.returncode == 0, end.stderr
     assert b"bonectl train: 3 steps; held-out PSNR" in end.stderr
+    assert (tmp_path / "x.safetensors.png").read_bytes().startswith(b"\x89PNG")
     there = sorted(path.name for path in tmp_path.iterdir())
-    assert there == ["clean.npy", "low.npy", "x.safetensors", "x.safetensors.csv", "x.safetensors.resume"]
+    assert there == ["clean.npy", "low.npy", *(f"x.safetensors{part}" for part in ("", ".csv", ".png", ".resume"))]
     checkpoint = Checkpoint.load(tmp_path / "x.safetensors")
     assert (checkpoint.steps, checkpoint.loss) == (3, "l1")
 
@@ -94,6 +95,8 @@ def test_progress_as_json_carries_loss_and_speed(pair, here):
         ("train low.npy -t clean.npy -o x.safetensors --scale 3", 2, "--offset and --scale"),
         ("train low.npy -t clean.npy -o x.safetensors --device cuda:99", 69, "cuda:99"),
         ("train low.npy -t clean.npy -o x.safetensors --device tpu", 2, "'tpu'"),
+        ("train low.npy -t clean.npy -o x.safetensors --critics linear", 2, "constant or cosine"),
+        ("train low.npy low.npy --pairs noise2inverse(splits=2) --patience 2 -o x.safetensors", 2, "--patience judges"),
         ("train cut.npy -t clean.npy -o x.safetensors", 65, "cut.npy"),
         ("train nan.npy -t clean.npy -o x.safetensors", 65, "not finite"),
     ],

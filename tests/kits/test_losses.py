@@ -13,6 +13,7 @@ from skimage.morphology import ball, skeletonize
 from bonectl.core import kit
 from bonectl.core.spec import parse
 from bonectl.errors import DataError, UnavailableError, UsageError
+from bonectl.learning.encoder import Encoder, TrainedEncoder
 from bonectl.learning.sample import Sample
 from bonectl.losses import _vgg
 from bonectl.losses._occupancy import occupancy, window_means
@@ -42,19 +43,32 @@ def weight_file(folder, net="vgg16", seed=0):
     return path.rename(folder / f"{net}-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}.pth"), state
 
 
+def encoder_file(folder):
+    """Write a bone encoder that was taught nothing."""
+    network = Encoder((4, 6, 8))
+    generator = torch.Generator().manual_seed(0)
+    for parameter in network.parameters():
+        parameter.data = 0.3 * torch.randn(parameter.shape, generator=generator)
+    TrainedEncoder(network).save(folder / "encoder.safetensors")
+    return folder / "encoder.safetensors"
+
+
 @pytest.fixture(autouse=True)
 def no_weights_by_chance(tmp_path, monkeypatch):
     """Whatever VGG weights the machine has, the tests do not see them."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.delenv("BONECTL_VGG_WEIGHTS", raising=False)
+    monkeypatch.delenv("BONECTL_ENCODER_WEIGHTS", raising=False)
     _vgg.pretrained.cache_clear()
 
 
 @pytest.fixture
 def name(request, tmp_path, monkeypatch):
-    """A loss, ready for small samples; vgg finds a weight file."""
+    """A loss, ready for small samples; vgg and encoder find a weight file."""
     if request.param == "vgg":
         monkeypatch.setenv("BONECTL_VGG_WEIGHTS", str(weight_file(tmp_path)[0]))
+    if request.param == "encoder":
+        monkeypatch.setenv("BONECTL_ENCODER_WEIGHTS", str(encoder_file(tmp_path)))
     return TEXTS.get(request.param, request.param)
 
 

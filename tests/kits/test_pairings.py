@@ -152,7 +152,7 @@ def test_lowdose_context_repeats_the_outermost_slice_noise_and_all():
 
 def test_lowdose_says_how_it_scans():
     ranged, fixed = (bind(text, [bone()]).headers[0] for text in ("lowdose", "lowdose(least=5e3, most=5e3)"))
-    assert ranged.acquisition == {"views": 180}
+    assert ranged.acquisition == {"views": 180, "photons_least": 3e3, "photons_most": 3e4}
     assert fixed.acquisition == {"views": 180, "photons": 5e3}
 
 

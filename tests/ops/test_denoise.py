@@ -1,5 +1,6 @@
 """Denoising: the unit stays, the cut does not matter, strangers are refused."""
 
+import dataclasses
 from contextlib import contextmanager
 
 import numpy as np
@@ -174,6 +175,18 @@ def test_data_far_from_the_training_is_told(checkpoint, changes, expected):
         denoise(stack(volume((2, 8, 8)), **changes), trained(checkpoint), device_name="cpu")
     assert bool(listener.notes) == (expected is not None)
     assert expected is None or expected in listener.notes[0]
+
+
+@pytest.mark.parametrize(("photons", "told"), [(1e3, True), (2e3, False), (2e4, False), (1e5, False), (3e5, True)])
+def test_a_dose_within_the_range_of_the_training_is_fine(checkpoint, photons, told):
+    model = trained(checkpoint)
+    ranged = {"photons_least": 3e3, "photons_most": 1e5}
+    model = module.Model(model.network, model.name, dataclasses.replace(model.checkpoint, acquisition=ranged))
+    listener = Listener()
+    with progress.reporting(listener):
+        denoise(stack(volume((2, 8, 8)), acquisition={"photons": photons}), model, device_name="cpu")
+    expected = f"warning: photons is {photons:g}, the model was trained at 3000 to 100000"
+    assert listener.notes == ([expected] if told else [])
 
 
 @pytest.mark.parametrize(

@@ -56,9 +56,9 @@ def pair(tmp_path):
     return store(tmp_path / "low.npy", noisy, **facts), store(tmp_path / "clean.npy", clean, **facts)
 
 
-def run(pair, output, *, stop=lambda: False, every=100, resume=False, force=False, start=None, **recipe):
+def run(pair, output, *, stop=lambda: False, every=100, resume=False, force=False, start=None, picture=False, **recipe):
     low, clean = pair
-    saving = Saving(output=output, every=every, resume=resume, force=force)
+    saving = Saving(output=output, every=every, resume=resume, force=force, picture=picture)
     return train([low], [clean], Recipe(**(SMALL | recipe)), saving, start=start, device_name="cpu", stop=stop)
 
 
@@ -138,6 +138,21 @@ def test_the_checkpoint_says_what_it_was_trained_on(pair, tmp_path):
     assert not any(str(tmp_path) in text for text in (json.dumps(dict(checkpoint.training)), checkpoint.model))
 
 
+def test_the_checkpoint_knows_the_range_of_the_doses(tmp_path):
+    paths = [
+        store(tmp_path / f"{n}.npy", rods((8, 16, 16)), acquisition={"photons": n, "views": 90}) for n in (1e3, 4e3)
+    ]
+    train(paths, paths, Recipe(**(SMALL | {"steps": 1})), Saving(output=tmp_path / "x", picture=False))
+    assert dict(Checkpoint.load(tmp_path / "x").acquisition) == {"views": 90, "photons_least": 1e3, "photons_most": 4e3}
+    recipe = Recipe(**(SMALL | {"steps": 1}), pairs="lowdose(views=20, least=500, most=2000)")
+    train(paths[:1], [], recipe, Saving(output=tmp_path / "y", picture=False))
+    assert dict(Checkpoint.load(tmp_path / "y").acquisition) == {
+        "views": 20,
+        "photons_least": 500,
+        "photons_most": 2000,
+    }
+
+
 def test_every_default_knob_is_written_out(pair, tmp_path):
     run(pair, tmp_path / "x", model="unet2d(width=4)", steps=1)
     assert Checkpoint.load(tmp_path / "x").model == "unet2d(width=4, scales=3)"
@@ -181,7 +196,7 @@ def test_weights_that_do_not_fit_are_refused(pair, tmp_path):
             run(pair, tmp_path / "x", model=model, start=tmp_path / "flat")
     low, clean = pair
     with pytest.raises(UsageError, match="belong to"):
-        train([low], [clean], Recipe(**SMALL), Saving(output=tmp_path / "x"), normalisation=(1, 2),
+        train([low], [clean], Recipe(**SMALL), Saving(output=tmp_path / "x", picture=False), normalisation=(1, 2),
               start=tmp_path / "flat", device_name="cpu")  # fmt: skip
     with pytest.raises(MissingInputError):
         run(pair, tmp_path / "x", start=tmp_path / "nothing")
@@ -192,8 +207,8 @@ def test_uncalibrated_values_need_a_scale(tmp_path):
     with pytest.raises(UsageError, match="--scale"):
         run((path, path), tmp_path / "x", steps=1)
     train(
-        [path], [path], Recipe(**(SMALL | {"steps": 1})), Saving(output=tmp_path / "x"), normalisation=(20, 180),
-        device_name="cpu",
+        [path], [path], Recipe(**(SMALL | {"steps": 1})), Saving(output=tmp_path / "x", picture=False),
+        normalisation=(20, 180), device_name="cpu",
     )  # fmt: skip
     assert Checkpoint.load(tmp_path / "x").normalisation == Normalisation("grey", 20, 180)
 
@@ -282,7 +297,7 @@ def test_training_never_reads_a_held_out_slice():
     drawn = patches(Recipe(**SMALL, held_out=0.25), context=3)
     seen = np.concatenate([drawn(step).noisy.numpy().ravel() for step in range(60)])
     assert set(seen.astype(int)) == set(range(12))
-    held = np.concatenate([batch.noisy.numpy().ravel() for batch in drawn.validation()])
+    held = np.concatenate([batch.noisy.numpy().ravel() for _, batch in drawn.validation()])
     assert set(held.astype(int)) == set(range(12, 16))
 
 

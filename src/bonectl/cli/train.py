@@ -1,6 +1,7 @@
 """`bonectl train`."""
 
 import contextlib
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,7 +32,7 @@ def train(
             "--output",
             "-o",
             metavar="OUT",
-            help="Checkpoint to write: x.safetensors; its .resume and .csv lie beside it.",
+            help="Checkpoint to write: x.safetensors; its .resume, .csv and .png lie beside it.",
         ),
     ],
     target: Annotated[
@@ -73,6 +74,23 @@ def train(
             help="The numbers in --loss are shares of the gradient relative to the first term's, and not weights.",
         ),
     ] = False,
+    critics: Annotated[
+        str,
+        typer.Option(
+            "--critics",
+            metavar="RATE",
+            help="Learning rate of adversarial losses: constant, or cosine (as --rate).",
+        ),
+    ] = "constant",
+    patience: Annotated[
+        int,
+        typer.Option(
+            "--patience",
+            metavar="N",
+            min=0,
+            help="End after N checkpoints without better bone numbers, and keep the best; 0 never does.",
+        ),
+    ] = 0,
     seed: Seed = 0,
     init_from: Annotated[
         Path | None,
@@ -95,14 +113,32 @@ def train(
         int, typer.Option("--every", metavar="N", min=1, help="Steps from one checkpoint to the next.")
     ] = 500,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
+    picture: Annotated[
+        bool, typer.Option("--picture/--no-picture", help="Draw curves and a sample to OUT.png at the end.")
+    ] = True,
+    tensorboard: Annotated[
+        Path | None,
+        typer.Option("--tensorboard", metavar="FOLDER", help="Write TensorBoard curves too (bonectl[tensorboard])."),
+    ] = None,
     force: Force = False,
     device: Device = "auto",
+    compile: Annotated[
+        bool,
+        typer.Option("--compile", help="Compile the network first (torch.compile): faster on a GPU, other rounding."),
+    ] = False,
 ) -> None:
     """Train a network to denoise, on pairs of stacks.
 
     Values are scaled by their calibration (0 and 1200 mgHA/cm³ become 0 and 1), never by statistics of an image, and
-    nothing is clipped. The last slices of every stack are held out: they are never trained on, and the PSNR on them
-    is logged with every checkpoint (peak: the scale). What is kept is the moving average of the weights.
+    nothing is clipped. The last slices of every stack are held out: they are never trained on, and the network is
+    tried on them with every checkpoint: PSNR (peak: the scale) and errors of bone numbers are logged. What is kept is
+    the moving average of the weights.
+
+    Bone numbers (bone lies above 0.4 of the scale, 480 mgHA/cm³): BV/TV, Euler number, mean density, and the
+    1-Wasserstein distance of the voxels' densities. Their composite is the mean of error by tolerance, where the
+    tolerances are 1 % of BV/TV, 5 % of the Euler number (and at least one), 12 and 24 mgHA/cm³: so 1 is "as wrong as
+    may be". With --patience N, training ends when it has not fallen for N checkpoints, and the checkpoint is the
+    best one, not the last.
 
     Value, weight and share of the gradient of every term of the loss are in the .csv of every run. With --balance,
     "l1 + 0.5*ssim" gives ssim half of the gradient of l1 at the network's output, whatever the size of their values.
@@ -110,6 +146,10 @@ def train(
     The same seed gives the same bytes on one CPU. Interrupting (^C, SIGTERM) saves first; --resume then gives
     the bytes that the uninterrupted run would have given. If the loss becomes NaN, training stops, names the term,
     and the last checkpoint stays.
+
+    Several processes train together under torchrun, on CPUs or with a GPU each: "torchrun --nproc-per-node 2 -m --
+    bonectl train ..." with --batch 4 sees in every step the patches that one process sees with --batch 8. Stacks should
+    be NPY files then: others are unpacked by every process. If one process dies, the others end with status 69.
 
     Reads NPY files in place by memory map; other formats are unpacked to a temporary file first.
 
@@ -122,32 +162,37 @@ def train(
       bonectl train bone.npy --pairs 'lowdose(views=60)' --steps 2 --patch 16 -o simulated.safetensors
     """
     from bonectl.core import progress
+    from bonectl.ops.keeping import Saving
     from bonectl.ops.recipe import Recipe
-    from bonectl.ops.train import Saving
     from bonectl.ops.train import train as run_training
 
     recipe = Recipe(
         model=model, loss=loss, pairs=pairs, steps=steps, batch=batch, run=run, patch=patch, rate=rate,
-        held_out=held_out, balance=balance, seed=seed,
+        held_out=held_out, balance=balance, critics=critics, patience=patience, seed=seed,
+    )  # fmt: skip
+    saving = Saving(
+        output=output, every=every, force=force, resume=resume, picture=picture, tensorboard=tensorboard
     )  # fmt: skip
     with _asked_to_stop() as stop:
         end = run_training(
             inputs,
             target or [],
             recipe,
-            Saving(output=output, every=every, force=force, resume=resume),
+            saving,
             normalisation=_normalisation(offset, scale),
             start=init_from,
             device_name=device,
+            compiled=compile,
             stop=stop,
         )
         if end.finished:
             stop.forget()
-    progress.note(_summary(end, output))
+    if end.leads:
+        progress.note(_summary(end, output))
 
 
 class _Stop:
-    """Remembers that a signal asked for the end; the second one ends at once."""
+    """Remembers that a signal asked for the end; the second one ends at once, unless torchrun repeats itself."""
 
     def __init__(self) -> None:
         self.signum: int | None = None
@@ -162,9 +207,10 @@ class _Stop:
 
     def hear(self, signum: int, frame: FrameType | None) -> None:
         """Take a signal."""
-        if self.signum is not None:
+        if self.signum is None:
+            self.signum = signum
+        elif "TORCHELASTIC_RUN_ID" not in os.environ:
             raise _death(signum)
-        self.signum = signum
 
 
 @contextlib.contextmanager
@@ -197,4 +243,7 @@ def _normalisation(offset: float | None, scale: float | None) -> tuple[float, fl
 
 
 def _summary(end: "Trained", output: Path) -> str:
-    return f"{end.steps} steps; held-out PSNR {end.psnr:.2f} dB (input {end.psnr_input:.2f} dB); wrote {output}"
+    bone = "" if end.now.bone is None else f", composite {end.now.composite:.3g} (input {end.before.composite:.3g})"
+    kept = f"; step {end.kept} was the best" if end.kept != end.steps else ""
+    psnr = f"{end.psnr:.2f} dB (input {end.psnr_input:.2f} dB)"
+    return f"{end.steps} steps; held-out PSNR {psnr}{bone}{kept}; wrote {output}"

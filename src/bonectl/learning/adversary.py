@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from bonectl.core import draws
 from bonectl.errors import UsageError
+from bonectl.learning.ranks import ALONE, Ranks
 from bonectl.learning.sample import Sample, need
 
 # Slope of the leaky ReLU, and what Adam remembers: those of WGAN-GP and pix2pix with a longer second moment.
@@ -83,11 +84,21 @@ class Adversary(nn.Module):
         self.critic = PatchCritic(1 + conditional, width, layers)
         self.optimiser = torch.optim.Adam(self.critic.parameters(), rate, BETAS)
         self.critic.requires_grad_(False)
+        self.rate = rate
         self.seed = 0
+        self.ranks = ALONE
 
-    def begin(self, seed: int) -> None:
-        """Draw the critic's first weights: normal with deviation 0.02 (Radford et al. 2016), biases zero."""
-        self.seed = seed
+    def begin(self, seed: int, ranks: Ranks = ALONE) -> None:
+        """Draw the critic's first weights: normal with deviation 0.02 (Radford et al. 2016), biases zero.
+
+        Parameters
+        ----------
+        seed : int
+            Of these weights and of every later draw.
+        ranks : Ranks
+            The processes that teach the critic together.
+        """
+        self.seed, self.ranks = seed, ranks
         for number, parameter in enumerate(self.critic.parameters()):
             drawn = draws.generator(seed, "critic", number).standard_normal(parameter.shape)
             scale = 0.02 if parameter.ndim > 1 else 0.0
@@ -98,8 +109,8 @@ class Adversary(nn.Module):
         real, fake = self._scores(sample)
         return self.wanted(real, fake)
 
-    def learn(self, sample: Sample, step: int) -> float:
-        """Teach the critic, and return its loss before the last of its steps.
+    def learn(self, sample: Sample, step: int, pace: float = 1.0) -> float:
+        """Teach the critic, and return its loss before the last of its steps, the mean over the ranks.
 
         Parameters
         ----------
@@ -107,7 +118,11 @@ class Adversary(nn.Module):
             With a target; the estimate is taken as it is, no gradient flows back to the denoiser.
         step : int
             Of the training; keys the draws.
+        pace : float
+            Factor of the learning rate at this step.
         """
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate * pace
         sample = Sample(estimate=sample.estimate.detach(), clean=sample.target.detach(), noisy=sample.noisy)
         self.critic.requires_grad_(True)
         told = 0.0
@@ -115,11 +130,12 @@ class Adversary(nn.Module):
             self.optimiser.zero_grad()
             loss = self.judged(*self._scores(sample)) + self.penalised(sample, step, turn)
             loss.backward()  # type: ignore[no-untyped-call]
+            self.ranks.average(self.critic.parameters())
             self.optimiser.step()
             told = float(loss.detach())
         self.optimiser.zero_grad()
         self.critic.requires_grad_(False)
-        return told
+        return self.ranks.mean([told])[0]
 
     def wanted(self, real: Tensor, fake: Tensor) -> Tensor:
         """Return what the denoiser minimises, from the scores of targets and estimates, (n, 1, y', x') each."""

@@ -5,7 +5,6 @@ to text, and one key keeps the bytes independent of any hash order). There is no
 gives the same bytes.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,14 +13,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 
-import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from bonectl.core import atomic
 from bonectl.core.header import Fact, Header
-from bonectl.errors import DataError, MissingInputError, PermissionDeniedError, UsageError
+from bonectl.errors import DataError, UsageError
+from bonectl.learning.weights import digest, read
 
 VERSION = 1
 
@@ -103,7 +101,8 @@ class Checkpoint:
     spacing : tuple of float or None
         Their spacing [mm].
     acquisition : mapping
-        Facts of the training scans' exposure, as their headers gave them.
+        Facts of the training scans' exposure, as their headers gave them; where their ``photons`` differ,
+        ``photons_least`` and ``photons_most``.
     pseudo : bool
         Whether the training data's calibration was guessed from grey values.
     steps, seed : int
@@ -137,12 +136,7 @@ class Checkpoint:
     @property
     def digest(self) -> str:
         """SHA-256 of the weights: names, types, shapes and bytes, in the order of the names."""
-        total = hashlib.sha256()
-        for name in sorted(self.weights):
-            weight = self.weights[name].contiguous()
-            total.update(f"{name} {weight.dtype} {tuple(weight.shape)}\n".encode())
-            total.update(weight.view(-1).view(torch.uint8).numpy().data)
-        return total.hexdigest()
+        return digest(self.weights)
 
     def save(self, path: Path) -> None:
         """Write the file whole or not at all; an older one stays until then.
@@ -189,7 +183,7 @@ class Checkpoint:
         DataError
             It is truncated, or no checkpoint of bonectl, or its weights are not those it was saved with.
         """
-        weights, metadata = _read(path)
+        weights, metadata = read(path, "checkpoint")
         if "bonectl" not in metadata:
             raise DataError(f"{path}: no checkpoint of bonectl; give a file that `bonectl train` wrote")
         try:
@@ -217,16 +211,3 @@ class Checkpoint:
         if checkpoint.digest != promised:
             raise DataError(f"{path}: the weights are not those that were saved; copy the file again")
         return checkpoint
-
-
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Return the tensors and the metadata of a safetensors file."""
-    try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
-    except FileNotFoundError as error:
-        raise MissingInputError(f"{path}: there is no such checkpoint") from error
-    except PermissionError as error:
-        raise PermissionDeniedError(f"{path}: permission denied") from error
-    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
-        raise DataError(f"{path}: no safetensors file, or a damaged one ({str(error).splitlines()[0]})") from error

@@ -34,3 +34,9 @@ def choose(name: str) -> torch.device:
             "CUDA build of torch and its driver"
         )
     return torch.device(name)
+
+
+def half(where: torch.device) -> bool:
+    """Return whether networks compute in bfloat16 there: on NVIDIA GPUs from compute capability 8.0 on, which have
+    arithmetic for it. A CPU does so only where it gains by it, which torch does not tell: there it is float32."""
+    return where.type == "cuda" and torch.cuda.get_device_capability(where) >= (8, 0)

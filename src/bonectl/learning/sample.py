@@ -107,6 +107,11 @@ class Pairing(Protocol):
         """One header for each volume that windows may be drawn from."""
         ...
 
+    @property
+    def clean(self) -> bool:
+        """Whether targets are free of the noise that is to be learned, so that bone numbers may be read off them."""
+        ...
+
     def cut(
         self, window: Window, context: int, random: np.random.Generator
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

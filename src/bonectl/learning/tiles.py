@@ -54,8 +54,9 @@ def spans(length: int, side: int, reach: Reach) -> tuple[Span, ...]:
     length : int
         Pixels along the axis, a multiple of ``reach.grid``.
     side : int
-        Side of a tile without its halo [pixels]; rounded up to the grid. A model without a halo of its own
-        (``reach.pixels`` None) gets the whole axis.
+        Largest side of a tile without its halo [pixels], rounded up to the grid. Tiles are as even as the grid
+        allows: a sliver at the end would cost a whole halo, and torch computes small inputs by another kernel, whose
+        sums round differently. A model without a halo of its own (``reach.pixels`` None) gets the whole axis.
     reach : Reach
         How far the model looks.
 
@@ -66,13 +67,18 @@ def spans(length: int, side: int, reach: Reach) -> tuple[Span, ...]:
     """
     if reach.pixels is None:
         return (Span(0, length, 0, length),)
-    side = round_up(max(side, 1), reach.grid)
+    side = round_up(-(-length // count(length, side, reach.grid)), reach.grid)
     halo = round_up(reach.pixels, reach.grid)
     firsts = range(0, length, side)
     return tuple(
         Span(max(0, first - halo), min(length, first + side + halo), first, min(length, first + side))
         for first in firsts
     )
+
+
+def count(length: int, side: int, grid: int) -> int:
+    """Return how few tiles of a side, rounded up to the grid, cover an axis."""
+    return -(-length // round_up(max(side, 1), grid))
 
 
 def tiles(rows: int, columns: int, side: int, reach: Reach) -> Iterator[tuple[Span, Span]]:

@@ -63,8 +63,8 @@ class wgan(Adversary):  # noqa: N801 (a part has the name of its file)
     def penalised(self, sample: Sample, step: int, turn: int) -> Tensor:
         """Return the gradient penalty, the mean over slices."""
         batch, depth = sample.estimate.shape[:2]
-        drawn = draws.generator(self.seed, "penalty", step, turn).random((batch, depth, 1, 1))
-        place = torch.from_numpy(drawn).to(sample.estimate)
+        drawn = draws.generator(self.seed, "penalty", step, turn).random((batch * self.ranks.world, depth, 1, 1))
+        place = self.ranks.part(torch.from_numpy(drawn)).to(sample.estimate)
         between = torch.lerp(sample.target, sample.estimate, place).requires_grad_()
         scores = self.critic(self.images(between, sample)).mean(dim=(1, 2, 3)).sum()
         (slope,) = torch.autograd.grad(scores, between, create_graph=True)

@@ -109,7 +109,8 @@ def denoise(stack: Stack, model: Model, *, device_name: str = "auto", tile: int 
     device_name : str
         See ``bonectl.learning.device.choose``.
     tile : int
-        Side of a tile without its halo [pixels]; changes speed and memory, never a value (on CPU).
+        Largest side of a tile without its halo [pixels]; changes speed and memory, not the result: on a CPU not a
+        bit of it, as long as every layer sees more than 20,480 values of a tile (torch rounds differently below).
 
     Returns
     -------
@@ -126,25 +127,47 @@ def denoise(stack: Stack, model: Model, *, device_name: str = "auto", tile: int 
     if tile < 1:
         raise UsageError(f"tiles of {tile} pixels; the side must be positive")
     header = stack.header
-    normalisation = _normalisation(header, model)
+    normalisation = normalisation_for(header, model)
     where = device.choose(device_name)
     network = model.network.to(where).eval()
-    worker = _Worker(network, normalisation, where, tile)
+    worker = Worker(network, normalisation, where, tile)
     return Stack(header.replace(dtype="<f4"), _blocks(stack, worker))
 
 
-def _blocks(stack: Stack, worker: "_Worker") -> Iterator[Array]:
-    total, context = stack.header.shape[0], worker.network.reach.slices
-    with progress.task("denoise", total) as advance:
-        block = BLOCK[worker.where.type] if context <= LONG_CONTEXT // 2 else max(16, 2 * context)
-        for slab, low, high in windows(stack.slabs, total, block, context):
-            numbers = np.arange(low - context, high + context).clip(0, len(slab) - 1)
-            yield worker(np.asarray(slab[numbers], dtype=np.float32))
-            advance(high - low)
+def _blocks(stack: Stack, worker: "Worker") -> Iterator[Array]:
+    context = worker.network.reach.slices
+    with progress.task("denoise", stack.header.shape[0]) as advance:
+        for block in in_context(stack, block_size(worker.where, context), context):
+            answer = worker(block)
+            yield answer
+            advance(len(answer))
 
 
-class _Worker:
-    """Denoises one block that carries its context slices."""
+def in_context(stack: Stack, size: int, context: int) -> Iterator[NDArray[np.float32]]:
+    """Yield blocks of `size` slices with `context` neighbours on either side; the outermost slices are repeated."""
+    for slab, low, high in windows(stack.slabs, stack.header.shape[0], size, context):
+        numbers = np.arange(low - context, high + context).clip(0, len(slab) - 1)
+        yield np.asarray(slab[numbers], dtype=np.float32)
+
+
+def block_size(where: torch.device, context: int) -> int:
+    """Return the slices per block, for a model that looks at `context` slices on either side."""
+    return BLOCK[where.type] if context <= LONG_CONTEXT // 2 else max(16, 2 * context)
+
+
+class Worker:
+    """Denoises one block that carries its context slices.
+
+    Parameters
+    ----------
+    network : Denoiser
+        On the device, not in training.
+    normalisation : Normalisation
+        Of the data.
+    where : torch.device
+    tile : int
+        Side of a tile without its halo [pixels]; halved when memory does not suffice.
+    """
 
     def __init__(self, network: Denoiser, normalisation: Normalisation, where: torch.device, tile: int) -> None:
         self.network = network
@@ -188,8 +211,14 @@ def _out_of_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
 
 
-def _normalisation(header: Header, model: Model) -> Normalisation:
-    """Return the scale to use; refuse data the model does not know, and note what is far from it."""
+def normalisation_for(header: Header, model: Model) -> Normalisation:
+    """Return the scale to use; refuse data the model does not know, and note what is far from it.
+
+    Raises
+    ------
+    UsageError
+        Labels, or a unit or axes other than the model's.
+    """
     if header.unit == "label":
         raise UsageError("labels have no noise; denoise the grey values they were cut from")
     checkpoint = model.checkpoint
@@ -222,9 +251,13 @@ def _compare(header: Header, checkpoint: Checkpoint) -> None:
                 "train at this voxel size for trustworthy numbers"
             )
     for fact in ("photons", "views", "energy_kev"):
-        now, then = header.acquisition.get(fact), checkpoint.acquisition.get(fact)
-        if isinstance(now, float | int) and isinstance(then, float | int) and _apart(now, then):
-            progress.note(f"warning: {fact} is {now:g}, the model was trained at {then:g}")
+        now, trained_at = header.acquisition.get(fact), checkpoint.acquisition
+        least, most = (trained_at.get(f"{fact}_{end}", trained_at.get(fact)) for end in ("least", "most"))
+        if not (isinstance(now, float | int) and isinstance(least, float | int) and isinstance(most, float | int)):
+            continue
+        if _apart(now, min(max(now, least), most)):
+            then = f"{least:g}" if least == most else f"{least:g} to {most:g}"
+            progress.note(f"warning: {fact} is {now:g}, the model was trained at {then}")
     if header.calibration is not None and header.unit == "1/cm":
         scale, known = Normalisation.of(header).scale, checkpoint.normalisation.scale
         if not isclose(scale, known, rel_tol=0.01):

@@ -7,26 +7,30 @@ import pickle
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import inf, isfinite, log10
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import bonectl
 from bonectl.core import atomic, kit
 from bonectl.core.header import Fact, Header
 from bonectl.core.spec import Spec
-from bonectl.errors import DataError, MissingInputError, UsageError
+from bonectl.errors import DataError, MissingInputError, UnavailableError, UsageError
+from bonectl.learning import device
 from bonectl.learning.checkpoint import Checkpoint, Normalisation
 from bonectl.learning.denoiser import Denoiser
 from bonectl.learning.inflate import inflated
+from bonectl.learning.ranks import ALONE, Ranks
 from bonectl.learning.sample import Sample
 from bonectl.ops.objective import Objective, Score
 from bonectl.ops.patches import Batch
+from bonectl.ops.patience import Patience
 from bonectl.ops.recipe import Recipe
+from bonectl.ops.trial import Trial
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +49,8 @@ class Task:
         File names of all inputs and targets, without folders.
     start : Checkpoint, optional
         Whose weights to begin with.
+    world : int
+        Processes that train together.
     """
 
     recipe: Recipe
@@ -54,11 +60,13 @@ class Task:
     headers: tuple[Header, ...]
     stacks: tuple[str, ...]
     start: Checkpoint | None = None
+    world: int = 1
 
     @property
     def identity(self) -> dict[str, Any]:
-        """All that must be equal when a run is resumed, as JSON values."""
+        """All that must be equal when a run is resumed, as JSON values; the batch is that of all ranks together."""
         return asdict(self.recipe) | {
+            "batch": self.recipe.batch * self.world,
             "model": str(self.model),
             "pairs": str(self.pairs),
             "offset": self.normalisation.offset,
@@ -88,6 +96,15 @@ class Step:
     critics: Mapping[str, float]
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Estimates:
+    """What the averaged network makes of the held-out part: (z, y, x) each, one for each stack, normalised units."""
+
+    noisy: tuple[Tensor, ...]
+    made: tuple[Tensor, ...]
+    clean: tuple[Tensor, ...]
+
+
 class Learner:
     """What changes during training: weights, their average, the optimiser, the step.
 
@@ -96,36 +113,45 @@ class Learner:
     task : Task
     objective : Objective
         Of the task's recipe.
-    where : torch.device
+    ranks : Ranks
+        Where to compute, and with which other processes.
+    compiled : bool
+        Whether ``torch.compile`` makes machine code of the network first: faster on a GPU, and rounded differently.
     """
 
-    def __init__(self, task: Task, objective: Objective, where: torch.device) -> None:
+    def __init__(self, task: Task, objective: Objective, ranks: Ranks = ALONE, *, compiled: bool = False) -> None:
         self.task = task
         self.recipe = task.recipe
+        self.ranks = ranks
+        self.where = where = ranks.where
         self.objective = objective.to(where)
-        self.where = where
         self.network = initial(task.model, self.recipe.seed)
         if task.start is not None:
             _begin_with(self.network, task.start, task.normalisation)
         self.network.to(where)
         self.average = copy.deepcopy(self.network).requires_grad_(False).eval()
         self.optimiser = torch.optim.AdamW(_groups(self.network, self.recipe.decay), betas=(0.9, 0.99))
+        if compiled:
+            self.network.compile()
+        self.shared = ranks.shared(self.network)
+        self.patience = Patience(self.recipe.patience)
         self.step = 0
-        self.history: list[tuple[int, float]] = []  # (step, held-out PSNR [dB])
+        self.history: list[tuple[int, float, float]] = []  # step, held-out PSNR [dB], composite of bone numbers
         self.weights: Mapping[str, float] = {}  # of the loss's terms at the last step
 
     def advance(self, batch: Batch) -> Step:
         """Take one step."""
         noisy, clean = batch.noisy.to(self.where), batch.clean.to(self.where)
-        with torch.autocast(self.where.type, torch.bfloat16, enabled=self.where.type == "cuda"):
-            estimate = self.network(noisy)
+        with torch.autocast(self.where.type, torch.bfloat16, enabled=device.half(self.where)):
+            estimate = self._estimate(noisy)
         context = self.network.reach.slices
         middle = noisy[:, context : context + clean.shape[1]]
         sample = Sample(estimate=estimate, clean=clean, noisy=middle)
-        critics = self.objective.learn(sample, self.step)
+        critics = self.objective.learn(sample, self.step, self.recipe.critic_pace(self.step))
         score = self.objective(sample, self.step)
         self.optimiser.zero_grad()
-        estimate.backward(score.gradient.to(estimate.dtype))
+        with self.ranks.together():  # where there are others, gradients are averaged while they flow back
+            estimate.backward(score.gradient.to(estimate.dtype))  # type: ignore[no-untyped-call]
         norm = float(nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip))
         if score.diverged or not isfinite(norm):
             raise self._diverged(score, batch)
@@ -137,6 +163,17 @@ class Learner:
         self.step += 1
         return Step(score=score, norm=norm, critics=critics)
 
+    def _estimate(self, noisy: Tensor) -> Tensor:
+        """Run the network; the first time, it is compiled if it shall be."""
+        try:
+            estimate: Tensor = self.shared(noisy)
+        except torch._dynamo.exc.TorchDynamoException as error:
+            raise UnavailableError(
+                f"torch.compile cannot compile here ({type(error).__name__}); install a C++ compiler such as g++ (on a "
+                "GPU also triton), or leave out --compile"
+            ) from error
+        return estimate
+
     @torch.no_grad()
     def _average(self) -> None:
         share = 1 - self.recipe.average_decay(self.step)
@@ -146,7 +183,7 @@ class Learner:
     def _diverged(self, score: Score, batch: Batch) -> DataError | UsageError:
         """Say whether the data or the training are to blame."""
         for name, values in (("an input", batch.noisy), ("a target", batch.clean)):
-            if not torch.isfinite(values).all():
+            if self.ranks.any(not torch.isfinite(values).all()):
                 return DataError(f"{name} holds values that are not finite (met at step {self.step}); repair the stack")
         term = ", ".join(score.diverged) or "the gradient"
         return UsageError(
@@ -154,17 +191,16 @@ class Learner:
         )
 
     @torch.no_grad()
-    def psnr(self, batches: Iterable[Batch]) -> tuple[float, float]:
-        """Return the PSNR [dB] of the averaged network, and of its input, at peak 1 (one scale)."""
-        errors, inputs, count = 0.0, 0.0, 0
+    def estimates(self, held_out: Iterable[tuple[int, Batch]]) -> Estimates:
+        """Let the averaged network estimate the held-out part (``Patches.validation``)."""
+        parts: dict[int, list[tuple[Tensor, Tensor, Tensor]]] = {}
         context = self.network.reach.slices
-        for batch in batches:
+        for stack, batch in held_out:
             noisy, clean = batch.noisy.to(self.where), batch.clean.to(self.where)
-            middle = noisy[:, context : context + clean.shape[1]]
-            errors += float((self.average(noisy) - clean).double().square().sum())
-            inputs += float((middle - clean).double().square().sum())
-            count += clean.numel()
-        return _decibel(errors / count), _decibel(inputs / count)
+            middle = noisy[0, context : context + clean.shape[1]]
+            parts.setdefault(stack, []).append((middle, self.average(noisy)[0].to(clean), clean[0]))
+        volumes = [[torch.cat(slices) for slices in zip(*runs, strict=True)] for runs in parts.values()]
+        return Estimates(**dict(zip(("noisy", "made", "clean"), map(tuple, zip(*volumes, strict=True)), strict=True)))
 
     def save(self, path: Path) -> None:
         """Write everything needed to go on, whole or not at all."""
@@ -176,9 +212,12 @@ class Learner:
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "objective": self.objective.state(),
+            "patience": self.patience.state,
         }
+        whole = io.BytesIO()
+        torch.save(state, whole)  # torch's own writer does not tell a full disk from a bug
         with atomic.replacing(path) as temporary:
-            torch.save(state, temporary)
+            temporary.write_bytes(whole.getbuffer())
 
     def restore(self, path: Path) -> None:
         """Go back to a saved state.
@@ -197,18 +236,19 @@ class Learner:
             self.average.load_state_dict(state["average"])
             self.optimiser.load_state_dict(state["optimiser"])
             self.objective.restore(state["objective"])
+            self.patience.restore(state["patience"])
             self.step = int(state["step"])
-            self.history = [(int(step), float(psnr)) for step, psnr in state["history"]]
+            self.history = [(int(step), float(psnr), float(bone)) for step, psnr, bone in state["history"]]
         except (RuntimeError, KeyError, TypeError, ValueError) as error:
             raise DataError(f"{path}: the saved state is damaged; train anew without --resume") from error
 
-    def checkpoint(self, psnr_input: float) -> Checkpoint:
+    def checkpoint(self, before: Trial, now: Trial) -> Checkpoint:
         """Return the averaged network with everything it was trained on.
 
         Parameters
         ----------
-        psnr_input : float
-            PSNR of the held-out input [dB].
+        before, now : Trial
+            Of the held-out input, and of the network's latest estimate of it.
         """
         task, first = self.task, self.task.headers[0]
         return Checkpoint(
@@ -218,14 +258,18 @@ class Learner:
             normalisation=task.normalisation,
             axes=first.axes,
             spacing=first.spacing,
-            acquisition=_common(task.headers),
+            acquisition=_exposure(task.headers),
             pseudo=any(header.calibration is not None and header.calibration.pseudo for header in task.headers),
             steps=self.step,
             seed=self.recipe.seed,
             training=task.identity
             | {
-                "held_out_psnr_db": [[step, _plain(psnr)] for step, psnr in self.history],
-                "held_out_psnr_input_db": _plain(psnr_input),
+                "held_out_psnr_db": [[step, _plain(psnr)] for step, psnr, _ in self.history],
+                "held_out_composite": [[step, _plain(composite)] for step, _, composite in self.history],
+                "held_out_psnr_input_db": _plain(before.psnr),
+                "held_out_bone_errors": _errors(now),
+                "held_out_bone_errors_input": _errors(before),
+                "processes": task.world,
                 "weights": dict(self.weights),
             },
             versions={
@@ -292,10 +336,15 @@ def _groups(network: nn.Module, decay: float) -> list[dict[str, Any]]:
     return [{"params": weights, "weight_decay": decay}, {"params": biases, "weight_decay": 0.0}]
 
 
-def _common(headers: Sequence[Header]) -> dict[str, Fact]:
-    """Return the facts of the exposure on which all stacks agree."""
+def _exposure(headers: Sequence[Header]) -> dict[str, Fact]:
+    """Return the facts on which all stacks agree, and the range of the photons where they do not."""
     first = headers[0].acquisition
-    return {key: fact for key, fact in first.items() if all(h.acquisition.get(key) == fact for h in headers)}
+    agreed = {key: fact for key, fact in first.items() if all(h.acquisition.get(key) == fact for h in headers)}
+    doses = [[h.acquisition.get(key) for key in ("photons", "photons_least", "photons_most")] for h in headers]
+    known = [[dose for dose in of_one if isinstance(dose, float | int)] for of_one in doses]
+    if "photons" in agreed or not all(known):
+        return agreed
+    return agreed | {"photons_least": min(map(min, known)), "photons_most": max(map(max, known))}
 
 
 def _same(before: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> None:
@@ -308,9 +357,11 @@ def _same(before: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> None
         )
 
 
-def _decibel(square: float) -> float:
-    """Return a mean squared error as PSNR at peak 1 [dB]."""
-    return -10 * log10(square) if square > 0 else inf
+def _errors(trial: Trial) -> dict[str, float | None] | None:
+    """Return errors of bone numbers for JSON (``bonectl.ops.trial``: relative ones and those in scales)."""
+    if trial.bone is None:
+        return None
+    return {name: _plain(error) for name, error in asdict(trial.bone).items()} | {"composite": _plain(trial.composite)}
 
 
 def _plain(number: float) -> float | None:

@@ -2,6 +2,10 @@
 
 Each term's gradient is taken at the estimate, on its own; their weighted sum is what flows back through the network. So
 the share that each term has of the gradient is known at every step, and costs nothing.
+
+Processes that train together (``bonectl.learning.ranks``) each score their part of the batch. Values and norms are
+means over the whole batch, so weights and shares are those that one process would have found. Terms that look at a
+batch as a whole look at each part: ``hist`` and ``w1`` at its distribution, ``ragan`` at its mean scores.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,6 +20,7 @@ from bonectl.core import kit
 from bonectl.core.spec import Spec, parse_sum, print_sum
 from bonectl.errors import UsageError
 from bonectl.learning.adversary import Adversary
+from bonectl.learning.ranks import ALONE, Ranks
 from bonectl.learning.sample import Sample
 
 Loss = Callable[[Sample], Tensor]
@@ -105,6 +110,8 @@ class Objective:
         Whether the numbers in the text are shares of the gradient (:class:`Balance`) and not weights.
     seed : int
         Of the losses that learn.
+    ranks : Ranks
+        The processes that train together.
 
     Raises
     ------
@@ -113,9 +120,10 @@ class Objective:
         step on.
     """
 
-    def __init__(self, text: str, steps: int, *, balanced: bool = False, seed: int = 0) -> None:
+    def __init__(self, text: str, steps: int, *, balanced: bool = False, seed: int = 0, ranks: Ranks = ALONE) -> None:
         self.terms = parse_sum(text)
         self.steps = steps
+        self.ranks = ranks
         self.balance = Balance() if balanced else None
         kit.check("losses", self.terms)
         names = [label(term) for term in self.terms]
@@ -128,7 +136,7 @@ class Objective:
         if len(self._adversaries) > 1:
             raise UsageError(f"loss {text!r}: {' and '.join(self._adversaries)}; one adversary at a time")
         for adversary in self._adversaries.values():
-            adversary.begin(seed)
+            adversary.begin(seed, ranks)
 
     def __str__(self) -> str:
         return print_sum(self.terms)
@@ -149,12 +157,21 @@ class Objective:
             adversary.to(where)
         return self
 
-    def learn(self, sample: Sample, step: int) -> dict[str, float]:
-        """Teach the critics that act at a step, before the sample is scored; returns their losses."""
+    def learn(self, sample: Sample, step: int, pace: float = 1.0) -> dict[str, float]:
+        """Teach the critics that act at a step, before the sample is scored; returns their losses.
+
+        Parameters
+        ----------
+        sample : Sample
+        step : int
+            Number of the step, from 0.
+        pace : float
+            Factor of the critics' learning rates.
+        """
         acting = [(label(term), term) for term in self.terms if label(term) in self._adversaries]
         with torch.autocast(sample.estimate.device.type, enabled=False):
             return {
-                name: self._adversaries[name].learn(_in_full(sample), step)
+                name: self._adversaries[name].learn(_in_full(sample), step, pace)
                 for name, term in acting
                 if weight(term, step, self.steps)
             }
@@ -179,7 +196,7 @@ class Objective:
                     value = self._losses[name](leaf)
                     (gradients[name],) = torch.autograd.grad(value, leaf.estimate)
                     values[name], weights[name] = float(value.detach()), factor
-        norms = {name: float(gradient.norm()) for name, gradient in gradients.items()}
+        values, norms = self._everywhere(values, {name: float(part.norm()) for name, part in gradients.items()})
         if self.balance is not None:
             weights = self.balance(weights, norms)
         parts = {name: weights[name] * norm for name, norm in norms.items()}
@@ -194,6 +211,18 @@ class Objective:
             shares={name: part / whole if whole else 0.0 for name, part in parts.items()},
             weights=weights,
         )
+
+    def _everywhere(
+        self, values: Mapping[str, float], norms: Mapping[str, float]
+    ) -> tuple[dict[str, float], dict[str, float]]:
+        """Return values and norms of gradients of the whole batch, from those of this rank's part of it."""
+        if self.ranks.world == 1:
+            return dict(values), dict(norms)
+        count = len(values)
+        means = self.ranks.mean([*values.values(), *(norm**2 for norm in norms.values())])
+        # A part's loss is a mean over world times fewer samples than the whole batch, its gradient as much longer.
+        lengths = [(square / self.ranks.world) ** 0.5 for square in means[count:]]
+        return dict(zip(values, means[:count], strict=True)), dict(zip(norms, lengths, strict=True))
 
     def state(self) -> dict[str, Any]:
         """Everything that changes during training, tensors and plain values."""

@@ -1,7 +1,7 @@
 """Which patches a training step sees: a function of (seed, step, index), of nothing before it.
 
 Hence any step can be made without the ones before: a resumed run continues bit for bit, and loading may run ahead in a
-thread.
+thread, and several processes may each make their part of a batch.
 
 The held-out part is the last slices of every stack, ``held_out`` of them (at least one): no training patch and
 no context slice of one lies there, and validation looks nowhere else.
@@ -21,12 +21,13 @@ from bonectl.core.header import Header
 from bonectl.errors import UsageError
 from bonectl.learning.checkpoint import Normalisation
 from bonectl.learning.denoiser import Reach
+from bonectl.learning.ranks import ALONE, Ranks
 from bonectl.learning.sample import Pairing, Window
 from bonectl.ops.recipe import Recipe
 
-# Validation reads at most so many pixels of a slice's centre, on a side, and so many runs of a stack.
+# Validation reads at most so many pixels of a slice's centre, on a side, and so many slices of a stack, all adjacent.
 VALIDATION_SIDE = 256
-VALIDATION_RUNS = 4
+VALIDATION_SLICES = 16
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,8 @@ class Patches:
         Of the model: its context, its pooling grid.
     recipe : Recipe
         Its batch, run, patch, held-out part and seed. Run and patch shrink to what the smallest stack has.
+    ranks : Ranks
+        The processes that train together; each makes ``recipe.batch`` runs of a batch.
 
     Raises
     ------
@@ -85,11 +88,13 @@ class Patches:
         normalisation: Normalisation,
         reach: Reach,
         recipe: Recipe,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.pairing = pairing
         self.normalisation = normalisation
         self.reach = reach
         self.batch = recipe.batch
+        self.first = ranks.rank * recipe.batch
         self.seed = recipe.seed
         self.extents = tuple(Extent.of(header, recipe.held_out) for header in pairing.headers)
         self.run = min(recipe.run, *(extent.train for extent in self.extents))
@@ -100,8 +105,8 @@ class Patches:
         self._shares = voxels / voxels.sum()
 
     def __call__(self, step: int) -> Batch:
-        """Make the batch of a step."""
-        return self._stacked([self._pair(step, index) for index in range(self.batch)])
+        """Make the batch of a step, this rank's part of it."""
+        return self._stacked([self._pair(step, self.first + index) for index in range(self.batch)])
 
     def from_step(self, first: int, end: int) -> Iterator[Batch]:
         """Yield the batches of steps [first, end), each made in a thread while the one before is used."""
@@ -113,11 +118,14 @@ class Patches:
                     coming = pool.submit(self, step + 1)
                 yield batch
 
-    def validation(self) -> Iterator[Batch]:
-        """Yield the held-out patches, one run of slices at a time, always the same."""
+    def validation(self) -> Iterator[tuple[int, Batch]]:
+        """Yield the held-out patches with the number of their stack, one run of slices at a time, always the same.
+
+        Runs of a stack are adjacent and in order: together they are one volume.
+        """
         for index, window in enumerate(self._held_out()):
             random = draws.generator(self.seed, "validation", index)
-            yield self._stacked([self.pairing.cut(window, self.reach.slices, random)])
+            yield window.volume, self._stacked([self.pairing.cut(window, self.reach.slices, random)])
 
     def _pair(self, step: int, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Draw a place, cut the pair, turn it by one of the eight symmetries of the square."""
@@ -141,13 +149,13 @@ class Patches:
     def _held_out(self) -> Iterator[Window]:
         for volume, extent in enumerate(self.extents):
             side = _fit(VALIDATION_SIDE, [extent], self.reach.grid)
-            depth = min(self.run, extent.total - extent.train)
-            firsts = np.linspace(extent.train, extent.total - depth, VALIDATION_RUNS).round().astype(int)
-            for first in sorted(set(firsts.tolist())):
+            depth = min(VALIDATION_SLICES, extent.total - extent.train)
+            begin = extent.train + (extent.total - extent.train - depth) // 2
+            for first in range(begin, begin + depth, self.run):
                 yield Window(
                     volume=volume,
                     first=first,
-                    depth=depth,
+                    depth=min(self.run, begin + depth - first),
                     row=(extent.rows - side) // 2,
                     column=(extent.columns - side) // 2,
                     side=side,

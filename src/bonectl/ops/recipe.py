@@ -5,6 +5,9 @@ from math import cos, inf, pi
 
 from bonectl.errors import UsageError
 
+# How the learning rate of the critics changes.
+CRITICS = ("constant", "cosine")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -33,6 +36,11 @@ class Recipe:
     balance : bool
         Whether the numbers in ``loss`` are the terms' shares of the gradient at the network's output, and not weights
         (``bonectl.ops.objective.Balance``).
+    critics : str
+        Learning rate of the losses that learn: ``constant``, or ``cosine`` for warm-up and decline as ``rate``.
+    patience : int
+        End after so many checkpoints without a better composite of bone numbers on the held-out part
+        (``bonectl.ops.trial``), and keep the best checkpoint instead of the last; 0 never does.
     seed : int
         Of the initial weights and of every draw.
 
@@ -55,6 +63,8 @@ class Recipe:
     average: float = 0.999
     held_out: float = 0.125
     balance: bool = False
+    critics: str = "constant"
+    patience: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -64,14 +74,26 @@ class Recipe:
         for name in ("decay", "average", "held_out"):
             if not 0 <= getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}; it must be at least 0 and below 1")
+        if self.critics not in CRITICS:
+            raise UsageError(f"critics learn at a rate that is {' or '.join(CRITICS)}, not {self.critics!r}")
+        if self.patience < 0:
+            raise UsageError(f"patience is {self.patience}; it must be at least 0")
 
-    def learning_rate(self, step: int) -> float:
-        """Rate at a step, from 0."""
+    def pace(self, step: int) -> float:
+        """Learning rate at a step, from 0, as a fraction of the highest."""
         warm = max(1, min(500, self.steps // 20))
         if step < warm:
-            return self.rate * (step + 1) / warm
+            return (step + 1) / warm
         done = (step - warm) / max(1, self.steps - warm)
-        return self.rate * (0.01 + 0.99 * 0.5 * (1 + cos(pi * done)))
+        return 0.01 + 0.99 * 0.5 * (1 + cos(pi * done))
+
+    def learning_rate(self, step: int) -> float:
+        """Rate of the network at a step."""
+        return self.rate * self.pace(step)
+
+    def critic_pace(self, step: int) -> float:
+        """Learning rate of the critics at a step, as a fraction of what their terms say."""
+        return self.pace(step) if self.critics == "cosine" else 1.0
 
     def average_decay(self, step: int) -> float:
         """Decay of the moving average at a step, from 0."""

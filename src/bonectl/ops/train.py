@@ -3,25 +3,31 @@
 One loop. Every batch is a function of (seed, step), so a run that was stopped and resumed gives the same
 bytes as one that was not (on one CPU type and number of threads; ``tests/ops/test_train.py``). Beside the checkpoint
 lie ``.resume`` (everything needed to go on) and ``.csv`` (one row per step).
+
+Several processes may train together (``bonectl.learning.ranks``): each runs this loop on its part of every batch, and
+the leading one writes. Whatever decides how the loop goes on, a signal or a trial of the network, is told to all.
 """
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from bonectl.core import atomic, kit, progress
-from bonectl.core.header import Header
+from bonectl.core.header import VOLUME, Header
 from bonectl.core.spec import Spec, parse
-from bonectl.errors import UsageError
-from bonectl.learning import device
+from bonectl.errors import MissingInputError, UsageError
 from bonectl.learning.checkpoint import Checkpoint, Normalisation
+from bonectl.learning.ranks import joined
 from bonectl.learning.sample import Pairing
-from bonectl.ops.learner import Learner, Task
+from bonectl.ops import curves
+from bonectl.ops.keeping import Bystander, Keeper, Keeping, Saving
+from bonectl.ops.learner import Estimates, Learner, Task
 from bonectl.ops.objective import Objective
 from bonectl.ops.patches import Patches
 from bonectl.ops.recipe import Recipe
-from bonectl.ops.training_log import Log
+from bonectl.ops.trial import Trial
 from bonectl.ops.volumes import mapped
 
 
@@ -35,50 +41,30 @@ class Trained:
         Steps done in all.
     finished : bool
         False when it was asked to stop; ``resume`` goes on from there.
-    psnr, psnr_input : float
-        Peak signal-to-noise ratio [dB] of estimate and input against the targets of the held-out part;
-        the peak is the normalisation's scale.
+    before, now : Trial
+        Of the held-out part: its input, and the network's last estimate of it.
+    kept : int
+        The step whose network is in the checkpoint.
+    leads : bool
+        Whether this process is the one that wrote.
     """
 
     steps: int
     finished: bool
-    psnr: float
-    psnr_input: float
+    before: Trial
+    now: Trial
+    kept: int
+    leads: bool = True
 
+    @property
+    def psnr(self) -> float:
+        """Peak signal-to-noise ratio [dB] of the estimate; the peak is the normalisation's scale."""
+        return self.now.psnr
 
-@dataclass(frozen=True, kw_only=True)
-class Saving:
-    """Where a run is kept.
-
-    Parameters
-    ----------
-    output : Path
-        The checkpoint; ``.resume`` and ``.csv`` lie beside it.
-    every : int
-        Steps between checkpoints, each with a look at the held-out part.
-    force : bool
-        Replace an existing output.
-    resume : bool
-        Go on from the ``.resume`` file.
-
-    Raises
-    ------
-    UsageError
-        ``every`` is below 1.
-    """
-
-    output: Path
-    every: int = 500
-    force: bool = False
-    resume: bool = False
-
-    def __post_init__(self) -> None:
-        if self.every < 1:
-            raise UsageError(f"a checkpoint every {self.every} steps; it must be at least 1")
-
-    def beside(self, suffix: str) -> Path:
-        """Return a file beside the checkpoint, ``x.safetensors`` → ``x.safetensors.resume``."""
-        return self.output.with_name(f"{self.output.name}.{suffix}")
+    @property
+    def psnr_input(self) -> float:
+        """The same of the input [dB]."""
+        return self.before.psnr
 
 
 def never() -> bool:
@@ -95,9 +81,10 @@ def train(  # noqa: PLR0913 (four flow, four are knobs)
     normalisation: tuple[float, float] | None = None,
     start: Path | None = None,
     device_name: str = "auto",
+    compiled: bool = False,
     stop: Callable[[], bool] = never,
 ) -> Trained:
-    """Train a model and keep it in a file.
+    """Train a model and keep it in a file; under ``torchrun``, together with its other processes.
 
     Parameters
     ----------
@@ -114,6 +101,8 @@ def train(  # noqa: PLR0913 (four flow, four are knobs)
         (``bonectl.learning.inflate``).
     device_name : str
         See ``bonectl.learning.device.choose``.
+    compiled : bool
+        Whether ``torch.compile`` makes machine code of the network first.
     stop : callable
         Asked after every step; when it says True, the state is saved and the run ends.
 
@@ -130,12 +119,17 @@ def train(  # noqa: PLR0913 (four flow, four are knobs)
         A stack holds values that are not finite, or the ``.resume`` file is damaged.
     OutputError
         The output exists, and ``saving`` says neither ``force`` nor ``resume``.
+    UnavailableError
+        There is no such device, no compiler, no TensorBoard, or another process of the run ended.
+    WriteError
+        A disk is full; what was saved before is whole.
     """
     atomic.check(saving.output, force=saving.force or saving.resume)
-    objective = Objective(recipe.loss, recipe.steps, balanced=recipe.balance, seed=recipe.seed)
+    if saving.tensorboard is not None:
+        curves.writer()  # refuses before the work
     model, pairs = _with_defaults("models", recipe.model), _with_defaults("pairings", recipe.pairs)
-    where = device.choose(device_name)
-    with mapped([*inputs, *targets]) as volumes:
+    with joined(device_name) as ranks, mapped([*inputs, *targets]) as volumes:
+        objective = Objective(recipe.loss, recipe.steps, balanced=recipe.balance, seed=recipe.seed, ranks=ranks)
         pairing: Pairing = kit.bind("pairings", pairs)(volumes[: len(inputs)], volumes[len(inputs) :])
         task = Task(
             recipe=recipe,
@@ -145,41 +139,120 @@ def train(  # noqa: PLR0913 (four flow, four are knobs)
             headers=pairing.headers,
             stacks=tuple(Path(volume.name).name for volume in volumes),
             start=None if start is None else Checkpoint.load(start),
+            world=ranks.world,
         )
-        learner = Learner(task, objective, where)
-        patches = Patches(pairing, task.normalisation, learner.network.reach, recipe)
+        learner = Learner(task, objective, ranks, compiled=compiled)
+        patches = Patches(pairing, task.normalisation, learner.network.reach, recipe, ranks)
+        examiner = _Examiner(learner, patches, bone=_tells_bone(pairing, recipe))
         if saving.resume:
-            learner.restore(saving.beside("resume"))
-        return _loop(learner, patches, saving, stop)
+            _restore(learner, saving)
+        with progress.silence() if not ranks.leads else nullcontext():
+            return _loop(learner, patches, examiner, saving, stop)
 
 
-def _loop(learner: Learner, patches: Patches, saving: Saving, stop: Callable[[], bool]) -> Trained:
-    """Train to the end, or until asked to stop."""
-    steps = learner.recipe.steps
-    psnr, psnr_input = learner.psnr(patches.validation())
-    with (
-        Log(saving.beside("csv"), learner.objective, learner.step) as log,
-        progress.task("train", steps, "step") as advance,
-    ):
+def _loop(
+    learner: Learner, patches: Patches, examiner: "_Examiner", saving: Saving, stop: Callable[[], bool]
+) -> Trained:
+    """Train to the end, until asked to stop, or until it is in vain."""
+    steps, ranks, patience = learner.recipe.steps, learner.ranks, learner.patience
+    before, now = examiner.first()
+    keeper: Keeping = Keeper(learner, saving, before) if ranks.leads else Bystander()
+    stopped = False
+    with keeper, progress.task("train", steps, "step") as advance:
         if learner.step:
             advance(learner.step)
         begun, slices = time.monotonic(), 0
-        for batch in patches.from_step(learner.step, steps):
+        for batch in patches.from_step(learner.step, learner.step if patience.over else steps):
             step = learner.advance(batch)
-            stopped, due = stop(), learner.step % saving.every == 0 or learner.step == steps
+            stopped, due = ranks.any(stop()), learner.step % saving.every == 0 or learner.step == steps
             if due:
-                psnr, _ = learner.psnr(patches.validation())
-                learner.history.append((learner.step, psnr))
-            log.row(learner.step, step, learner.recipe.learning_rate(learner.step - 1), psnr if due else None)
+                now = examiner.trial()
+                learner.history.append((learner.step, now.psnr, now.composite))
+            keeper.row(step, now if due else None)
             if due or stopped:
-                learner.save(saving.beside("resume"))
-                learner.checkpoint(psnr_input).save(saving.output)
-            slices += patches.batch * patches.run
+                best = patience.hear(now.composite, learner.step) if due else patience.keeps_newest
+                keeper.save(now, best=best)
+            slices += patches.batch * patches.run * ranks.world
             speed = f"{slices / (time.monotonic() - begun):.0f} patches/s"
-            advance(1, loss=f"{step.score.loss:.4g}", psnr=f"{psnr:.2f} dB", speed=speed)
-            if stopped:
+            terms = {name: f"{value:.3g}" for name, value in step.score.values.items()}
+            advance(1, loss=f"{step.score.loss:.4g}", **terms, psnr=f"{now.psnr:.2f} dB", speed=speed)
+            if stopped or patience.over:
                 break
-    return Trained(steps=learner.step, finished=learner.step >= steps, psnr=psnr, psnr_input=psnr_input)
+        keeper.draw(examiner.estimates)
+    return Trained(
+        steps=learner.step,
+        finished=patience.over or learner.step >= steps,
+        before=before,
+        now=now,
+        kept=patience.step if patience.trials and patience.step else learner.step,
+        leads=ranks.leads,
+    )
+
+
+class _Examiner:
+    """Tries the averaged network on the held-out part; the leading process does, and tells the others.
+
+    Parameters
+    ----------
+    learner : Learner
+    patches : Patches
+    bone : bool
+        Whether the targets tell bone numbers.
+    """
+
+    def __init__(self, learner: Learner, patches: Patches, *, bone: bool) -> None:
+        self.learner = learner
+        self.patches = patches
+        self.bone = bone
+        self.estimates = Estimates(noisy=(), made=(), clean=())
+
+    def first(self) -> tuple[Trial, Trial]:
+        """Try the input itself, and the network as it is."""
+        now = self.trial()
+        return self._told(lambda: Trial.of(self.estimates.noisy, self.estimates.clean, bone=self.bone)), now
+
+    def trial(self) -> Trial:
+        """Try the network."""
+
+        def tried() -> Trial:
+            self.estimates = self.learner.estimates(self.patches.validation())
+            return Trial.of(self.estimates.made, self.estimates.clean, bone=self.bone)
+
+        return self._told(tried)
+
+    def _told(self, tried: Callable[[], Trial]) -> Trial:
+        ranks = self.learner.ranks
+        numbers = tried().numbers if ranks.leads else [0.0] * Trial.count(bone=self.bone)
+        return Trial.from_numbers(ranks.told(numbers))
+
+
+def _tells_bone(pairing: Pairing, recipe: Recipe) -> bool:
+    """Return whether bone numbers can be read off the targets.
+
+    Raises
+    ------
+    UsageError
+        The recipe's patience needs them, and they cannot.
+    """
+    tells = pairing.clean and all(header.axes == VOLUME for header in pairing.headers)
+    if recipe.patience and not tells:
+        raise UsageError(
+            f"--patience judges by bone numbers of clean volumes, and {recipe.pairs} has no such targets; leave it out"
+        )
+    return tells
+
+
+def _restore(learner: Learner, saving: Saving) -> None:
+    """Go back to where the run stopped.
+
+    Raises
+    ------
+    MissingInputError
+        The best checkpoint, which only that file holds, is gone.
+    """
+    learner.restore(saving.beside("resume"))
+    if learner.patience.trials and learner.patience.step and not saving.output.exists():
+        raise MissingInputError(f"{saving.output}: the best checkpoint so far is gone; train anew without --resume")
 
 
 def _with_defaults(name: str, text: str) -> Spec:

@@ -93,10 +93,22 @@ class Lowdose:
 
     @property
     def headers(self) -> tuple[Header, ...]:
-        """Headers of the volumes, as scanned; the photons are told where all scans have the same."""
+        """Headers of the volumes, as scanned: with the photons of these scans, or their range, not their own."""
         least, most = self.photons
-        facts = {"views": self.views} | ({"photons": least} if least == most else {})
-        return tuple(v.header.replace(acquisition={**v.header.acquisition, **facts}) for v in self.volumes)
+        dose = {"photons": least} if least == most else {"photons_least": least, "photons_most": most}
+        return tuple(
+            v.header.replace(
+                acquisition={key: fact for key, fact in v.header.acquisition.items() if key != "photons"}
+                | dose
+                | {"views": self.views}
+            )
+            for v in self.volumes
+        )
+
+    @property
+    def clean(self) -> bool:
+        """Targets are what was scanned."""
+        return True
 
     def cut(
         self, window: Window, context: int, random: np.random.Generator

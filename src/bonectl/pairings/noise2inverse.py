@@ -26,6 +26,11 @@ class Noise2Inverse:
         """Header of the first stack of each group."""
         return tuple(group[0].header for group in self.groups)
 
+    @property
+    def clean(self) -> bool:
+        """Targets are as noisy as any reconstruction of so few views."""
+        return False
+
     def cut(
         self, window: Window, context: int, random: np.random.Generator
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

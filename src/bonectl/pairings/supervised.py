@@ -23,6 +23,11 @@ class Supervised:
         """Headers of the inputs."""
         return tuple(volume.header for volume in self.inputs)
 
+    @property
+    def clean(self) -> bool:
+        """Targets are what the input should have been."""
+        return True
+
     def cut(
         self, window: Window, context: int, random: np.random.Generator
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

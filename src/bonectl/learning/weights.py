@@ -1,0 +1,48 @@
+"""Files of weights: how they are read, and the hash that tells them from others."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from bonectl.errors import DataError, MissingInputError, PermissionDeniedError
+
+
+def digest(weights: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 of weights: names, types, shapes and bytes, in the order of the names."""
+    total = hashlib.sha256()
+    for name in sorted(weights):
+        weight = weights[name].contiguous()
+        total.update(f"{name} {weight.dtype} {tuple(weight.shape)}\n".encode())
+        total.update(weight.view(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()
+
+
+def read(path: Path, what: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the tensors and the metadata of a safetensors file.
+
+    Parameters
+    ----------
+    path : Path
+    what : str
+        What it should be, for the message.
+
+    Raises
+    ------
+    MissingInputError, PermissionDeniedError
+        There is no such file, or it may not be read.
+    DataError
+        It is no safetensors file, or damaged.
+    """
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise MissingInputError(f"{path}: there is no such {what}") from error
+    except PermissionError as error:
+        raise PermissionDeniedError(f"{path}: permission denied") from error
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise DataError(f"{path}: no safetensors file, or a damaged one ({str(error).splitlines()[0]})") from error

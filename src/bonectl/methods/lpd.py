@@ -1,0 +1,116 @@
+"""Learned primal-dual reconstruction."""
+
+import os
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from bonectl.core import progress
+from bonectl.core.spec import parse
+from bonectl.errors import DataError, UnavailableError, UsageError
+from bonectl.learning.checkpoint import Checkpoint
+from bonectl.methods._primal_dual import PrimalDual, built
+from bonectl.methods.fbp import fbp
+from bonectl.methods.fdk import fdk
+from bonectl.projection.projector import Projector
+
+VARIABLE = "BONECTL_LPD_WEIGHTS"
+
+# Beyond this ratio between the training scans and this one, a note says so.
+APART = 1.1
+
+
+def lpd(A: Projector, y: Tensor, *, weights: str = "") -> Tensor:
+    """Learned primal-dual: an iterative method whose proximal steps are networks trained on scans and their truths.
+
+    Adler and Öktem, IEEE Trans. Med. Imaging 37, 1322 (2018), algorithm 3, from a filtered back-projection with a Hann
+    window; slice by slice, for parallel and fan beams. It wants scans like those it was trained on: views, voxels and
+    dose; other views or voxels are noted. ``python examples/learned-primal-dual/train.py`` makes the weights. Looked
+    for: ``weights``, then the environment variable BONECTL_LPD_WEIGHTS.
+
+    Parameters
+    ----------
+    A : Projector
+        The geometry of the scan.
+    y : (..., row, view, col) tensor
+        Line integrals.
+    weights : str
+        File (.safetensors).
+
+    Returns
+    -------
+    (..., z, y, x) tensor
+        Attenuation [1/cm].
+
+    Raises
+    ------
+    UnavailableError
+        No weight file is named, or there is none.
+    DataError
+        The file holds no weights of this method.
+    UsageError
+        A cone beam.
+    """
+    geometry = A.geometry
+    network, scale = _trained(str(located(weights)), str(y.device))
+    _compare(str(located(weights)), geometry.views, geometry.voxel)
+    rows = y.reshape(-1, *y.shape[-2:])
+    volume: Tensor = network(A, rows, start(A, rows), scale)
+    return volume.reshape(*y.shape[:-2], *volume.shape[-2:])
+
+
+@torch.no_grad()
+def start(A: Projector, y: Tensor) -> Tensor:
+    """Return the reconstruction it begins with, (row, view, col) → (z, y, x).
+
+    Raises
+    ------
+    UsageError
+        A cone beam.
+    """
+    if A.geometry.kind == "cone":
+        raise UsageError("lpd works slice by slice; use fdk or sirt for a cone beam")
+    return fbp(A, y, window="hann") if A.geometry.kind == "parallel" else fdk(A, y, window="hann")
+
+
+def located(weights: str) -> Path:
+    """Return the weight file: as given, else by the environment variable.
+
+    Raises
+    ------
+    UnavailableError
+        Neither names a file; the message says how to make one.
+    """
+    named = weights or os.environ.get(VARIABLE, "")
+    path = Path(named).expanduser()
+    if named and path.is_file():
+        return path
+    reason = f"the weights of lpd are not at {path}" if named else "no weights of lpd"
+    raise UnavailableError(
+        f"{reason}; make them with `python examples/learned-primal-dual/train.py SCAN --target VOLUME -o FILE` and "
+        f"name the file with {VARIABLE} or lpd(weights='FILE')"
+    )
+
+
+@cache
+def _trained(path: str, place: str) -> tuple[PrimalDual, float]:
+    """Return the network of a file, frozen, and the attenuation that it sees as 1 [1/cm]."""
+    checkpoint = Checkpoint.load(Path(path))
+    try:
+        network = built(parse(checkpoint.model))
+        network.load_state_dict(dict(checkpoint.weights))
+    except (UsageError, RuntimeError) as error:
+        raise DataError(f"{path}: these are no weights of lpd ({str(error).splitlines()[0]})") from error
+    return network.to(place).requires_grad_(False).eval(), checkpoint.normalisation.scale
+
+
+@cache
+def _compare(path: str, views: int, voxel: float) -> None:
+    """Note once where a scan is unlike those that were trained on."""
+    checkpoint = Checkpoint.load(Path(path))
+    there = {"views": checkpoint.acquisition.get("views"), "voxel [mm]": checkpoint.spacing[-1]}
+    for (name, then), now in zip(there.items(), (views, voxel), strict=True):
+        if isinstance(then, int | float) and not 1 / APART <= now / then <= APART:
+            progress.note(f"warning: {name} is {now:g}, lpd was trained at {then:g}; train it for this scan")

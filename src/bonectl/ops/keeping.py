@@ -1,0 +1,147 @@
+"""Where a training run is kept: the checkpoint, the state to resume from, the log, the curves, the picture."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from bonectl.core import atomic
+from bonectl.errors import UsageError
+from bonectl.ops.curves import Curves
+from bonectl.ops.learner import Estimates, Learner, Step
+from bonectl.ops.training_log import Log
+from bonectl.ops.trial import Trial
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saving:
+    """Where a run is kept.
+
+    Parameters
+    ----------
+    output : Path
+        The checkpoint; ``.resume``, ``.csv`` and ``.png`` lie beside it.
+    every : int
+        Steps between checkpoints, each with a trial of the network on the held-out part.
+    force : bool
+        Replace an existing output.
+    resume : bool
+        Go on from the ``.resume`` file.
+    picture : bool
+        Whether to draw curves and a sample when the run ends (``bonectl.ops.training_picture``).
+    tensorboard : Path, optional
+        Folder for TensorBoard's event files (``bonectl.ops.curves``).
+
+    Raises
+    ------
+    UsageError
+        ``every`` is below 1.
+    """
+
+    output: Path
+    every: int = 500
+    force: bool = False
+    resume: bool = False
+    picture: bool = True
+    tensorboard: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise UsageError(f"a checkpoint every {self.every} steps; it must be at least 1")
+
+    def beside(self, suffix: str) -> Path:
+        """Return a file beside the checkpoint, ``x.safetensors`` → ``x.safetensors.resume``."""
+        return self.output.with_name(f"{self.output.name}.{suffix}")
+
+
+class Keeping(Protocol):
+    """What a training loop tells about itself."""
+
+    def __enter__(self) -> "Keeping": ...
+
+    def __exit__(self, *failure: object) -> None: ...
+
+    def row(self, step: Step, trial: Trial | None) -> None:
+        """Take what a step was like, and the trial after it, if there was one."""
+        ...
+
+    def save(self, trial: Trial, *, best: bool) -> None:
+        """Save the state, and the network too if it is the best."""
+        ...
+
+    def draw(self, estimates: Estimates) -> None:
+        """Draw the run so far."""
+        ...
+
+
+class Keeper:
+    """Keeps a run in files.
+
+    Parameters
+    ----------
+    learner : Learner
+    saving : Saving
+    before : Trial
+        Of the held-out input.
+    """
+
+    def __init__(self, learner: Learner, saving: Saving, before: Trial) -> None:
+        self.learner = learner
+        self.saving = saving
+        self.before = before
+        self._open = ExitStack()
+        self._log = Log(saving.beside("csv"), learner.objective, learner.task.normalisation, learner.step)
+        self._curves = None if saving.tensorboard is None else Curves(saving.tensorboard, learner.step)
+
+    def __enter__(self) -> "Keeper":
+        self._open.enter_context(self._log)
+        if self._curves is not None:
+            self._open.enter_context(self._curves)
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._open.close()
+
+    def row(self, step: Step, trial: Trial | None) -> None:
+        """Write what a step was like, and the trial after it."""
+        number = self.learner.step
+        row = self._log.row(number, step, self.learner.recipe.learning_rate(number - 1), trial)
+        if self._curves is not None:
+            self._curves.add(number, row)
+
+    def save(self, trial: Trial, *, best: bool) -> None:
+        """Write the checkpoint and then the state: whatever a state takes for granted is there, log included."""
+        self._log.flush()
+        if best:
+            self.learner.checkpoint(self.before, trial).save(self.saving.output)
+        self.learner.save(self.saving.beside("resume"))
+
+    def draw(self, estimates: Estimates) -> None:
+        """Write the picture, if one is wanted."""
+        self._log.flush()
+        if not self.saving.picture:
+            return
+        from bonectl.ops.training_picture import picture
+
+        drawn = picture(self.saving.beside("csv"), estimates, self.learner, self.before)
+        with atomic.replacing(self.saving.beside("png")) as temporary:
+            temporary.write_bytes(drawn)
+
+
+class Bystander:
+    """Keeps nothing: for the processes of a run that do not lead."""
+
+    def __enter__(self) -> "Bystander":
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        pass
+
+    def row(self, step: Step, trial: Trial | None) -> None:
+        """Nothing is written."""
+
+    def save(self, trial: Trial, *, best: bool) -> None:
+        """Nothing is written."""
+
+    def draw(self, estimates: Estimates) -> None:
+        """Nothing is drawn."""

@@ -1,0 +1,221 @@
+"""The learned primal-dual: a network around the projector, trained on scans."""
+
+import numpy as np
+import pytest
+import torch
+
+from bonectl.core import kit, progress, threads
+from bonectl.core.spec import parse
+from bonectl.core.stack import Stack
+from bonectl.errors import DataError, UnavailableError, UsageError
+from bonectl.geometries.cone import cone
+from bonectl.geometries.fan import fan
+from bonectl.geometries.parallel import parallel
+from bonectl.learning.checkpoint import Checkpoint
+from bonectl.learning.sample import Volume
+from bonectl.methods import lpd as module
+from bonectl.methods._primal_dual import PrimalDual, built
+from bonectl.methods.lpd import VARIABLE, start
+from bonectl.ops.learn_primal_dual import Pair, learn
+from bonectl.ops.phantom import phantom
+from bonectl.ops.recipe import Recipe
+from bonectl.ops.reconstruct import reconstruct
+from bonectl.ops.simulate import Detector, simulate
+from bonectl.projection.projector import Projector
+
+SIZE, VOXEL = 32, 0.06
+SMALL = {"model": "lpd(iterations=3, width=6, memory=2)", "run": 2, "loss": "l2", "rate": 3e-3, "held_out": 0.2}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads.choose(1)
+    yield
+    threads.choose(0)
+
+
+@pytest.fixture(autouse=True)
+def no_weights_by_chance(monkeypatch):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    module._trained.cache_clear()
+    module._compare.cache_clear()
+
+
+def geometry(views=24, build=parallel, **knobs):
+    return build(SIZE, 2, VOXEL, views=views, **knobs)
+
+
+def scan_of(seed, *, rows=10, views=24, unit="counts"):
+    """A low-dose scan of a phantom, and the phantom."""
+    bone = phantom(parse("iliac"), (rows, SIZE, SIZE), VOXEL, seed)
+    held = bone.collect()
+    detector = Detector(photons=2000.0, dark=7.0 if unit == "counts" else 0.0)
+    scan = simulate(
+        Stack.of(held, bone.header), geometry=f"parallel(views={views})", energy=25.0, detector=detector, unit=unit
+    )
+    return Volume(scan.collect(), scan.header, f"scan {seed}"), Volume(held, bone.header, f"bone {seed}")
+
+
+@pytest.fixture(scope="module")
+def learned():
+    """Trained on one phantom; deterministic."""
+    threads.choose(1)
+    return learn([Pair(*scan_of(1))], Recipe(steps=60, **SMALL), device_name="cpu")
+
+
+@pytest.fixture
+def weights(learned, tmp_path):
+    learned.checkpoint.save(tmp_path / "lpd.safetensors")
+    return tmp_path / "lpd.safetensors"
+
+
+def shaken(network):
+    """Weights everywhere, also where training begins at zero."""
+    generator = torch.Generator().manual_seed(0)
+    for parameter in network.parameters():
+        parameter.data = 0.2 * torch.randn(parameter.shape, generator=generator)
+    return network
+
+
+@pytest.mark.parametrize(
+    "beam", [geometry(), geometry(build=fan, views=40, sod=60.0, sdd=90.0)], ids=["parallel", "fan"]
+)
+def test_it_begins_as_filtered_back_projection_and_the_gradient_reaches_every_parameter(beam):
+    A = Projector(beam)
+    y = torch.rand(2, beam.views, beam.columns)
+    network = built(parse("lpd(iterations=3, width=4, memory=2)"))
+    begin = start(A, y)
+    assert network(A, y, begin, 2.0).shape == (2, SIZE, SIZE)
+    torch.testing.assert_close(network(A, y, begin, 2.0), begin)
+    shaken(network)(A, y, begin, 2.0).square().mean().backward()
+    for name, parameter in network.named_parameters():
+        assert float(parameter.grad.abs().sum()) > 0, name
+
+
+def test_the_gradient_is_that_of_finite_differences():
+    """Along a random direction of all parameters, in the projector's float32."""
+    A = Projector(geometry(views=6))
+    torch.manual_seed(0)
+    y = torch.rand(1, 6, A.geometry.columns)
+    network, begin = shaken(PrimalDual(2, 3, 2)), torch.rand(1, SIZE, SIZE)
+    directions = [torch.randn(parameter.shape) for parameter in network.parameters()]
+
+    def loss():
+        return network(A, y, begin, 1.0).double().square().mean()
+
+    loss().backward()
+    slope = sum(float((p.grad * d).sum()) for p, d in zip(network.parameters(), directions, strict=True))
+    step, values = 1e-3, []
+    with torch.no_grad():
+        for way in (1, -2):
+            for parameter, direction in zip(network.parameters(), directions, strict=True):
+                parameter += way * step * direction
+            values.append(float(loss()))
+    assert (values[0] - values[1]) / (2 * step) == pytest.approx(slope, rel=0.02)
+
+
+def test_attenuation_scales_with_the_scan():
+    """Twice the line integrals at twice the scale are twice the attenuation: no number is hidden in the network."""
+    A = Projector(geometry())
+    y = torch.rand(1, 24, A.geometry.columns)
+    network = shaken(PrimalDual(2, 4, 2)).requires_grad_(False)
+    once, twice = network(A, y, start(A, y), 1.0), network(A, 2 * y, start(A, 2 * y), 2.0)
+    torch.testing.assert_close(twice, 2 * once, rtol=1e-4, atol=1e-4)
+
+
+def test_after_training_it_beats_every_window_of_filtered_back_projection_on_another_bone(learned, weights):
+    assert learned.psnr > learned.psnr_start + 1
+    scan, bone = scan_of(2)
+    truth = scan.header.calibration.attenuation(bone.values)
+
+    def error(method):
+        volume = reconstruct(Stack.of(scan.values, scan.header), method=method).collect()
+        return float(np.sqrt(np.square(volume - truth).mean()))
+
+    floor = min(error(f"fbp(window={window})") for window in ("ram-lak", "hann", "sinc2"))
+    assert error(f"lpd(weights='{weights}')") < 0.9 * floor
+
+
+def test_the_same_seed_gives_the_same_weights(learned):
+    again = learn([Pair(*scan_of(1))], Recipe(steps=60, **SMALL), device_name="cpu")
+    assert again.checkpoint.digest == learned.checkpoint.digest
+    other = learn([Pair(*scan_of(1))], Recipe(steps=1, seed=1, **SMALL), device_name="cpu")
+    assert other.checkpoint.digest != learned.checkpoint.digest
+
+
+def test_slabs_do_not_change_the_volume(weights):
+    scan, _ = scan_of(3)
+    volumes = []
+    for size in (1, 3, 10):
+        slabs = (scan.values[first : first + size] for first in range(0, 10, size))
+        volumes.append(reconstruct(Stack(scan.header, slabs), method=f"lpd(weights='{weights}')").collect())
+    assert volumes[0].tobytes() == volumes[1].tobytes() == volumes[2].tobytes()
+
+
+def test_counts_and_line_integrals_and_attenuation_are_one_pair():
+    scan, bone = scan_of(4, unit="line integral")
+    lines, truth = Pair(scan, bone).rows(2, 5)
+    np.testing.assert_array_equal(lines, scan.values[2:5])
+    np.testing.assert_allclose(truth, scan.header.calibration.attenuation(bone.values[2:5]), rtol=1e-6)
+    counts, _ = scan_of(4)
+    dark, white = counts.header.acquisition["dark"], counts.header.acquisition["white"]
+    lines, _ = Pair(counts, bone).rows(2, 5)
+    np.testing.assert_allclose(lines, -np.log((counts.values[2:5] - dark) / white), rtol=1e-5, atol=1e-5)
+    attenuation = Volume(np.asarray(truth), bone.header.replace(unit="1/cm", shape=(3, SIZE, SIZE)), "truth")
+    short = Volume(scan.values[2:5], scan.header.replace(
+        shape=(3, *scan.header.shape[1:]), geometry=scan.header.geometry.replace(rows=3)), "short")  # fmt: skip
+    np.testing.assert_array_equal(Pair(short, attenuation).rows(0, 3)[1], truth)
+
+
+def test_other_views_are_noted_once(weights):
+    told = []
+
+    scan, _ = scan_of(5, views=12)
+    method = kit.bind("methods", parse(f"lpd(weights='{weights}')"))
+    A = Projector(scan.header.geometry)
+    y = torch.from_numpy(np.ascontiguousarray(scan.values[:1])) * 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(progress, "note", told.append)
+        method(A, y)
+        method(A, y)
+    assert len(told) == 1
+    assert "views is 12, lpd was trained at 24" in told[0]
+
+
+def test_absent_weights_say_how_to_make_them(tmp_path, monkeypatch):
+    A, y = Projector(geometry()), torch.zeros(1, 24, geometry().columns)
+    method = kit.bind("methods", parse("lpd"))
+    with pytest.raises(UnavailableError, match=r"no weights of lpd; make them with `python examples/learned-primal"):
+        method(A, y)
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "none"))
+    with pytest.raises(UnavailableError, match=r"not at .*none"):
+        method(A, y)
+
+
+def test_a_denoiser_is_no_method(learned, tmp_path):
+    facts = {name: getattr(learned.checkpoint, name) for name in learned.checkpoint.__dataclass_fields__}
+    Checkpoint(**(facts | {"model": "unet25d"})).save(tmp_path / "x.safetensors")
+    A, y = Projector(geometry()), torch.zeros(1, 24, geometry().columns)
+    with pytest.raises(DataError, match="no weights of lpd"):
+        kit.bind("methods", parse(f"lpd(weights='{tmp_path / 'x.safetensors'}')"))(A, y)
+
+
+@pytest.mark.parametrize("text", ["unet25d", "lpd(depth=3)", "lpd(width=0)", "lpd(width=1.5)"])
+def test_what_is_no_lpd_is_refused(text):
+    with pytest.raises(UsageError):
+        built(parse(text))
+
+
+def test_what_does_not_fit_together_is_refused():
+    scan, bone = scan_of(1)
+    with pytest.raises(UsageError, match="slices of"):
+        Pair(scan, Volume(bone.values[:5], bone.header.replace(shape=(5, SIZE, SIZE)), "short"))
+    with pytest.raises(UsageError, match="no scan"):
+        Pair(bone, bone)
+    with pytest.raises(UsageError, match="no calibration"):
+        Pair(Volume(scan.values, scan.header.replace(calibration=None), "scan"), bone)
+    with pytest.raises(UsageError, match="cone beam"):
+        beam = cone(SIZE, 10, VOXEL, views=24, sod=60.0, sdd=90.0).replace(rows=10)
+        Pair(Volume(scan.values, scan.header.replace(geometry=beam), "cone"), bone)
+    with pytest.raises(UsageError, match="at least one"):
+        learn([], Recipe(**SMALL))
