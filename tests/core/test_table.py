@@ -5,7 +5,18 @@ from math import inf, nan
 
 import pytest
 
-from bonectl.core.table import COLUMNS, SCHEMA, Histogram, Number, Row, Table, compared, list_json, wide_tsv
+from bonectl.core.table import (
+    COLUMNS,
+    SCHEMA,
+    Histogram,
+    Interval,
+    Number,
+    Row,
+    Table,
+    compared,
+    list_json,
+    wide_tsv,
+)
 
 ROWS = (
     Row(Number("bvtv", 0.1 + 0.2, "1", "fraction"), 0.25),
@@ -18,7 +29,7 @@ TABLE = Table(
 )
 
 
-def test_tsv_has_the_columns_and_reads_back_exactly():
+def test_tsv_has_the_columns_and_nine_digits():
     lines = [line.split("\t") for line in TABLE.to_tsv().splitlines()]
     assert tuple(lines[0]) == COLUMNS
     assert {len(line) for line in lines} == {len(COLUMNS)}
@@ -26,7 +37,7 @@ def test_tsv_has_the_columns_and_reads_back_exactly():
     assert values == {
         "threshold": "525",
         "rule": "mid point",
-        "bvtv": repr(0.1 + 0.2),
+        "bvtv": "0.3",
         "tbth": "",
         "chi": "-3",
         "psnr": "",
@@ -87,3 +98,60 @@ def test_several_volumes_are_a_list_in_json():
     first, second = json.loads(list_json([("a", table), ("b", table)]))
     assert (first["file"], second["file"], first["warnings"]) == ("a", "b", ["DA is low"])
     assert first["rows"][0]["value"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1 / 3, "0.333333333"), (123456789012, "123456789012"), (2.0**40, "1099511627776"), (1.5e-12, "1.5e-12")],
+)
+def test_tsv_prints_counts_in_full_and_measurements_at_nine_digits(value, text):
+    table = Table((Row(Number("n", value, "1", "d")),))
+    assert table.to_tsv().splitlines()[1].split("\t")[1] == text
+    assert json.loads(table.json())["rows"][0]["value"] == value
+
+
+AROUND = Table(
+    (
+        Row(
+            Number("bvtv", 0.2, "1", "d"),
+            0.25,
+            Interval(0.1, 0.3, "95 %, samples"),
+            Interval(-0.1, 0.0, "95 %, blocks"),
+        ),
+        Row(Number("chi", -3, "1", "d"), -4),
+    ),
+    {"threshold": 525.0},
+    reference="the reference volume",
+    warnings=("DA is low", "few voxels"),
+)
+
+
+def test_intervals_stand_at_the_end_of_their_row_and_their_source_among_the_conditions():
+    lines = {line[0]: line for line in (text.split("\t") for text in AROUND.to_tsv().splitlines())}
+    assert lines["bvtv"][-4:] == ["0.1", "0.3", "-0.1", "0"]
+    assert lines["chi"][-4:] == [""] * 4
+    assert lines["intervals"][1] == "95 %, samples; 95 %, blocks"
+    assert lines["warnings"][1] == "DA is low; few voxels"
+
+
+def test_intervals_are_keys_of_their_own_in_json():
+    bvtv, chi = json.loads(AROUND.json())["rows"]
+    assert bvtv["interval"] == {"low": 0.1, "high": 0.3, "source": "95 %, samples"}
+    assert bvtv["difference_interval"] == {"low": -0.1, "high": 0.0, "source": "95 %, blocks"}
+    assert not {"interval", "difference_interval"} & chi.keys()
+
+
+def test_a_known_answer_leaves_an_interval_where_it_is():
+    assert AROUND.beside({"bvtv": 0.3}).row("bvtv").interval == Interval(0.1, 0.3, "95 %, samples")
+
+
+def test_columns_of_intervals_are_there_when_any_volume_has_some():
+    head, first, second = (
+        line.split("\t")
+        for line in wide_tsv([("a", AROUND), ("b", Table(AROUND.rows[1:], reference="r"))]).splitlines()
+    )
+    start = head.index("bvtv")
+    ends = ["", "_reference", "_difference", "_percent", "_low", "_high", "_difference_low", "_difference_high"]
+    assert head[start : start + 8] == [f"bvtv{end}" for end in ends]
+    assert first[start + 4 : start + 8] == ["0.1", "0.3", "-0.1", "0"]
+    assert second[start : start + 8] == [""] * 8

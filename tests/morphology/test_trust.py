@@ -43,3 +43,28 @@ def test_the_unfiltered_real_bone_of_the_notes_is_warned_of():
 def test_numbers_that_are_not_defined_raise_no_doubt():
     nan = float("nan")
     assert judge(tbsp=nan, da=nan, tbth=nan) == ()
+
+
+STREAMED = {"bvtv": 0.2, "bstv": 2.0, "bsbv": 10.0, "chi": -30}
+
+
+def test_good_streamed_numbers_raise_no_doubt():
+    assert doubts(STREAMED, voxel=0.02, width=4.1) == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"bstv": 1.9}, "4.9 plate-model Tb.Sp wide"),
+        ({"bsbv": 70.0}, "Tb.Th is at most 2.9 voxels"),
+        ({"chi": 11}, "the raw Euler number is 11"),
+    ],
+)
+def test_bounds_from_surface_and_volume_stand_in_for_thickness_that_was_not_measured(changes, line):
+    (only,) = doubts(STREAMED | changes, voxel=0.02, width=4.1)
+    assert line in only
+
+
+def test_what_was_measured_goes_before_its_bounds():
+    measured = {"tbsp": 0.8, "tbth": 0.2, "components": 1, "cavities": 0, "chi_purified": -30}
+    assert doubts(STREAMED | {"bstv": 0.1, "bsbv": 90.0, "chi": 900} | measured, voxel=0.02, width=4.1) == ()

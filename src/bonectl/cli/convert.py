@@ -7,7 +7,7 @@ import typer
 
 from bonectl.cli import streams
 from bonectl.cli.command import command
-from bonectl.cli.options import READS, WRITES, Request
+from bonectl.cli.options import READS, WRITES, Calibrate, Request
 from bonectl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -53,10 +53,7 @@ def convert(
     bin_: Annotated[
         int, typer.Option("--bin", metavar="K", min=1, help="Average K³ voxels, or K² detector pixels (counts add up).")
     ] = 1,
-    calibrate: Annotated[
-        str | None,
-        typer.Option("--calibrate", metavar="SPEC", help="Turn values into mgHA/cm³: peaks, linear(...), energy(...)."),
-    ] = None,
+    calibrate: Calibrate = None,
     dtype: Annotated[
         str | None,
         typer.Option(

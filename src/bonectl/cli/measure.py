@@ -6,20 +6,22 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bonectl.cli import streams
 from bonectl.cli.command import command
-from bonectl.cli.options import DASH, READS, Force, Output, Request
-from bonectl.errors import BonectlError, UsageError
+from bonectl.cli.options import DASH, READS, Calibrate, Force, Output, Request, Seed
+from bonectl.core import atomic
+from bonectl.errors import BonectlError, MissingInputError, UsageError
 
 if TYPE_CHECKING:
     from rich.table import Table as Drawing
 
     from bonectl.core.stack import Stack
     from bonectl.core.table import Row, Table
+    from bonectl.ops.measure import Examined
 
 
 class Style(StrEnum):
@@ -30,6 +32,9 @@ class Style(StrEnum):
     tsv = "tsv"
     json = "json"
 
+
+# In a path: the name of the volume's file, without its suffix.
+NAME = "{name}"
 
 # Columns that the definitions need to be worth showing, and what the frame of the table takes.
 _LEAST_DEFINITION = 24
@@ -74,15 +79,25 @@ def measure(
         Path | None,
         typer.Option("--reference", "-r", metavar="FILE", help="What the volume should have been: adds its numbers."),
     ] = None,
+    samples: Annotated[
+        Path | None,
+        typer.Option(
+            "--samples",
+            metavar="FOLDER",
+            help="Samples of the volume (bonectl denoise --each): each is measured too, and adds to the intervals.",
+        ),
+    ] = None,
     mask: Annotated[
         str | None,
         typer.Option(
             "--mask",
-            metavar="FILE|cylinder",
-            help="Volume of interest (TV): voxels that are not 0, or the largest upright cylinder.",
+            metavar="FILE|NAME",
+            help="Volume of interest (TV): voxels of a file that are not 0, or a region such as cylinder, auto (the "
+            "field of view), or 'trabecular(pore=0.2)'; see bonectl-regions(7).",
             show_default="the whole stack",
         ),
     ] = None,
+    calibrate: Calibrate = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON (schema bonectl-measure/1), histograms too.")
     ] = False,
@@ -91,9 +106,39 @@ def measure(
         typer.Option(
             "--map",
             metavar="NAME",
-            help="Instead of numbers, write the local thickness of the bone as a stack [mm]: tbth, or "
-            "'tbth(convention=bonej)'.",
+            help="Instead of numbers, write the local thickness as a stack [mm]: tbth of the bone, or tbsp of the "
+            "marrow; 'tbth(convention=bonej)'.",
             show_default=False,
+        ),
+    ] = None,
+    intervals: Annotated[
+        str | None,
+        typer.Option(
+            "--intervals",
+            metavar="auto|none|MM",
+            help="95 % intervals by block bootstrap: the least side of the sub-volumes [mm], or auto: twice the "
+            "plate-model separation.",
+            show_default="auto with a reference, else none",
+        ),
+    ] = None,
+    seed: Seed = 0,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            "--plot",
+            metavar="OUT.png|OUT.html",
+            help="Draw slice, masks, histograms, thickness map and bias beside the numbers; HTML is one page with the "
+            "numbers too.",
+            show_default=False,
+        ),
+    ] = None,
+    window: Annotated[
+        str | None,
+        typer.Option(
+            "--window",
+            metavar="LOW:HIGH",
+            help="Values that are black and white in --plot, in the volume's unit.",
+            show_default="-400:1600 mgHA/cm3; else from the means of marrow and bone",
         ),
     ] = None,
     output: Output = DASH,
@@ -106,11 +151,23 @@ def measure(
 
     A volume in mgHA/cm3, 1/cm or grey values is cut at a threshold, which is printed with the numbers; a mask is
     taken as it is. Numbers of phantoms stand beside the phantom's known answers. Several volumes are measured alike,
-    with the same mask and reference: one line of TSV each, a list in JSON.
+    with the same mask and reference: one line of TSV each, a list in JSON. With {name} in --reference, --mask or
+    --plot, each has its own: {name} stands for the volume's file name without its suffix.
+
+    Against a reference each number gets its difference, and where it adds up over sub-volumes (counts, surface,
+    Euler numbers, density, thickness, Dice, PSNR) a 95 % interval by block bootstrap; others have none. With --samples,
+    the value has one too: where one more of the samples would have it (95 %, Student's t). It knows what the samples
+    differ in, and not what they get wrong alike: it is too narrow.
+
+    TSV has one line for each condition and number, in the columns name, value, unit, reference, difference, percent,
+    definition, value_low, value_high, difference_low, difference_high; nine significant digits, empty where there is
+    nothing. JSON (bonectl-measure/1) has conditions, reference, warnings, histograms (start, step, counts), and rows
+    with the same keys as the columns, null where there is nothing; interval and difference_interval (low, high,
+    source) are there only where they exist.
 
     \b
-    Streams: for bvtv, surface, euler, smi, bmd, tmd and density_spread with a given threshold and no reference; else
-    it holds the volume.
+    Streams: for bvtv, surface, euler, smi, tbpf, bmd, tmd and density_spread with a given threshold, no region of the
+    bone, no reference, no --intervals and no --plot; else it holds the volume.
 
     \b
     Examples:
@@ -120,64 +177,192 @@ def measure(
       bonectl phantom iliac --shape 48,64,64 | bonectl measure --reference bone.npy --mask cylinder
       bonectl measure bone.npy bone.npy --metrics "bvtv + tbth" --style tsv
       bonectl measure bone.npy --map tbth -o thickness.npy
+      bonectl measure bone.npy --metrics "bvtv + tbth" --intervals 0.3 --plot report.html
+      bonectl phantom shaft --shape 16,96,96 | bonectl measure -m "cortical + ctth" --mask auto
     """
     sources = source or [DASH]
     if map is not None:
-        if len(sources) > 1 or metrics or reference or as_json or style is not Style.auto:
-            raise UsageError("--map writes one stack; leave out --metrics, --reference, --json and --style")
-        _write_map(replace(request, source=sources[0], output=output, force=force), map, threshold, mask)
+        if len(sources) > 1 or metrics or reference or as_json or plot or intervals or style is not Style.auto:
+            raise UsageError(
+                "--map writes one stack; leave out --metrics, --reference, --intervals, --json, --plot and --style"
+            )
+        request = replace(request, source=sources[0], output=output, force=force)
+        _write_map(request, map, threshold, mask, calibrate)
         return
     if output != DASH:
         raise UsageError("--output is for the stack of --map; send numbers to a file with >")
     if reference == DASH or mask == "-":
         raise UsageError("only the volume itself can come from standard input; give the reference and mask as files")
+    if window is not None and plot is None:
+        raise UsageError("--window is of the picture; give --plot too")
     if as_json and style not in (Style.auto, Style.json):
         raise UsageError(f"--json and --style {style.value}; choose one")
     if sources.count(DASH) > 1:
         raise UsageError("standard input is given twice; it can be read once")
-    asked = _Asked(metrics, threshold, mask, reference)
+    picture = _plot(plot, window, sources, force=force)
+    asked = _Asked(metrics, threshold, mask, reference, calibrate, intervals, seed, picture)
     style = Style.json if as_json else style
+    if samples is not None and len(sources) > 1:
+        raise UsageError("--samples are of one volume; measure one at a time")
     if len(sources) == 1:
-        _print(_measured(replace(request, source=sources[0]), asked), style)
+        request = replace(request, source=sources[0])
+        table = _measured(request, asked)
+        _print(table if samples is None else _with_samples(table, request, asked, samples), style)
     else:
         _print_all([(str(path), _named(replace(request, source=path), asked)) for path in sources], style)
 
 
-def _write_map(request: Request, what: str, threshold: str | None, mask: str | None) -> None:
+def _write_map(request: Request, what: str, threshold: str | None, mask: str | None, calibrate: str | None) -> None:
     from bonectl.ops.measure import thickness_map
 
     with contextlib.ExitStack() as files:
         stack = files.enter_context(streams.reading(request))
+        if calibrate is not None:
+            stack, _ = _calibrated(stack, None, calibrate)
         inside = _voi(mask, files)
         streams.writing(thickness_map(stack, what=what, threshold=threshold, mask=inside), request)
 
 
 def _voi(mask: str | None, files: contextlib.ExitStack) -> "Stack | str | None":
-    """A file as a stack, a name as it is."""
-    return mask if mask in (None, "cylinder") else files.enter_context(streams.opened(Path(str(mask))))
+    """A file as a stack, the name of a region as it is."""
+    from bonectl.core import kit
+
+    if mask is None or mask.partition("(")[0].strip() in kit.names("regions"):
+        return mask
+    return files.enter_context(streams.opened(Path(mask)))
 
 
 @dataclass(frozen=True)
 class _Asked:
-    """What is to be measured, and against what."""
+    """What is to be measured, against what, and what is drawn of it; paths may hold `NAME`."""
 
     metrics: str | None
     threshold: str | None
     mask: str | None
     reference: Path | None
+    calibrate: str | None
+    intervals: str | None
+    seed: int
+    plot: "_Plot | None"
+
+    def of(self, source: Path) -> "_Asked":
+        """As asked of one volume: its own files."""
+        reference = None if self.reference is None else _own(self.reference, source)
+        mask = None if self.mask is None else str(_own(Path(self.mask), source)) if NAME in self.mask else self.mask
+        plot = None if self.plot is None else replace(self.plot, path=_own(self.plot.path, source))
+        return replace(self, reference=reference, mask=mask, plot=plot)
+
+
+@dataclass(frozen=True)
+class _Plot:
+    """A picture to write, and the values that are black and white in it."""
+
+    path: Path
+    window: tuple[float, float] | None
+    force: bool
+
+
+def _own(path: Path, source: Path) -> Path:
+    """A path with the name of a volume in it; of standard input it is "stdin"."""
+    return Path(str(path).replace(NAME, "stdin" if source == DASH else source.stem))
+
+
+def _plot(path: Path | None, window: str | None, sources: list[Path], *, force: bool) -> _Plot | None:
+    """The picture that is asked for; what could not be written is refused before anything is read."""
+    if path is None:
+        return None
+    if path.suffix.lower() not in (".png", ".html"):
+        raise UsageError(f"{path}: a picture is named .png, a page .html")
+    paths = [_own(path, source) for source in sources]
+    if len(set(paths)) < len(paths):
+        raise UsageError(
+            f"{path}: {len(paths)} volumes and one name; write {NAME} in it, with files of different names"
+        )
+    for each in paths:
+        atomic.check(each, force=force)
+    return _Plot(path, None if window is None else _window(window), force)
+
+
+def _window(text: str) -> tuple[float, float]:
+    try:
+        low, high = (float(end) for end in text.split(":"))
+    except ValueError:
+        raise UsageError(f"--window {text!r}; write LOW:HIGH, such as -400:1600") from None
+    if not low < high:
+        raise UsageError(f"--window {text}; black must lie below white")
+    return low, high
 
 
 def _measured(request: Request, asked: _Asked) -> "Table":
     """One volume; mask and reference are opened anew for each."""
-    from bonectl.ops.measure import measure
+    from bonectl.ops.measure import examine, measure
 
+    asked = asked.of(request.source)
     with contextlib.ExitStack() as files:
         stack = files.enter_context(streams.reading(request))
         wanted = None
         if asked.reference is not None:
             wanted = _like(files.enter_context(streams.opened(asked.reference, nan=request.nan)), request)
-        inside = _voi(asked.mask, files)
-        return measure(stack, metrics=asked.metrics, threshold=asked.threshold, mask=inside, reference=wanted)
+        if asked.calibrate is not None:
+            stack, wanted = _calibrated(stack, wanted, asked.calibrate)
+        request_of: dict[str, Any] = {
+            "metrics": asked.metrics,
+            "threshold": asked.threshold,
+            "mask": _voi(asked.mask, files),
+            "reference": wanted,
+            "intervals": asked.intervals,
+            "seed": asked.seed,
+        }
+        if asked.plot is None:
+            return measure(stack, **request_of)
+        found = examine(stack, **request_of)
+        _draw_report(found, asked.plot, request)
+        return found.table
+
+
+def _calibrated(stack: "Stack", reference: "Stack | None", text: str) -> tuple["Stack", "Stack | None"]:
+    """The volume in mgHA/cm3, and the reference where it is in the same unit as the volume was."""
+    from bonectl.core.spec import parse
+    from bonectl.ops.calibrate import calibrated
+
+    spec = parse(text)
+    if reference is not None and reference.header.unit == stack.header.unit:
+        reference = calibrated(reference, spec)
+    return calibrated(stack, spec), reference
+
+
+def _draw_report(found: "Examined", plot: _Plot, request: Request) -> None:
+    """Write the picture or the page, whole or not at all."""
+    import shlex
+
+    import bonectl
+    from bonectl.ops import report
+
+    if plot.path.suffix.lower() == ".png":
+        data = report.png(found, window=plot.window)
+    else:
+        title = streams.STDIN if request.source == DASH else streams.plain(request.source.name)
+        origin = f"bonectl {bonectl.__version__}, {streams.now()}: {streams.plain(shlex.join(request.argv))}"
+        data = report.html(found, title=title, origin=origin, window=plot.window).encode()
+    with atomic.replacing(plot.path, force=plot.force) as temporary:
+        temporary.write_bytes(data)
+
+
+def _with_samples(table: "Table", request: Request, asked: _Asked, folder: Path) -> "Table":
+    """The table with intervals from the stacks in a folder, one sample each; they are held one at a time."""
+    from bonectl import io
+    from bonectl.ops.samples import with_intervals
+
+    if not folder.is_dir():
+        raise MissingInputError(f"{folder}: there is no such folder; `bonectl denoise --each` makes one")
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in io.SUFFIXES)
+    return with_intervals(
+        table,
+        [
+            _named(replace(request, source=path), replace(asked.of(request.source), intervals="none", plot=None))
+            for path in paths
+        ],
+    )
 
 
 def _named(request: Request, asked: _Asked) -> "Table":
@@ -274,10 +459,15 @@ def _drawing(table: "Table", width: int) -> "Drawing":
     compares = bool(table.reference)
     heads = ["name", "value", "unit", *(("reference", "difference", "%") if compares else ())]
     rows = [[row.number.name, *_cells(row, compared=compares)] for row in table.rows]
+    if table.interval_sources:
+        heads.append("95 % interval")
+        rows = [[*cells, _ends(row)] for cells, row in zip(rows, table.rows, strict=True)]
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     room = width - sum(widths) - 2 * len(heads) - _MARGIN
 
-    drawing = Drawing(box=box.SIMPLE_HEAD, caption=f"reference: {table.reference}" if compares else None)
+    notes = [f"reference: {table.reference}"] if compares else []
+    notes += [f"intervals (Δ: of the difference): {source}" for source in table.interval_sources]
+    drawing = Drawing(box=box.SIMPLE_HEAD, caption="\n".join(notes) or None)
     for head, least in zip(heads, widths, strict=True):
         justify = "left" if head in ("name", "unit") else "right"
         drawing.add_column(head, justify=justify, no_wrap=True, min_width=least)  # type: ignore[arg-type]
@@ -295,6 +485,13 @@ def _cells(row: "Row", *, compared: bool) -> list[str]:
         percent = "" if row.percent is None else f"{row.percent:+.2f}"
         cells += [_figure(row.reference), _figure(row.difference), percent]
     return cells
+
+
+def _ends(row: "Row") -> str:
+    """The interval of the difference where there is one, else of the value."""
+    if row.difference_interval is not None:
+        return f"Δ {row.difference_interval.low:.4g} to {row.difference_interval.high:.4g}"
+    return "" if row.interval is None else f"{row.interval.low:.4g} to {row.interval.high:.4g}"
 
 
 def _figure(value: float | None) -> str:

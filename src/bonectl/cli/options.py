@@ -96,6 +96,15 @@ Energy = Annotated[
 Matrix = Annotated[
     str, typer.Option("--matrix", metavar="NAME", help="What fills the rest of bone: water, adipose or pmma.")
 ]
+Calibrate = Annotated[
+    str | None,
+    typer.Option(
+        "--calibrate",
+        metavar="SPEC",
+        help="Law between values and mgHA/cm³, such as 'rods(table=rods.tsv)'; see bonectl-calibrations(7).",
+        show_default=False,
+    ),
+]
 
 
 @dataclass(frozen=True, kw_only=True)

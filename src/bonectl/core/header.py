@@ -29,6 +29,7 @@ UNITS = MappingProxyType(
         "line integral": "-ln of the transmission, as `bonectl simulate` gives it",
         "1/cm": "linear attenuation, as `bonectl reconstruct` gives it",
         "mgHA/cm3": "mineral density, as `bonectl phantom` or a calibrated reconstruction gives it",
+        "mm": "length, as `bonectl measure --map` gives it",
         "label": "a mask: 0 is background",
         "grey": "uncalibrated grey values",
     }

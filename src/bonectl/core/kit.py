@@ -20,7 +20,7 @@ from bonectl.errors import UsageError
 
 NAMES = (
     "losses", "models", "pairings", "methods", "metrics", "phantoms", "geometries", "noises", "calibrations",
-    "segmentations",
+    "segmentations", "regions",
 )  # fmt: skip
 
 

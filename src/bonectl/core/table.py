@@ -9,7 +9,26 @@ from typing import Any
 
 SCHEMA = "bonectl-measure/1"
 
-COLUMNS = ("name", "value", "unit", "reference", "difference", "percent", "definition")
+COLUMNS = (
+    "name",
+    "value",
+    "unit",
+    "reference",
+    "difference",
+    "percent",
+    "definition",
+    "value_low",
+    "value_high",
+    "difference_low",
+    "difference_high",
+)
+
+# What follows a number's name in the columns of `wide_tsv`.
+BESIDE = ("_reference", "_difference", "_percent")
+AROUND = ("_low", "_high", "_difference_low", "_difference_high")
+
+# Significant digits of a number in TSV: all that a float32 voxel can carry. JSON has every bit.
+DIGITS = 9
 
 # How a unit ends the name of a known answer in a header.
 _SUFFIXES = MappingProxyType(
@@ -86,6 +105,27 @@ Finding = Number | Histogram
 
 
 @dataclass(frozen=True)
+class Interval:
+    """Where a number lies with a stated confidence.
+
+    Parameters
+    ----------
+    low, high : float
+        In the number's unit.
+    source : str
+        Method, confidence and what was drawn, such as ``"95 %, bootstrap of 27 blocks of 1.2 mm"``.
+    """
+
+    low: float
+    high: float
+    source: str
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {"low": _plain(self.low), "high": _plain(self.high), "source": self.source}
+
+
+@dataclass(frozen=True)
 class Row:
     """A number, and what it should have been.
 
@@ -94,10 +134,16 @@ class Row:
     number : Number
     reference : float, optional
         The same number of the reference, or the phantom's known answer.
+    interval : Interval, optional
+        Of the value.
+    difference_interval : Interval, optional
+        Of value minus reference.
     """
 
     number: Number
     reference: float | None = None
+    interval: Interval | None = None
+    difference_interval: Interval | None = None
 
     @property
     def difference(self) -> float | None:
@@ -112,8 +158,8 @@ class Row:
         return 100 * self.difference / abs(self.reference)
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values; what is not a number is null."""
-        return {
+        """As JSON values; what is not a number is null, and an interval that does not exist has no key."""
+        value: dict[str, Any] = {
             "name": self.number.name,
             "value": _plain(self.number.value),
             "unit": self.number.unit,
@@ -122,6 +168,11 @@ class Row:
             "percent": _plain(self.percent),
             "definition": self.number.definition,
         }
+        if self.interval is not None:
+            value["interval"] = self.interval.to_json()
+        if self.difference_interval is not None:
+            value["difference_interval"] = self.difference_interval.to_json()
+        return value
 
 
 @dataclass(frozen=True)
@@ -166,7 +217,22 @@ class Table:
         def known(row: Row) -> float | None:
             return answers.get(row.number.name + _SUFFIXES.get(row.number.unit, ""))
 
-        return replace(self, rows=tuple(Row(row.number, known(row)) for row in self.rows))
+        return replace(self, rows=tuple(replace(row, reference=known(row)) for row in self.rows))
+
+    @property
+    def interval_sources(self) -> tuple[str, ...]:
+        """What the intervals of the rows say they are, each once."""
+        found = [interval for row in self.rows for interval in (row.interval, row.difference_interval)]
+        return tuple(dict.fromkeys(interval.source for interval in found if interval is not None))
+
+    def stated(self) -> dict[str, float | int | str | None]:
+        """The conditions, and as further ones where intervals come from and which numbers not to trust."""
+        more: dict[str, float | int | str | None] = dict(self.conditions)
+        if self.interval_sources:
+            more["intervals"] = "; ".join(self.interval_sources)
+        if self.warnings:
+            more["warnings"] = "; ".join(self.warnings)
+        return more
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values, under the schema `SCHEMA`."""
@@ -186,22 +252,16 @@ class Table:
     def to_tsv(self) -> str:
         """Tab-separated text with the columns `COLUMNS`; the conditions are rows before the numbers.
 
-        Numbers are printed so that they read back exactly; an empty field is a value that does not exist.
+        Rows named ``intervals`` and ``warnings`` follow the conditions where there are any. Numbers have the digits
+        of `_text`; an empty field is a value that does not exist.
         """
-        lines = [COLUMNS]
-        lines += [(f"{name}", _text(value), "", "", "", "", "condition") for name, value in self.conditions.items()]
-        lines += [
-            (
-                row.number.name,
-                _text(row.number.value),
-                row.number.unit,
-                _text(row.reference),
-                _text(row.difference),
-                _text(row.percent),
-                row.number.definition,
-            )
-            for row in self.rows
-        ]
+        empty = [""] * 4
+        lines = [list(COLUMNS)]
+        lines += [[name, _text(value), *empty, "condition", *empty] for name, value in self.stated().items()]
+        for row in self.rows:
+            value, *beside = _wide(row)
+            numbers = [row.number.name, value, row.number.unit, *beside[:3]]
+            lines.append([*numbers, row.number.definition, *beside[3:]])
         return "".join("\t".join(line) + "\n" for line in lines)
 
 
@@ -220,28 +280,36 @@ def list_json(tables: Iterable[tuple[str, Table]]) -> str:
 def wide_tsv(tables: Iterable[tuple[str, Table]]) -> str:
     """Tables of several volumes as tab-separated text, one line each under one line of column names.
 
-    The columns are ``file``, the conditions, and the numbers by name; where any volume has a reference, each number
-    is followed by its ``_reference``, ``_difference`` and ``_percent``. An empty field is a value that does not exist.
+    The columns are ``file``, the conditions, and the numbers by name. Where any volume has a reference, each number
+    is followed by its `BESIDE`; where any has intervals, by its `AROUND` too. An empty field is a value that does not
+    exist.
     """
     pairs = list(tables)
-    conditions = list(dict.fromkeys(name for _, table in pairs for name in table.conditions))
+    conditions = list(dict.fromkeys(name for _, table in pairs for name in table.stated()))
     names = list(dict.fromkeys(row.number.name for _, table in pairs for row in table.rows))
-    beside = ("_reference", "_difference", "_percent") if any(table.reference for _, table in pairs) else ()
-    lines = [["file", *conditions, *(name + end for name in names for end in ("", *beside))]]
+    shown = {
+        "": True,
+        **dict.fromkeys(BESIDE, any(table.reference for _, table in pairs)),
+        **dict.fromkeys(AROUND, any(table.interval_sources for _, table in pairs)),
+    }
+    lines = [["file", *conditions, *(name + end for name in names for end in shown if shown[end])]]
     for file, table in pairs:
         rows = {row.number.name: row for row in table.rows}
-        line = [_text(file), *(_text(table.conditions.get(name)) for name in conditions)]
+        stated = table.stated()
+        line = [_text(file), *(_text(stated.get(name)) for name in conditions)]
         for name in names:
-            line += _wide(rows.get(name))[: 1 + len(beside)]
+            line += [text for text, show in zip(_wide(rows.get(name)), shown.values(), strict=True) if show]
         lines.append(line)
     return "".join("\t".join(line) + "\n" for line in lines)
 
 
 def _wide(row: Row | None) -> list[str]:
-    """Value, reference, difference and percent."""
+    """Value, `BESIDE` and `AROUND`."""
     if row is None:
-        return [""] * 4
-    return [_text(value) for value in (row.number.value, row.reference, row.difference, row.percent)]
+        return [""] * (1 + len(BESIDE) + len(AROUND))
+    intervals = (row.interval, row.difference_interval)
+    ends = [end for i in intervals for end in ((None, None) if i is None else (i.low, i.high))]
+    return [_text(value) for value in (row.number.value, row.reference, row.difference, row.percent, *ends)]
 
 
 def _plain(value: float | int | str | None) -> float | int | str | None:
@@ -249,9 +317,9 @@ def _plain(value: float | int | str | None) -> float | int | str | None:
 
 
 def _text(value: float | int | str | None) -> str:
-    """Shortest text that reads back as the same value; tabs and newlines never occur."""
+    """Integers in full, other numbers at `DIGITS` significant digits; tabs and newlines never occur."""
     if value is None or (isinstance(value, float) and not isfinite(value)):
         return ""
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return str(int(value))
-    return repr(value) if isinstance(value, float) else " ".join(str(value).split())
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else f"{value:.{DIGITS}g}"
+    return " ".join(str(value).split())

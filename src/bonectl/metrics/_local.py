@@ -9,7 +9,6 @@ from scipy.ndimage import binary_erosion, convolve
 from bonectl.core import threads
 from bonectl.errors import UsageError
 from bonectl.morphology.components import FULL
-from bonectl.morphology.cut import smoothed
 from bonectl.morphology.distance import squared_distance
 from bonectl.morphology.specimen import Specimen
 from bonectl.morphology.thickness import radius, squared_radius
@@ -73,6 +72,11 @@ def bone_map(specimen: Specimen, convention: str) -> Map:
     return specimen.once(("thickness map", convention), work)
 
 
+def within(specimen: Specimen, inside: NDArray[np.bool_], convention: str) -> Spread:
+    """Spread of the local thickness of any structure of a specimen, (z, y, x) bool; its surface is the bone's."""
+    return _spread(_diameters(_Grid(inside, *_values(specimen), specimen.side("local thickness")), convention))
+
+
 def between_axes(specimen: Specimen, slope: float) -> tuple[Spread, int]:
     """Spread of the local thickness of what is not mid-axis of the bone, and on blocks of how many voxels a side."""
     if not 0 < slope < 1:
@@ -111,8 +115,14 @@ def _open_blocks(voi: NDArray[np.bool_], axes: NDArray[np.bool_], factor: int) -
 
 def marrow(specimen: Specimen, convention: str, coarsen: int) -> tuple[Spread, str]:
     """Spread of the local thickness of the marrow, and how it was measured; `coarsen` 0 lets the rule choose."""
+    diameters, how = marrow_grid(specimen, convention, coarsen)
+    return specimen.once(("separation", convention, coarsen), lambda: _spread(diameters)), how
 
-    def work() -> tuple[Spread, str]:
+
+def marrow_grid(specimen: Specimen, convention: str, coarsen: int) -> tuple[Map, str]:
+    """What `marrow` is the spread of: a map on a grid that may be coarser [mm], and how it was measured."""
+
+    def work() -> tuple[Map, str]:
         voxels = ENOUGH * coarsen if coarsen else _void_voxels(specimen)
         factor = int(np.clip(voxels // ENOUGH, 1, max(1, min(specimen.labels.shape) // 2)))
         wide = factor > 1 or (not coarsen and voxels >= ENOUGH)
@@ -120,16 +130,21 @@ def marrow(specimen: Specimen, convention: str, coarsen: int) -> tuple[Spread, s
         plain = wide and convention != "ipl"
         rule = "2 x distance to the nearest bone voxel centre" if plain else RULES[convention]
         how = f"{convention}, on means of {factor}³ voxels: {rule}" if factor > 1 else f"{convention}: {rule}"
-        return _spread(_diameters(grid, convention)), how
+        return _diameters(grid, convention), how
 
-    return specimen.once(("separation", convention, coarsen), work)
+    return specimen.once(("separation map", convention, coarsen), work)
+
+
+def marrow_map(specimen: Specimen, convention: str) -> Map:
+    """Local thickness at each marrow voxel on the full grid [mm], 0 elsewhere; (z, y, x)."""
+    return _diameters(_void(specimen, 1), convention)
 
 
 def _values(specimen: Specimen) -> tuple[Map, float]:
     """What was cut, and where: the filtered grey values, or the mask itself."""
     if specimen.grey is None:
         return specimen.bone.astype(np.float32), 0.5
-    values = smoothed(specimen.grey, specimen.cut.sigma)
+    values = specimen.cut.filter(specimen.grey)
     return values.astype(np.float32, copy=False), specimen.cut.value
 
 

@@ -3,6 +3,7 @@
 from math import nan
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from bonectl.core.table import Number
@@ -17,8 +18,10 @@ def anisotropy(
     """DA from the ellipsoid of mean intercept lengths (Harrigan & Mann, J. Mater. Sci. 19:761, 1984).
 
     Lines run through the mask smoothed by `sigma` voxels and read between the voxels: counting on the mask itself
-    reads a true 0.75 as 0.67. They end at the largest balls that fit side by side into the stack, so that each
-    direction sees the same bone. Of isotropic structures in 200³ voxels DA is still 0.02 to 0.07.
+    reads a true 0.75 as 0.67. They end at the largest balls that fit side by side into the box around the volume of
+    interest, so that no direction has longer lines than another. Of isotropic structures in 200³ voxels DA is still
+    0.02 to 0.07. BoneJ's lines start at random points, the middle of the stack counting most, and step 2.3 voxels:
+    its expected value differs from this by 0.01 to 0.02 on real bone, its single runs by 0.03 from one another.
 
     Parameters
     ----------
@@ -32,13 +35,13 @@ def anisotropy(
     """
     if directions < 9 or lines < 1 or sigma < 0:
         raise UsageError("anisotropy needs at least 9 directions, 1 line, and a sigma that is not negative")
-    if min(specimen.labels.shape) < 2:
-        raise UsageError("anisotropy needs at least two voxels along each axis")
-    field = gaussian_filter(specimen.bone.astype(np.float32), sigma, truncate=4.0)
+    box = _box(specimen.voi)
+    if min(side.stop - side.start for side in box) < 2:
+        raise UsageError("anisotropy needs at least two voxels of the volume of interest along each axis")
+    field = gaussian_filter(specimen.bone[box].astype(np.float32), sigma, truncate=4.0)
+    inside = specimen.voi[box] & mil.balls(field.shape, specimen.spacing)
     towards = mil.directions(directions)
-    lengths = mil.intercept_lengths(
-        field, specimen.voi & mil.balls(field.shape, specimen.spacing), specimen.spacing, towards, lines
-    )
+    lengths = mil.intercept_lengths(field, inside, specimen.spacing, towards, lines)
     crossed = np.isfinite(lengths)
     radii, axes = mil.ellipsoid(lengths[crossed], towards[crossed]) if crossed.sum() >= 9 else ([nan] * 3, [[nan] * 3])
     long, _, short = radii
@@ -50,3 +53,12 @@ def anisotropy(
         Number("da_ratio", long / short, "1", "longest / shortest MIL radius, as CTAn and IPL"),
         Number("da_tilt", tilt, "degree", "angle between the longest MIL axis and z"),
     )
+
+
+def _box(voi: NDArray[np.bool_]) -> tuple[slice, ...]:
+    """The smallest box around a volume of interest that is not empty."""
+    sides = []
+    for axis in range(3):
+        filled = np.flatnonzero(voi.any(axis=tuple(other for other in range(3) if other != axis)))
+        sides.append(slice(int(filled[0]), int(filled[-1]) + 1))
+    return tuple(sides)

@@ -26,6 +26,11 @@ def concavity(specimen: Specimen, *, sigma: float = 1.5) -> tuple[Number, ...]:
     share is Σ concave |H| / Σ |H|. Voxels within two of the border of the volume of interest do not count. Balls
     have 0, cavities 1.
 
+    The share depends on how finely the surface is looked at, so it is to be compared at one `sigma` only. At 1.5
+    voxels that of a torus whose tube has a radius of 6 to 9 voxels (0.103 and 0.046) is read within 0.02; at 0.8 the
+    staircase of the voxels adds up to 0.05. Human trabecular bone (LHDL 3155, 19.5 µm) reads 0.31 at 0.8 voxels, 0.28
+    at 1, 0.24 at 1.5 and 0.21 at 2.
+
     Parameters
     ----------
     specimen : Specimen

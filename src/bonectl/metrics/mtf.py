@@ -11,7 +11,6 @@ from scipy.special import erf
 
 from bonectl.core.table import Number
 from bonectl.errors import UsageError
-from bonectl.morphology.cut import smoothed
 from bonectl.morphology.distance import squared_distance
 from bonectl.morphology.specimen import Specimen
 
@@ -110,7 +109,7 @@ def _field(reference: Specimen) -> tuple[NDArray[np.float64], float]:
     """What the reference surface is a level of; a mask is smoothed a little, its staircase is no surface."""
     if reference.grey is None:
         return gaussian_filter(reference.bone.astype(np.float64), 1.0), 0.5
-    return smoothed(reference.grey, reference.cut.sigma).astype(np.float64), reference.cut.value
+    return reference.cut.filter(reference.grey).astype(np.float64), reference.cut.value
 
 
 def _depth(bone: NDArray[np.bool_]) -> NDArray[np.float32]:

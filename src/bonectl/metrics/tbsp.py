@@ -1,5 +1,8 @@
 """Trabecular separation."""
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bonectl.core.table import Number
 from bonectl.errors import UsageError
 from bonectl.metrics import _local
@@ -22,12 +25,44 @@ def tbsp(specimen: Specimen, *, convention: str = "subvoxel", coarsen: int = 0) 
     coarsen : int
         Factor; 0 is by the rule, 1 is the full grid by the convention.
     """
-    if coarsen < 0 or coarsen > min(specimen.labels.shape):
-        raise UsageError(f"tbsp(coarsen={coarsen}); give 0 for the rule, or a factor from 1 on")
-    _local.check(convention)
-    spread, how = _local.marrow(specimen, convention, coarsen)
+    spread, how = _local.marrow(specimen, _checked(specimen, convention, coarsen), coarsen)
     return (
         Number("tbsp", spread.mean, "mm", f"mean local thickness of the marrow, {how}"),
         Number("tbsp_sd", spread.deviation, "mm", "standard deviation of the local thickness of the marrow"),
         Number("tbsp_max", spread.largest, "mm", "largest ball inside the marrow"),
     )
+
+
+def thickness_map(specimen: Specimen, *, convention: str = "subvoxel") -> NDArray[np.float32]:
+    """Local thickness at each marrow voxel [mm], on the full grid, 0 elsewhere; (z, y, x).
+
+    Parameters
+    ----------
+    specimen : Specimen
+        On cubic voxels.
+    convention : str
+        subvoxel, bonej or ipl.
+    """
+    _local.check(convention)
+    return _local.marrow_map(specimen, convention)
+
+
+def averaged_map(specimen: Specimen, *, convention: str = "subvoxel", coarsen: int = 0) -> NDArray[np.float32]:
+    """The map that tbsp is the mean of [mm], 0 outside the marrow; (z, y, x) on its own, possibly coarser, grid.
+
+    Parameters
+    ----------
+    specimen : Specimen
+        On cubic voxels.
+    convention, coarsen
+        As `tbsp`.
+    """
+    return _local.marrow_grid(specimen, _checked(specimen, convention, coarsen), coarsen)[0]
+
+
+def _checked(specimen: Specimen, convention: str, coarsen: int) -> str:
+    """The convention; UsageError where a knob is out of range."""
+    if coarsen < 0 or coarsen > min(specimen.labels.shape):
+        raise UsageError(f"tbsp(coarsen={coarsen}); give 0 for the rule, or a factor from 1 on")
+    _local.check(convention)
+    return convention

@@ -7,9 +7,9 @@ configurations occurs, in integers; everything else is a weighted sum over a few
 there is neither bone nor volume of interest.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
 from itertools import combinations, product
 from typing import Any
 
@@ -114,6 +114,13 @@ def _faces() -> list[NDArray[np.int64]]:
     return [np.array(p) for p in combinations(range(8), 2) if abs(CORNERS[p[0]] - CORNERS[p[1]]).sum() == 1]
 
 
+@cache
+def _neighbours(step: tuple[int, int, int]) -> list[tuple[int, int]]:
+    """Pairs of corners of a cell that are `step` apart."""
+    pairs = product(range(8), repeat=2)
+    return [(near, far) for near, far in pairs if tuple(CORNERS[far] - CORNERS[near]) == tuple(step)]
+
+
 @dataclass(frozen=True, eq=False)
 class Cells:
     """How often each cell configuration occurs.
@@ -129,6 +136,7 @@ class Cells:
     voi: NDArray[np.bool_]
     bone: NDArray[np.bool_]
     number: Counts
+    _weights: dict[Any, NDArray[Any]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, counts: Counts) -> "Cells":
@@ -137,18 +145,28 @@ class Cells:
         bits = codes[:, None] >> (2 * np.arange(8))
         return cls((bits >> 1 & 1).astype(bool), (bits & 1).astype(bool), counts[codes])
 
-    def _sum(self, values: NDArray[Any]) -> int:
-        return int((values.astype(np.int64) * self.number).sum())
+    def counted(self, number: Counts) -> "Cells":
+        """The same configurations in other numbers; what each of them weighs is worked out once for both."""
+        return replace(self, number=number)
+
+    def total(self, key: object, weights: Callable[[], NDArray[Any]]) -> Any:
+        """Sum over all cells of what a cell of each configuration weighs, (n,), worked out when `key` is new."""
+        if key not in self._weights:
+            self._weights[key] = weights()
+        return self._weights[key] @ self.number
+
+    def _sum(self, key: object, weights: Callable[[], NDArray[Any]]) -> int:
+        return int(self.total(key, lambda: weights().astype(np.int64)))
 
     @cached_property
     def total_voxels(self) -> int:
         """Voxels in the volume of interest (TV)."""
-        return self._sum(self.voi.sum(1)) // 8
+        return self._sum("voi", lambda: self.voi.sum(1)) // 8
 
     @cached_property
     def bone_voxels(self) -> int:
         """Bone voxels (BV)."""
-        return self._sum(self.bone.sum(1)) // 8
+        return self._sum("bone", lambda: self.bone.sum(1)) // 8
 
     @cached_property
     def euler(self) -> int:
@@ -157,10 +175,14 @@ class Cells:
         Vertices minus edges plus faces minus cubes of the union of closed bone voxels, each shared out among the
         8, 4, 2 and 1 voxel octants that see it (Toriwaki & Yonekura, Forma 17:183, 2002).
         """
-        vertices = 8 * self.bone.any(1)
-        edges = sum(4 * self.bone[:, edge].any(1) for edge in _edges())
-        faces = sum(2 * self.bone[:, face].any(1) for face in _faces())
-        return self._sum(vertices - edges + faces - self.bone.sum(1)) // 8
+
+        def weights() -> NDArray[Any]:
+            vertices = 8 * self.bone.any(1)
+            edges = sum(4 * self.bone[:, edge].any(1) for edge in _edges())
+            faces = sum(2 * self.bone[:, face].any(1) for face in _faces())
+            return np.asarray(vertices - edges + faces - self.bone.sum(1))
+
+        return self._sum("euler", weights) // 8
 
     @cached_property
     def euler_in_voi(self) -> float:
@@ -170,10 +192,14 @@ class Cells:
         interest. For a box this is Odgaard & Gundersen's χ - ½ Σχ(faces) + ¼ Σχ(edges) - ⅛ Σχ(corners) (Bone 14:173,
         1993); for any other volume it stays additive: volumes that tile a specimen add up to its χ.
         """
-        vertices = self.bone.any(1) * self.voi.sum(1)
-        edges = sum(self.bone[:, edge].any(1) * self.voi[:, edge].sum(1) for edge in _edges())
-        faces = sum(self.bone[:, face].any(1) * self.voi[:, face].sum(1) for face in _faces())
-        return self._sum(vertices - edges + faces - self.bone.sum(1)) / 8
+
+        def weights() -> NDArray[Any]:
+            vertices = self.bone.any(1) * self.voi.sum(1)
+            edges = sum(self.bone[:, edge].any(1) * self.voi[:, edge].sum(1) for edge in _edges())
+            faces = sum(self.bone[:, face].any(1) * self.voi[:, face].sum(1) for face in _faces())
+            return np.asarray(vertices - edges + faces - self.bone.sum(1))
+
+        return self._sum("euler in voi", weights) / 8
 
     def crossings(self, step: tuple[int, int, int]) -> int:
         """Neighbours `step` voxels (z, y, x) apart, both in the volume of interest, of which exactly one is bone.
@@ -183,13 +209,11 @@ class Cells:
         step : tuple of int
             One of the 13 directions to the 26 neighbours, entries -1, 0 or 1.
         """
-        pairs = [
-            (near, far)
-            for near, far in product(range(8), repeat=2)
-            if tuple(CORNERS[far] - CORNERS[near]) == tuple(step)
-        ]
-        changes = sum(
-            (self.voi[:, near] & self.voi[:, far] & (self.bone[:, near] != self.bone[:, far])).astype(np.int64)
-            for near, far in pairs
-        )
-        return self._sum(changes) // len(pairs)
+        pairs = _neighbours(step)
+
+        def weights() -> NDArray[Any]:
+            voi, bone = self.voi, self.bone
+            changes = (voi[:, near] & voi[:, far] & (bone[:, near] != bone[:, far]) for near, far in pairs)
+            return np.asarray(np.sum([change.astype(np.int64) for change in changes], axis=0))
+
+        return self._sum(("crossings", step), weights) // len(pairs)

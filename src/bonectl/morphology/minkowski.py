@@ -97,14 +97,25 @@ def planar_euler(cells: Cells, step: Step) -> float:
     The mean of bone closed (8-connected) and marrow closed (bone 4-connected), which is right on average for a
     smooth surface; edge-corrected like `Cells.euler_in_voi`.
     """
-    tiles = _sections(step)
     shared = 2 if sum(map(abs, step)) == 1 else 1  # a face of a cell belongs to two cells
-    total = 0.0
-    for tile in tiles:
-        bone = _tile_euler(cells.voi, cells.bone, tile)
-        marrow = _tile_euler(cells.voi, cells.voi & ~cells.bone, tile)
-        total += float(((bone - marrow) / 2 * cells.number).sum())
-    return total / shared
+
+    def weights() -> NDArray[np.float64]:
+        tiles = _sections(step)
+        bone = sum(_tile_euler(cells.voi, cells.bone, tile) for tile in tiles)
+        marrow = sum(_tile_euler(cells.voi, cells.voi & ~cells.bone, tile) for tile in tiles)
+        return np.asarray(bone - marrow) / 2
+
+    return float(cells.total(("planar euler", step), weights)) / shared
+
+
+@cache
+def plane_weights(spacing: Spacing) -> tuple[float, ...]:
+    """Of the lattice planes normal to each of `STEPS`: share of directions nearest to the normal, times distance [mm].
+
+    A plane h·p = const has the normal h / side; planes are 1 / |h / side| apart.
+    """
+    normals = np.array(STEPS) / np.array(spacing)
+    return tuple(_shares(normals) / np.linalg.norm(normals, axis=1))
 
 
 def mean_curvature(cells: Cells, spacing: Spacing) -> float:
@@ -112,9 +123,5 @@ def mean_curvature(cells: Cells, spacing: Spacing) -> float:
 
     M = 2π Σ weight · distance of planes · Σ χ(section); 4πr for a ball, πL for a long rod, 0 for a wide plate.
     """
-    sides = np.array(spacing)
-    # A lattice plane h·p = const has the normal h / side; planes are 1 / |h / side| apart.
-    normals = np.array(STEPS) / sides
-    distances = 1 / np.linalg.norm(normals, axis=1)
     euler = np.array([planar_euler(cells, step) for step in STEPS])
-    return float(2 * pi * (_shares(normals) * distances * euler).sum())
+    return float(2 * pi * (np.array(plane_weights(spacing)) * euler).sum())

@@ -145,6 +145,10 @@ def _next_inside(inside: NDArray[np.bool_]) -> NDArray[np.uint16]:
     return ahead
 
 
+# Points of the surface are kept in bricks of this many voxels a side.
+BRICK = 4
+
+
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _crossings(
     inside: NDArray[np.bool_],
@@ -154,10 +158,11 @@ def _crossings(
     points: NDArray[np.float32],
     count: int,
 ) -> int:
-    """Append where the surface crosses the grid edges from a background voxel to neighbours inside; the new count.
+    """Write, from `count` on, where the surface crosses the grid edges from a voxel inside to background voxels.
 
     An edge is crossed where the grey value, linear between the two, equals the threshold; in the middle where the
-    threshold does not part them (the border of the volume of interest).
+    threshold does not part them (the border of the volume of interest). The new count; without room for points,
+    (3, 0), they are only counted.
     """
     a, b, c = place
     for k in range(6):
@@ -165,101 +170,210 @@ def _crossings(
         f = b + (1 if k == 2 else -1 if k == 3 else 0)
         g = c + (1 if k == 4 else -1 if k == 5 else 0)
         within = 0 <= e < inside.shape[0] and 0 <= f < inside.shape[1] and 0 <= g < inside.shape[2]
-        if count < len(points) and within and inside[e, f, g]:
-            rise = values[e, f, g] - values[a, b, c]
-            share = (threshold - values[a, b, c]) / rise if rise != 0 else 0.5
-            if share < 0 or share > 1:
-                share = 0.5
-            points[count, 0] = a + share * (e - a)
-            points[count, 1] = b + share * (f - b)
-            points[count, 2] = c + share * (g - c)
+        if within and not inside[e, f, g]:
+            if points.shape[1]:
+                rise = values[e, f, g] - values[a, b, c]
+                share = (threshold - values[a, b, c]) / rise if rise != 0 else 0.5
+                if share < 0 or share > 1:
+                    share = 0.5
+                points[0, count] = a + share * (e - a)
+                points[1, count] = b + share * (f - b)
+                points[2, count] = c + share * (g - c)
             count += 1
     return count
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _surface_points(
+def _brick(
+    squared: Distances,
     inside: NDArray[np.bool_],
     values: Distances,
     threshold: float,
-    centre: NDArray[np.int32],
-    radius: float,
-    reach: float,
+    corner: tuple[int, int, int],
     points: NDArray[np.float32],
+    count: int,
 ) -> int:
-    """Where the surface crosses grid edges at background voxels between `radius` and `reach` of a centre; how often."""
-    planes, rows, cols = inside.shape
-    z, y, x = centre[0], centre[1], centre[2]
-    span, count = int(reach), 0
-    inner = radius * radius - 1e-3
-    for a in range(max(0, z - span), min(planes, z + span + 1)):
-        left = reach * reach - (a - z) * (a - z)
-        wide = int(np.sqrt(left))
-        for b in range(max(0, y - wide), min(rows, y + wide + 1)):
-            here = (a - z) * (a - z) + (b - y) * (b - y)
-            half = int(np.sqrt(max(0.0, left - (b - y) * (b - y))))
-            hole = int(np.sqrt(inner - here)) if here < inner else -1
-            for c in range(max(0, x - half), min(cols - 1, x + half) + 1):
-                if abs(c - x) > hole and not inside[a, b, c]:
+    """As `_crossings`, for all voxels of the brick at `corner` that have background at a face: at distance 1."""
+    z, y, x = corner
+    for a in range(z, min(z + BRICK, inside.shape[0])):
+        for b in range(y, min(y + BRICK, inside.shape[1])):
+            for c in range(x, min(x + BRICK, inside.shape[2])):
+                if squared[a, b, c] == 1:
                     count = _crossings(inside, values, threshold, (a, b, c), points, count)
     return count
 
 
-# How far a ball's centre may move from its voxel: half the diagonal of a voxel, rounded up [voxel]. A ball that has
-# moved so far can touch only surface within radius + 2 MOVE of the voxel, and one more for the edge it crosses.
+@njit(cache=True, parallel=True, nogil=True)  # type: ignore[untyped-decorator]
+def _bricks(
+    squared: Distances,
+    inside: NDArray[np.bool_],
+    values: Distances,
+    threshold: float,
+    start: NDArray[np.int64],
+    points: NDArray[np.float32],
+) -> None:
+    """Write the points of all bricks from `start` on; without room for points, how many brick k has to start[k + 1]."""
+    planes, rows, cols = [(n + BRICK - 1) // BRICK for n in inside.shape]
+    for row in prange(planes * rows):
+        for k in range(cols):
+            n = row * cols + k
+            corner = (row // rows * BRICK, row % rows * BRICK, k * BRICK)
+            if not points.shape[1]:
+                start[n + 1] = _brick(squared, inside, values, threshold, corner, points, 0)
+            elif start[n + 1] > start[n]:
+                _brick(squared, inside, values, threshold, corner, points, start[n])
+
+
+def _surface(
+    squared: Distances, inside: NDArray[np.bool_], values: Distances, threshold: float
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Where the surface crosses the grid edges, brick by brick; `squared` is the squared distance.
+
+    Returns
+    -------
+    points : (3, n) float32
+        Along z, y, x [voxel].
+    start : (bricks + 1,) int64
+        The points of brick k are those from start[k] to start[k + 1]; bricks run along x, then y, then z.
+    """
+    start = np.zeros(int(np.prod([-(-n // BRICK) for n in inside.shape])) + 1, np.int64)
+    _bricks(squared, inside, values, threshold, start, np.empty((3, 0), np.float32))
+    start = np.cumsum(start)
+    points = np.empty((3, int(start[-1])), np.float32)
+    _bricks(squared, inside, values, threshold, start, points)
+    return points, start
+
+
+# How far a ball's centre may move from its voxel: half the diagonal of a voxel, rounded up [voxel].
 MOVE = 0.9
 
-MOST_POINTS = 8192
+MOST_POINTS = 16384
 
 # Steps of the search for a ball's centre: ever shorter [voxel].
 _STEPS = (0.35 * 0.75 ** np.arange(14)).astype(np.float64)
 
 
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _gather(
+    points: NDArray[np.float32],
+    start: NDArray[np.int64],
+    shape: tuple[int, int, int],
+    centre: NDArray[np.int32],
+    reach: float,
+    near: NDArray[np.float32],
+) -> int:
+    """Copy the points within `reach` of a centre, as seen from it; how many, up to `MOST_POINTS`."""
+    z, y, x = centre[0], centre[1], centre[2]
+    planes, rows, cols = [(n + BRICK - 1) // BRICK for n in shape]
+    span, count, limit = int(reach) + 1, 0, np.float32(reach * reach)
+    first, last = max(0, (x - span) // BRICK), min(cols - 1, (x + span) // BRICK)
+    for i in range(max(0, (z - span) // BRICK), min(planes - 1, (z + span) // BRICK) + 1):
+        for j in range(max(0, (y - span) // BRICK), min(rows - 1, (y + span) // BRICK) + 1):
+            # A row of bricks is one run of points.
+            begin, end = start[(i * rows + j) * cols + first], start[(i * rows + j) * cols + last + 1]
+            if count + end - begin > MOST_POINTS:
+                return MOST_POINTS
+            for p in range(begin, end):
+                u, v, w = points[0, p] - np.float32(z), points[1, p] - np.float32(y), points[2, p] - np.float32(x)
+                near[0, count], near[1, count], near[2, count] = u, v, w
+                count += u * u + v * v + w * w <= limit
+    return count
+
+
+# The least of numbers that are never NaN is the same in any order, which allows vector instructions.
+@njit(cache=True, nogil=True, fastmath={"nnan", "nsz"})  # type: ignore[untyped-decorator]
+def _least_square(
+    points: NDArray[np.float32], count: int, z: float, y: float, x: float, squares: NDArray[np.float32]
+) -> float:
+    """Squared distance from a place to the nearest of the first `count` points; `squares` takes that of each."""
+    a, b, c = np.float32(z), np.float32(y), np.float32(x)
+    least = np.float32(1e30)
+    for k in range(count):
+        u, v, w = points[0, k] - a, points[1, k] - b, points[2, k] - c
+        squares[k] = u * u + v * v + w * w
+        least = min(least, squares[k])
+    return float(least)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _keep_near(points: NDArray[np.float32], squares: NDArray[np.float32], count: int, reach: float) -> int:
+    """Move the points within `reach` to the front, in order, and their squares with them; how many they are."""
+    kept, limit = 0, np.float32(reach * reach)
+    for k in range(count):
+        points[0, kept], points[1, kept], points[2, kept] = points[0, k], points[1, k], points[2, k]
+        squares[kept] = squares[k]
+        kept += squares[k] <= limit
+    return kept
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _grow(
+    near: NDArray[np.float32],
+    count: int,
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+    steps: NDArray[np.float64],
+    squares: NDArray[np.float32],
+    ball: NDArray[np.float32],
+) -> None:
+    """Find the largest ball around a place near the origin that holds none of `count` points; writes z, y, x, radius.
+
+    The ball grows by moving away from the nearest point, by up to `MOVE` and never out of the box between `low` and
+    `high`; at a maximum of the distance the steps go back and forth, and shrink.
+    """
+    z, y, x, best = 0.0, 0.0, 0.0, -1.0
+    left = steps.sum()
+    for n in range(len(steps)):
+        least = _least_square(near, count, z, y, x, squares)
+        nearest = np.sqrt(least)
+        if n % 4 == 0:
+            # What is farther than the nearest point by twice the way that is left can never become the nearest.
+            way = min(left, MOVE) if n == 0 else left
+            count = _keep_near(near, squares, count, nearest + 2 * way + 1e-3)
+        which = 0
+        while squares[which] > least:
+            which += 1
+        if nearest > best:
+            best = nearest
+            ball[0], ball[1], ball[2], ball[3] = z, y, x, nearest
+        move = steps[n] / max(nearest, 1e-6)
+        left -= steps[n]
+        z += move * (z - near[0, which])
+        y += move * (y - near[1, which])
+        x += move * (x - near[2, which])
+        short = min(1.0, MOVE / max(np.sqrt(z * z + y * y + x * x), 1e-6))
+        z = min(max(z * short, low[0]), high[0])
+        y = min(max(y * short, low[1]), high[1])
+        x = min(max(x * short, low[2]), high[2])
+
+
 @njit(cache=True, parallel=True, nogil=True)  # type: ignore[untyped-decorator]
 def _inscribe(
-    inside: NDArray[np.bool_],
-    values: Distances,
-    threshold: float,
+    points: NDArray[np.float32],
+    start: NDArray[np.int64],
+    shape: tuple[int, int, int],
     centres: NDArray[np.int32],
     squared: Distances,
     steps: NDArray[np.float64],
+    parts: int,
 ) -> NDArray[np.float32]:
-    """For each voxel centre the largest ball near it that the surface bounds; (n, 4): z, y, x, radius.
-
-    The ball grows by moving away from the nearest surface point, by up to `MOVE` and never out of the array; at a
-    maximum of the distance to the surface the steps go back and forth, and shrink.
-    """
-    planes, rows, cols = inside.shape
+    """For each voxel centre the largest ball near it that the surface bounds; (n, 4): z, y, x, radius."""
     balls = np.empty((len(centres), 4), np.float32)
-    for i in prange(len(centres)):
-        points = np.empty((MOST_POINTS, 3), np.float32)
-        radius = np.sqrt(np.float64(squared[i]))
-        count = _surface_points(inside, values, threshold, centres[i], radius, radius + 2 * MOVE + 1, points)
-        z, y, x = np.float64(centres[i, 0]), np.float64(centres[i, 1]), np.float64(centres[i, 2])
-        best = -1.0
-        if count == 0 or count == len(points):  # nothing to hold on to, or too much: the ball of the grid
-            balls[i, 0], balls[i, 1], balls[i, 2], balls[i, 3] = z, y, x, radius - 0.5
-            continue
-        for step in steps:
-            nearest, which = 1e30, 0
-            for k in range(count):
-                d = (points[k, 0] - z) ** 2 + (points[k, 1] - y) ** 2 + (points[k, 2] - x) ** 2
-                if d < nearest:
-                    nearest, which = d, k
-            nearest = np.sqrt(nearest)
-            if nearest > best:
-                best = nearest
-                balls[i, 0], balls[i, 1], balls[i, 2], balls[i, 3] = z, y, x, nearest
-            move = step / max(nearest, 1e-6)
-            z += move * (z - points[which, 0])
-            y += move * (y - points[which, 1])
-            x += move * (x - points[which, 2])
-            dz, dy, dx = z - centres[i, 0], y - centres[i, 1], x - centres[i, 2]
-            gone = np.sqrt(dz * dz + dy * dy + dx * dx)
-            short = min(1.0, MOVE / max(gone, 1e-6))
-            z = min(max(centres[i, 0] + dz * short, 0.0), planes - 1.0)
-            y = min(max(centres[i, 1] + dy * short, 0.0), rows - 1.0)
-            x = min(max(centres[i, 2] + dx * short, 0.0), cols - 1.0)
+    top = np.array(shape) - 1.0
+    for part in prange(parts):
+        near = np.empty((3, MOST_POINTS + 1), np.float32)  # (one more: what is not kept is written too)
+        squares = np.empty(MOST_POINTS + 1, np.float32)
+        for i in range(len(centres) * part // parts, len(centres) * (part + 1) // parts):
+            radius = np.sqrt(np.float64(squared[i]))
+            # The nearest point lies within `radius`; a ball that moves can touch only those up to 2 MOVE farther.
+            count = _gather(points, start, shape, centres[i], radius + 2 * MOVE, near)
+            if count == 0 or count == MOST_POINTS:  # nothing to hold on to, or too much: the ball of the grid
+                balls[i, :3] = 0
+                balls[i, 3] = radius - 0.5
+            else:
+                _grow(near, count, -centres[i].astype(np.float64), top - centres[i], steps, squares, balls[i])
+            for axis in range(3):
+                balls[i, axis] += centres[i, axis]
     return balls
 
 
@@ -320,15 +434,21 @@ def squared_radius(inside: NDArray[np.bool_], *, tolerance: float = 0.0, threads
         When there is nothing outside: no ball has an end.
     """
     squared = _checked_distance(inside)
-    keep = _ridge(squared, _reach(int(squared.max()), tolerance), tolerance)
-    centres = np.argwhere(keep).astype(np.int32)
-    radii = squared[keep]
-    del keep
-    order = np.argsort(-radii, kind="stable")
+    centres, radii = _ridge_balls(squared, tolerance)
     ahead = _next_inside(inside)
     squared.fill(0)
-    _paint(centres[order], radii[order], tolerance, ahead, squared, 2 * threads)
+    _paint(centres, radii, tolerance, ahead, squared, 2 * threads)
     return squared
+
+
+def _ridge_balls(squared: Distances, tolerance: float) -> tuple[NDArray[np.int32], Distances]:
+    """Centres (n, 3) and squared radii (n,) of the balls that lie in no neighbour's, from the largest on."""
+    largest = int(squared.max())
+    keep = _ridge(squared, _reach(largest, tolerance), tolerance)
+    radii = squared[keep]
+    small = np.uint16 if largest < 1 << 16 else np.uint32  # whole numbers; those of 16 bits are sorted in one pass
+    order = np.argsort((largest - radii).astype(small), kind="stable")
+    return np.argwhere(keep).astype(np.int32)[order], radii[order]
 
 
 def radius(
@@ -362,14 +482,12 @@ def radius(
         When there is nothing outside: no ball has an end.
     """
     squared = _checked_distance(inside)
-    keep = _ridge(squared, _reach(int(squared.max()), tolerance), tolerance)
-    centres, radii = np.argwhere(keep).astype(np.int32), squared[keep]
-    del keep
-    order = np.argsort(-radii, kind="stable")
-    centres, radii = centres[order], radii[order]
+    centres, radii = _ridge_balls(squared, tolerance)
+    points, start = _surface(squared, inside, values, float(threshold))
     # Only balls that are the largest somewhere matter: a small share of all.
     owns = _paint(centres, radii, tolerance, _next_inside(inside), squared, 2 * threads)
-    balls = _inscribe(inside, values, float(threshold), centres[owns], radii[owns], _STEPS)
+    balls = _inscribe(points, start, inside.shape, centres[owns], radii[owns], _STEPS, 32 * threads)
+    del points, start, centres, radii, owns
     balls = balls[np.argsort(-balls[:, 3], kind="stable")]
     ahead = _next_inside(inside)
     squared.fill(0)

@@ -11,6 +11,9 @@ ISOTROPIC = 0.1
 # Local thickness is right within 0.2 voxel from this many voxels on.
 THINNEST = 3.0
 
+# A raw Euler number above this counts at least as many specks and cavities: trabecular bone is far below 0.
+SPECKS = 10
+
 # Specks and holes beyond this share of the connectivity are noise that the Euler number counts as structure.
 NOISE = 0.1
 
@@ -27,16 +30,25 @@ def doubts(numbers: Mapping[str, float], voxel: float, width: float) -> tuple[st
     width : float
         Shortest side of the box around the volume of interest [mm].
     """
-    found = (_separation(numbers, width), _anisotropy(numbers), _thickness(numbers, voxel), _topology(numbers))
+    found = (
+        _separation(numbers, width),
+        _anisotropy(numbers),
+        _thickness(numbers, voxel),
+        _topology(numbers),
+        _raw_topology(numbers),
+    )
     return tuple(line for line in found if line)
 
 
 def _separation(numbers: Mapping[str, float], width: float) -> str:
-    gap = numbers.get("tbsp", 0.0)
+    gap, name = numbers.get("tbsp", 0.0), "Tb.Sp"
+    if "tbsp" not in numbers and numbers.get("bstv"):
+        # A plate model never reads too wide: gaps between rods and plates alike are at least 2 (TV - BV) / BS.
+        gap, name = 2 * (1 - numbers.get("bvtv", 1.0)) / numbers["bstv"], "plate-model Tb.Sp"
     if not width < FEWEST_GAPS * gap:
         return ""
     return (
-        f"the volume of interest is {width / gap:.1f} Tb.Sp wide, under {FEWEST_GAPS}: Tb.Sp and its spread, Conn.D "
+        f"the volume of interest is {width / gap:.1f} {name} wide, under {FEWEST_GAPS}: Tb.Sp and its spread, Conn.D "
         "and DA depend on where it was cut"
     )
 
@@ -47,10 +59,13 @@ def _anisotropy(numbers: Mapping[str, float]) -> str:
 
 
 def _thickness(numbers: Mapping[str, float], voxel: float) -> str:
-    voxels = numbers.get("tbth", THINNEST * voxel) / voxel
+    voxels, name = numbers.get("tbth", THINNEST * voxel) / voxel, "Tb.Th is"
+    if "tbth" not in numbers and numbers.get("bsbv"):
+        # A rod model never reads too thin: plates are 2 BV/BS thick, rods 4 BV/BS.
+        voxels, name = 4 / numbers["bsbv"] / voxel, "Tb.Th is at most"
     if not voxels < THINNEST:
         return ""
-    return f"Tb.Th is {voxels:.1f} voxels, under {THINNEST:g}: partial volume decides it, and the threshold BV/TV"
+    return f"{name} {voxels:.1f} voxels, under {THINNEST:g}: partial volume decides it, and the threshold BV/TV"
 
 
 def _topology(numbers: Mapping[str, float]) -> str:
@@ -62,4 +77,15 @@ def _topology(numbers: Mapping[str, float]) -> str:
     return (
         f"{specks + 1} components and {holes} cavities beside a purified Euler number of {numbers['chi_purified']:g}: "
         "noise or specks are in the raw chi, BS and Tb.Th; a filter before the threshold removes them"
+    )
+
+
+def _raw_topology(numbers: Mapping[str, float]) -> str:
+    """The Euler number alone: it is components + cavities - tunnels, so it never exceeds the first two."""
+    chi = numbers.get("chi", 0.0)
+    if "components" in numbers or not chi > SPECKS:
+        return ""
+    return (
+        f"the raw Euler number is {chi:g}: as many pieces and cavities or more, noise or specks are in it and in BS; "
+        "a filter before the threshold removes them"
     )

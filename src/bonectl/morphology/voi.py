@@ -1,4 +1,4 @@
-"""Volumes of interest that follow from a stack's shape."""
+"""Volumes of interest that follow from a stack's shape, or from where it holds data."""
 
 from collections.abc import Iterator
 
@@ -36,3 +36,80 @@ def cylinder(header: Header) -> Stack:
 def _repeated(section: NDArray[np.uint8], planes: int) -> Iterator[NDArray[np.uint8]]:
     for start in range(0, planes, BLOCK):
         yield np.ascontiguousarray(np.broadcast_to(section, (min(BLOCK, planes - start), *section.shape)))
+
+
+def field_of_view(values: NDArray[np.number]) -> NDArray[np.bool_]:
+    """In each slice the convex hull of what is not padding.
+
+    Parameters
+    ----------
+    values : (z, y, x) array
+
+    Returns
+    -------
+    (z, y, x) bool
+        Padding is the value that stands in all four corners of a slice; where the corners differ, the slice is all
+        inside. Pixels inside that happen to have the value of the padding are in the hull.
+    """
+    return np.stack([_hull(plane) for plane in values])
+
+
+def _hull(plane: NDArray[np.number]) -> NDArray[np.bool_]:
+    fill = plane[0, 0]
+    if not (plane[[0, 0, -1, -1], [0, -1, 0, -1]] == fill).all():
+        return np.ones(plane.shape, bool)
+    data = np.asarray(plane != fill)
+    rows = np.flatnonzero(data.any(1))
+    if not rows.size:
+        return data
+    first, last = data[rows].argmax(1), data.shape[1] - 1 - data[rows, ::-1].argmax(1)
+    span = np.arange(rows[0], rows[-1] + 1)
+    left, right = _envelope(rows, first, span), -_envelope(rows, -last, span)
+    columns = np.arange(plane.shape[1])
+    hull = np.zeros(plane.shape, bool)
+    # Interpolated bounds are exact at the pixels that carry them, up to rounding.
+    hull[span] = (columns >= left[:, None] - 1e-9) & (columns <= right[:, None] + 1e-9)
+    return hull
+
+
+def _envelope(rows: NDArray[np.int64], edge: NDArray[np.int64], span: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The largest convex function of the row that nowhere exceeds `edge`, at each row of `span`."""
+    kept: list[tuple[int, int]] = []
+    for row, column in zip(rows.tolist(), edge.tolist(), strict=True):
+        while len(kept) > 1:
+            (r0, c0), (r1, c1) = kept[-2:]
+            if (c1 - c0) * (row - r0) < (column - c0) * (r1 - r0):
+                break
+            kept.pop()
+        kept.append((row, column))
+    corners = np.array(kept, np.float64)
+    return np.interp(span, corners[:, 0], corners[:, 1])
+
+
+class Extent:
+    """How far a volume of interest reaches, from its slabs as they come.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the whole volume, (z, y, x).
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self._filled = [np.zeros(n, bool) for n in shape]
+        self._start = 0
+
+    def add(self, inside: NDArray[np.bool_]) -> None:
+        """The next slab, (n, y, x) bool."""
+        z, y, x = self._filled
+        z[self._start : self._start + len(inside)] = inside.any(axis=(1, 2))
+        plane = np.asarray(inside.any(axis=0))
+        y |= plane.any(axis=1)
+        x |= plane.any(axis=0)
+        self._start += len(inside)
+
+    @property
+    def voxels(self) -> tuple[int, ...]:
+        """Sides of the box around what is inside; 0 where nothing is."""
+        places = (np.flatnonzero(filled) for filled in self._filled)
+        return tuple(int(place[-1] - place[0] + 1) if place.size else 0 for place in places)

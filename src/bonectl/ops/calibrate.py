@@ -3,6 +3,7 @@
 import inspect
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -48,12 +49,11 @@ def calibrated(stack: Stack, spec: Spec) -> Stack:
         raise UsageError("a scan has no mineral density; run `bonectl reconstruct` first")
     if header.unit not in reads:
         raise UsageError(f"{spec.name} reads values in {' or '.join(reads)}, but these are in {header.unit}")
-    if _takes_voxels(part):
-        values = stack.collect()
-        stack = Stack.of(values, header)
-        law = part(values)
-    else:
-        law = part()
+    given: dict[str, Any] = {"unit": header.unit}
+    if "values" in _flows(part):
+        given["values"] = stack.collect()
+        stack = Stack.of(given["values"], header)
+    law = part(*(given[name] for name in _flows(part)))
     facts = {**header.acquisition, ORIGIN: "grey"} if header.unit == "grey" else header.acquisition
     new = header.replace(unit="mgHA/cm3", dtype="<f4", calibration=law, acquisition=facts)
     return stack.map(_linear(law.slope, law.intercept), new)
@@ -81,6 +81,29 @@ def attenuated(stack: Stack, calibration: Calibration | None = None) -> Stack:
     return stack.map(_linear(1.0 / law.slope, -law.intercept / law.slope), new)
 
 
+def attenuation_law(spec: Spec) -> Calibration:
+    """The law of a part that turns attenuation into density and needs no voxels for it.
+
+    Parameters
+    ----------
+    spec : Spec
+        A part of the kit of calibrations, e.g. ``rods(table=rods.tsv)`` or ``energy(kev=25)``.
+
+    Raises
+    ------
+    UsageError
+        When the part reads other values than attenuation, or derives its law from the voxels.
+    MissingInputError, DataError
+        As the part.
+    """
+    part = bind("calibrations", spec)
+    reads: tuple[str, ...] = sys.modules[load("calibrations", spec.name).__module__].READS
+    if "1/cm" not in reads or "values" in _flows(part):
+        raise UsageError(f"{spec.name} is no law of attenuation [1/cm]; `bonectl convert --calibrate` takes it")
+    law: Calibration = part(*("1/cm" for _ in _flows(part)))
+    return law
+
+
 def own_law(header: Header) -> Calibration:
     """The header's law between attenuation and density.
 
@@ -96,10 +119,10 @@ def own_law(header: Header) -> Calibration:
     return header.calibration
 
 
-def _takes_voxels(part: Callable[..., Calibration]) -> bool:
-    """Whether a part has a positional parameter."""
-    kinds = [p.kind for p in inspect.signature(part).parameters.values()]
-    return inspect.Parameter.POSITIONAL_OR_KEYWORD in kinds
+def _flows(part: Callable[..., Calibration]) -> list[str]:
+    """Names of the positional parameters."""
+    parameters = inspect.signature(part).parameters.values()
+    return [p.name for p in parameters if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
 
 
 def _linear(slope: float, intercept: float) -> Callable[[Array], Array]:

@@ -146,8 +146,7 @@ def cropped(stack: Stack, cut: Cut) -> Stack:
     Raises
     ------
     UsageError
-        When nothing is left, a step is not positive, detector pixels would be skipped, or the rows of a
-        cone beam would not stay centred.
+        When nothing is left, a step is not positive, or detector pixels would be skipped.
     """
     header = stack.header
     if any(part.step == 0 for part in cut):
@@ -169,9 +168,9 @@ def cropped(stack: Stack, cut: Cut) -> Stack:
 
 def _cropped_scan(geometry: Geometry, picked: dict[str, range]) -> Geometry:
     row, view, col = picked["row"], picked["view"], picked["col"]
-    if geometry.kind == "cone" and row.start + row.stop != geometry.rows:
-        raise UsageError(f"--crop would move the middle row of a cone beam; crop both ends of its {geometry.rows} rows")
     chosen = geometry[view.start : view.stop : view.step]
+    if geometry.kind == "cone" and len(row) < geometry.rows:  # the orbit's plane stays where it was
+        chosen = chosen.replace(row_centre=geometry.principal_row - row.start, slices=geometry.volume_shape[0])
     return chosen.replace(rows=len(row), columns=len(col), centre=geometry.centre - col.start)
 
 
@@ -235,6 +234,7 @@ def _binned_header(header: Header, shape: tuple[int, int, int], factors: tuple[i
             pitch=geometry.pitch * k,
             row_pitch=geometry.row_pitch * k,
             centre=(geometry.centre + 0.5) / k - 0.5,
+            row_centre=_binned_row(geometry, k),
             size=ceil(geometry.size / k),
             voxel=geometry.voxel * k,
         )
@@ -246,6 +246,13 @@ def _binned_header(header: Header, shape: tuple[int, int, int], factors: tuple[i
         acquisition=facts,
         answers={} if is_trimmed else header.answers,
     )
+
+
+def _binned_row(geometry: Geometry, k: int) -> float | None:
+    """The row of a cone beam in the plane of the orbit, in rows k times as high; None while it is in the middle."""
+    if geometry.kind != "cone" or (geometry.row_centre is None and geometry.rows % k == 0):
+        return None
+    return (geometry.principal_row + 0.5) / k - 0.5
 
 
 def _means(stack: Stack, header: Header, factors: tuple[int, int, int]) -> Iterator[Array]:

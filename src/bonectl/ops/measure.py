@@ -11,21 +11,26 @@ from numpy.typing import NDArray
 
 from bonectl.core import kit, progress, threads
 from bonectl.core.header import Header
+from bonectl.core.slabs import windows
 from bonectl.core.spec import Spec, parse, parse_sum
 from bonectl.core.stack import Stack
 from bonectl.core.table import Finding, Histogram, Number, Row, Table, compared
 from bonectl.errors import DataError, UsageError
-from bonectl.metrics import tbth
+from bonectl.metrics import tbsp, tbth
 from bonectl.morphology import trust, voi
-from bonectl.morphology.cells import MARROW, Labels
+from bonectl.morphology.cells import MARROW, OUTSIDE, Labels
 from bonectl.morphology.cut import Cut, Volume
 from bonectl.morphology.specimen import Specimen
 from bonectl.morphology.tally import Spacing, Tally, tally
+from bonectl.ops import bootstrap
 
 # What is measured when nothing is said: the numbers of the field's minimum lists, and what a reference allows.
 STRUCTURE = "bvtv + surface + euler + components + connd + tbth + tbsp + tbn + smi + anisotropy"
 DENSITY = "bmd + tmd"
 AGAINST = "psnr + ssim + dice + surface_distance + fsc + bmd_distance"
+
+# What there is a map of: the structure, and the function that makes it.
+MAPS = {"tbth": ("bone", tbth.thickness_map), "tbsp": ("marrow", tbsp.thickness_map)}
 
 # Slices per block while streaming; no number depends on it.
 BLOCK = 16
@@ -44,6 +49,8 @@ def measure(
     threshold: float | str | None = None,
     mask: Stack | str | None = None,
     reference: Stack | None = None,
+    intervals: float | str | None = None,
+    seed: int = 0,
 ) -> Table:
     """Measure a bone volume.
 
@@ -61,10 +68,18 @@ def measure(
         a mask, every voxel that is not 0; for mgHA/cm3, half-way between marrow and bone; else ``"reference"``
         where there is one, and ``"otsu"`` where not.
     mask : Stack or str, optional
-        Volume of interest (TV): a stack whose voxels are not 0, or ``"cylinder"``; nothing is the whole stack.
+        Volume of interest (TV): a stack whose voxels are not 0, or a region such as ``"cylinder"``, ``"auto"`` or
+        ``"trabecular(pore=0.2)"``; nothing is the whole stack. Regions that depend on the data are those of the
+        reference where there is one.
     reference : Stack, optional
         What the volume should have been: same shape, voxels and unit. Without it, the known answers in the header
         (of a phantom) fill the reference column.
+    intervals : float or str, optional
+        95 % intervals by block bootstrap (`bonectl.ops.bootstrap`): least side of the sub-volumes [mm], ``"auto"`` for
+        twice the plate-model separation, or ``"none"``. Nothing is ``"auto"`` where there is a reference and enough
+        sub-volumes fit, else ``"none"``.
+    seed : int
+        Of the bootstrap's draws.
 
     Returns
     -------
@@ -79,35 +94,80 @@ def measure(
 
     Notes
     -----
-    Metrics of a tally alone (bvtv, surface, euler, smi, bmd, tmd, density_spread), with a threshold that is known
-    beforehand and no reference, stream in bounded memory; all else holds the volume.
+    Metrics of a tally alone (bvtv, surface, euler, smi, tbpf, bmd, tmd, density_spread), with a threshold that is
+    known beforehand, no region of the bone, no reference and no intervals, stream in bounded memory; all else holds
+    the volume.
     """
     numba.set_num_threads(min(threads.count(), numba.config.NUMBA_NUM_THREADS))
     case = _plan(stack, metrics, threshold, mask, reference)
-    if case.reference is not None:
-        return _compare(case, case.reference)
-    if case.streams:
+    wanted = _sub_volumes(intervals)
+    if case.streams and case.reference is None and wanted in (None, "none"):
         return _stream(case)
-    return _hold(case)
+    return _examined(case, wanted, seed).table
+
+
+@dataclass(frozen=True, eq=False)
+class Examined:
+    """A table, and the volumes it was made from.
+
+    Parameters
+    ----------
+    table : Table
+    specimen : Specimen
+        The volume, cut, with what was worked out about it.
+    reference : Specimen, optional
+    """
+
+    table: Table
+    specimen: Specimen
+    reference: Specimen | None = None
+
+
+def examine(
+    stack: Stack,
+    *,
+    metrics: str | None = None,
+    threshold: float | str | None = None,
+    mask: Stack | str | None = None,
+    reference: Stack | None = None,
+    intervals: float | str | None = None,
+    seed: int = 0,
+) -> Examined:
+    """As `measure`, and keep the volumes: for pictures of what was measured.
+
+    Parameters
+    ----------
+    stack, metrics, threshold, mask, reference, intervals, seed
+        As `measure`. The volume is always held as a whole.
+
+    Raises
+    ------
+    UsageError, DataError
+        As `measure`.
+    """
+    numba.set_num_threads(min(threads.count(), numba.config.NUMBA_NUM_THREADS))
+    case = _plan(stack, metrics, threshold, mask, reference)
+    return _examined(case, _sub_volumes(intervals), seed)
 
 
 def thickness_map(
     stack: Stack, *, what: str = "tbth", threshold: float | str | None = None, mask: Stack | str | None = None
 ) -> Stack:
-    """Local thickness of the bone, voxel by voxel.
+    """Local thickness of the bone or of the marrow, voxel by voxel.
 
     Parameters
     ----------
     stack, threshold, mask
         As `measure`.
     what : str
-        ``"tbth"``, with its knobs: ``"tbth(convention=bonej)"``.
+        ``"tbth"`` of the bone, ``"tbsp"`` of the marrow, with the convention: ``"tbth(convention=bonej)"``. A map of
+        the marrow is on the full grid, minutes for 512³.
 
     Returns
     -------
     Stack
-        float32 [mm], 0 outside the bone. Its unit is "grey": the header's `acquisition` says what it is. The volume
-        is held as a whole when the first slab is pulled.
+        float32 [mm], 0 outside the structure; the header's `acquisition` says what it is. The volume is held as a
+        whole when the first slab is pulled.
 
     Raises
     ------
@@ -115,21 +175,22 @@ def thickness_map(
         As `measure`; UsageError for another map, or voxels that are not cubic.
     """
     spec = parse(what)
-    if spec.name != "tbth":
-        raise UsageError(f"there is no map of {spec.name!r}; there is one of tbth")
+    if spec.name not in MAPS:
+        raise UsageError(f"there is no map of {spec.name!r}; there are {' and '.join(MAPS)}")
     kit.check("metrics", [spec])
+    if odd := spec.knobs.keys() - {"convention"}:
+        raise UsageError(f"a map has no knob {min(odd)!r}; it has convention")
     case = _plan(stack, what, threshold, mask, None)
     if max(case.spacing) > min(case.spacing) * (1 + SAME_SIDE):
         raise UsageError("local thickness needs cubic voxels; resample the volume first")
-    facts = {"quantity": f"local thickness of the bone in mm, {spec}"}
-    header = case.stack.header.replace(dtype="<f4", unit="grey", calibration=None, answers={}, acquisition=facts)
+    facts = {"quantity": f"local thickness of the {MAPS[spec.name][0]}, {spec}"}
+    header = case.stack.header.replace(dtype="<f4", unit="mm", calibration=None, answers={}, acquisition=facts)
     return Stack(header, _thicknesses(case, spec))
 
 
 def _thicknesses(case: "_Case", spec: Spec) -> Iterator[Array]:
     numba.set_num_threads(min(threads.count(), numba.config.NUMBA_NUM_THREADS))
-    specimen = _specimen(case, _collected(case.stack, "the volume"), _inside(case), "the volume")
-    values = tbth.thickness_map(specimen, convention=str(spec.knobs.get("convention", "subvoxel")))
+    values = MAPS[spec.name][1](_held(case), convention=str(spec.knobs.get("convention", "subvoxel")))
     for start in range(0, len(values), BLOCK):
         yield values[start : start + BLOCK]
 
@@ -160,10 +221,50 @@ class _Rule:
         """Whether it needs voxels to find the threshold."""
         return _flows(kit.load("segmentations", self.spec.name))[0] == "volume"
 
-    def cut(self, values: Array | None, unit: str, inside: Mask | None) -> Cut:
-        find = kit.bind("segmentations", self.spec)
-        found: Cut = find(Volume(values, unit, inside)) if values is not None and self.looks else find(unit)
+    def cut(self, values: Array | None, unit: str, spacing: Spacing, inside: Mask | None) -> Cut:
+        given: dict[str, Any] = {"unit": unit, "spacing": spacing}
+        if values is not None:
+            given["volume"] = Volume(values, unit, inside)
+        flows = _flows(kit.load("segmentations", self.spec.name))
+        found: Cut = kit.bind("segmentations", self.spec)(*(given[name] for name in flows))
         return replace(found, rule=f"{found.rule} of the reference") if self.on_reference else found
+
+
+@dataclass(frozen=True)
+class _Region:
+    """The volume of interest: a mask, or what finds it in the values or in the bone; else the whole stack."""
+
+    name: str
+    mask: Stack | None = None
+    spec: Spec | None = None
+
+    @property
+    def flows(self) -> tuple[str, ...]:
+        """What finds it looks at."""
+        return () if self.spec is None else _flows(kit.load("regions", self.spec.name))
+
+    def blocks(self) -> Callable[[Array], Mask | None]:
+        """What of each next block of values lies inside, where no bone is needed to know; None is all."""
+        if self.mask is not None:
+            masks = self.mask.blocks(BLOCK)
+            return lambda values: np.asarray(next(masks) != 0)
+        return self.seen if self.flows == ("values",) else lambda values: None
+
+    def inside(self, values: Array) -> Mask | None:
+        """What of the whole volume lies inside, where no bone is needed to know; None is all."""
+        if self.mask is not None:
+            return np.asarray(self.mask.collect() != 0)
+        return self.seen(values) if self.flows == ("values",) else None
+
+    def seen(self, values: Array) -> Mask:
+        """What the values show, slice by slice."""
+        return np.asarray(kit.bind("regions", self.spec)(values)) if self.spec else np.ones(values.shape, bool)
+
+    def around(self, bone: Mask, spacing: Spacing) -> Mask | None:
+        """What the bone shows; None where that is not asked."""
+        if self.spec is None or self.flows != ("bone", "spacing"):
+            return None
+        return np.asarray(kit.bind("regions", self.spec)(bone, spacing))
 
 
 @dataclass(frozen=True)
@@ -174,8 +275,7 @@ class _Case:
     spacing: Spacing
     parts: tuple[_Part, ...]
     rule: _Rule
-    mask: Stack | None
-    where: str
+    region: _Region
     reference: Stack | None
     masks: bool
 
@@ -185,9 +285,9 @@ class _Case:
 
     @property
     def streams(self) -> bool:
-        spec = self.rule.spec
-        whole = self.rule.looks or spec.knobs.get("sigma", 0) != 0
-        return not whole and all(part.flows == ("tally",) for part in self.parts)
+        if self.rule.looks or "bone" in self.region.flows or any(part.flows != ("tally",) for part in self.parts):
+            return False
+        return self.rule.cut(None, self.stack.header.unit, self.spacing, None).filter.reach is not None
 
 
 # -- plan: nothing but headers ------------------------------------------------------------------------------------
@@ -199,14 +299,13 @@ def _plan(
     header = stack.header
     spacing = _spacing(header)
     stack, reference = _mineral(stack), None if reference is None else _mineral(reference)
-    inside = _mask(mask, header)
+    region = _region(mask, header)
     if reference is not None:
         _check_alike(stack.header, reference.header)
     rule = _rule(threshold, stack.header.unit, None if reference is None else reference.header.unit)
     parts = _parts(metrics, stack.header, reference is not None)
-    where = "whole stack" if mask is None else mask if isinstance(mask, str) else "mask"
     masks = {header.unit, header.unit if reference is None else reference.header.unit} == {"label"}
-    return _Case(stack, spacing, parts, rule, inside, where, reference, masks)
+    return _Case(stack, spacing, parts, rule, region, reference, masks)
 
 
 def _spacing(header: Header) -> Spacing:
@@ -228,16 +327,19 @@ def _mineral(stack: Stack) -> Stack:
     return stack.map(lambda slab: calibration.density(slab.astype(np.float64)).astype(np.float32), header)
 
 
-def _mask(mask: Stack | str | None, header: Header) -> Stack | None:
+def _region(mask: Stack | str | None, header: Header) -> _Region:
     if mask is None:
-        return None
+        return _Region("whole stack")
     if isinstance(mask, str):
-        if mask != "cylinder":
-            raise UsageError(f"no volume of interest {mask!r}; give a mask file or 'cylinder'")
-        return voi.cylinder(header)
+        spec = parse(mask)
+        kit.check("regions", [spec])
+        found = _Region(str(spec), spec=spec)
+        if found.flows == ("header",):
+            return _Region(str(spec), mask=kit.bind("regions", spec)(header))
+        return found
     if mask.header.shape != header.shape:
         raise UsageError(f"the mask has shape {mask.header.shape}, the volume {header.shape}; they must be the same")
-    return mask
+    return _Region("mask", mask=mask)
 
 
 def _check_alike(header: Header, reference: Header) -> None:
@@ -283,6 +385,16 @@ def _label_rule(threshold: float | str | None) -> _Rule:
     return _Rule(Spec("fixed", {"value": value}))
 
 
+def _sub_volumes(intervals: float | str | None) -> float | str | None:
+    """A side as a number, a word as it is."""
+    if intervals is None or intervals in ("auto", "none"):
+        return intervals
+    side = _number(intervals)
+    if side is None or not side > 0:
+        raise UsageError(f"intervals {intervals!r}; give auto, none, or the least side of a sub-volume in mm")
+    return side
+
+
 def _number(threshold: float | str) -> float | None:
     try:
         return float(threshold)
@@ -318,32 +430,69 @@ def _parts(metrics: str | None, header: Header, compared: bool) -> tuple[_Part, 
 
 def _stream(case: _Case) -> Table:
     """Measure slab by slab."""
-    cut = case.rule.cut(None, case.stack.header.unit, None)
-    sums = tally(_labelled(case, cut), case.spacing, case.stack.header.unit)
+    cut = case.rule.cut(None, case.stack.header.unit, case.spacing, None)
+    extent = voi.Extent(case.stack.header.shape)
+    sums = tally(_labelled(case, cut, extent), case.spacing, case.stack.header.unit)
     _check_filled(sums, cut, "the volume")
-    return _table(case, _findings(case.parts, {"tally": sums}), cut)
+    return _judged(_table(case, _findings(case.parts, {"tally": sums}), cut), case.spacing, extent)
 
 
-def _labelled(case: _Case, cut: Cut) -> Iterator[tuple[Labels, Array]]:
-    """Labels and values, block by block."""
-    inside = None if case.mask is None else case.mask.blocks(BLOCK)
-    with progress.task("measure", case.stack.header.shape[0]) as advance:
-        for values in _finite(case.stack, "the volume"):
-            yield _labels(cut.bone(values), None if inside is None else next(inside) != 0), values
+def _labelled(case: _Case, cut: Cut, extent: voi.Extent) -> Iterator[tuple[Labels, Array]]:
+    """Labels and values, block by block; the extent grows with them."""
+    inside, total = case.region.blocks(), case.stack.header.shape[0]
+    with progress.task("measure", total) as advance:
+        for around, low, high in windows(_finite(case.stack, "the volume"), total, BLOCK, cut.filter.reach or 0):
+            values = around[low:high]
+            labels = _labels(cut.bone(around)[low:high], inside(values))
+            extent.add(labels != OUTSIDE)
+            yield labels, values
             advance(len(values))
 
 
-def _hold(case: _Case) -> Table:
+def _examined(case: _Case, sub_volumes: float | str | None, seed: int) -> Examined:
+    """Measure what is held as a whole."""
+    found = _hold(case) if case.reference is None else _compare(case, case.reference)
+    both = (found.specimen,) if found.reference is None else (found.specimen, found.reference)
+    return replace(found, table=_surrounded(found.table, case.parts, both, sub_volumes, seed))
+
+
+def _surrounded(
+    table: Table,
+    parts: tuple[_Part, ...],
+    specimens: tuple[Specimen] | tuple[Specimen, Specimen],
+    sub_volumes: float | str | None,
+    seed: int,
+) -> Table:
+    """The table with intervals, where they are wanted; where nobody asked, only if the volume allows them."""
+    if sub_volumes == "none" or (sub_volumes is None and len(specimens) == 1):
+        return table
+    side = sub_volumes if isinstance(sub_volumes, float) else None
+    try:
+        return bootstrap.with_intervals(table, parts, specimens, side=side, seed=seed)
+    except UsageError as error:
+        if sub_volumes is not None:
+            raise
+        progress.note(f"no intervals: {error}")
+        return table
+
+
+def _hold(case: _Case) -> Examined:
     """Measure a volume that is held as a whole."""
-    specimen = _specimen(case, _collected(case.stack, "the volume"), _inside(case), "the volume")
-    return _judged(_table(case, _findings(case.parts, _given(specimen)), specimen.cut), specimen)
+    specimen = _held(case)
+    table = _table(case, _findings(case.parts, _given(specimen)), specimen.cut)
+    return Examined(_judged(table, specimen.spacing, _extent(specimen)), specimen)
 
 
-def _compare(case: _Case, stack: Stack) -> Table:
+def _held(case: _Case) -> Specimen:
+    values = _collected(case.stack, "the volume")
+    return _specimen(case, values, case.region.inside(values), "the volume")
+
+
+def _compare(case: _Case, stack: Stack) -> Examined:
     """Measure a volume and its reference, and the one against the other."""
-    inside = _inside(case)
     wanted = _collected(stack, "the reference")
-    theirs = _specimen(replace(case, stack=stack), wanted, inside, "the reference")
+    theirs = _specimen(replace(case, stack=stack), wanted, case.region.inside(wanted), "the reference")
+    inside = None if case.region.mask is None and case.region.spec is None else theirs.voi
     fixed = theirs.cut if case.rule.on_reference and case.stack.header.unit != "label" else None
     ours = _specimen(case, _collected(case.stack, "the volume"), inside, "the volume", fixed)
     alone = [part for part in case.parts if not part.compares]
@@ -352,26 +501,24 @@ def _compare(case: _Case, stack: Stack) -> Table:
     conditions = {**table.conditions, **_cut_conditions(theirs.cut, "reference_threshold")}
     rows = compared((row.number for row in table.rows), numbers)
     table = replace(table, rows=rows, conditions=conditions, reference="the reference volume")
-    return _judged(table, ours)
+    return Examined(_judged(table, ours.spacing, _extent(ours)), ours, theirs)
 
 
-def _judged(table: Table, specimen: Specimen) -> Table:
+def _judged(table: Table, spacing: Spacing, extent: voi.Extent) -> Table:
     """The table with its warnings, which are also said."""
     numbers = {row.number.name: row.number.value for row in table.rows}
-    warnings = trust.doubts(numbers, max(specimen.spacing), _width(specimen))
+    width = min(voxels * side for voxels, side in zip(extent.voxels, spacing, strict=True))
+    warnings = trust.doubts(numbers, max(spacing), width)
     for warning in warnings:
         progress.note(f"do not trust: {warning}")
     return replace(table, warnings=warnings)
 
 
-def _width(specimen: Specimen) -> float:
-    """Shortest side of the box around the volume of interest [mm]."""
-    sides = []
-    for axis, side in enumerate(specimen.spacing):
-        others = tuple(other for other in range(3) if other != axis)
-        filled = np.flatnonzero(specimen.voi.any(axis=others))
-        sides.append((filled[-1] - filled[0] + 1) * side)
-    return float(min(sides))
+def _extent(specimen: Specimen) -> voi.Extent:
+    extent = voi.Extent(specimen.labels.shape)
+    for start in range(0, len(specimen.labels), BLOCK):
+        extent.add(specimen.labels[start : start + BLOCK] != OUTSIDE)
+    return extent
 
 
 def _given(specimen: Specimen) -> dict[str, Any]:
@@ -391,10 +538,6 @@ def _findings(parts: Iterable[_Part], given: Mapping[str, Any]) -> list[Finding]
     return found
 
 
-def _inside(case: _Case) -> Mask | None:
-    return None if case.mask is None else np.asarray(case.mask.collect() != 0)
-
-
 def _collected(stack: Stack, what: str) -> Array:
     return Stack(stack.header, _finite(stack, what)).collect()
 
@@ -410,8 +553,10 @@ def _finite(stack: Stack, what: str) -> Iterator[Array]:
                 f"{what} holds values that are not finite, first at z, y, x = {start + z}, {y}, {x}; "
                 "--nan zero sets them to 0"
             )
-        yield block
         start += len(block)
+        if start > stack.header.shape[0]:
+            break
+        yield block
     if start != stack.header.shape[0]:
         raise DataError(f"{what} has {start} slices, {stack.header.shape[0]} were announced")
 
@@ -428,9 +573,12 @@ def _specimen(case: _Case, values: Array, inside: Mask | None, what: str, cut: C
     """Cut one volume; by the case's rule, unless the cut is known."""
     unit = case.stack.header.unit
     if cut is None:
-        cut = case.rule_for(unit).cut(values, unit, inside)
+        cut = case.rule_for(unit).cut(values, unit, case.spacing, inside)
     grey = None if unit == "label" else values
-    specimen = Specimen(_labels(cut.bone(values), inside), case.spacing, unit, cut, grey)
+    bone = cut.bone(values)
+    if inside is None:
+        inside = case.region.around(bone, case.spacing)
+    specimen = Specimen(_labels(bone, inside), case.spacing, unit, cut, grey)
     _check_filled(specimen.tally, cut, what)
     return specimen
 
@@ -455,7 +603,7 @@ def _table(case: _Case, findings: list[Finding], cut: Cut) -> Table:
         "shape": " ".join(map(str, header.shape)),
         **{f"voxel_{axis}_mm": side for axis, side in zip("zyx", case.spacing, strict=True)},
         "unit": header.unit,
-        "volume_of_interest": case.where,
+        "volume_of_interest": case.region.name,
         **_cut_conditions(cut, "threshold"),
     }
     if header.calibration is not None and header.unit == "mgHA/cm3":
@@ -470,4 +618,4 @@ def _table(case: _Case, findings: list[Finding], cut: Cut) -> Table:
 
 
 def _cut_conditions(cut: Cut, name: str) -> dict[str, float | str]:
-    return {name: cut.value, f"{name}_unit": cut.unit, f"{name}_rule": cut.rule, f"{name}_sigma_voxels": cut.sigma}
+    return {name: cut.value, f"{name}_unit": cut.unit, f"{name}_rule": cut.rule, f"{name}_filter": str(cut.filter)}

@@ -3,7 +3,7 @@
 from math import isfinite
 
 from bonectl.errors import UsageError
-from bonectl.morphology.cut import Cut
+from bonectl.morphology.cut import Cut, blur
 
 
 def fixed(unit: str, *, value: float = 320.0, sigma: float = 0.0) -> Cut:
@@ -21,4 +21,4 @@ def fixed(unit: str, *, value: float = 320.0, sigma: float = 0.0) -> Cut:
     """
     if not isfinite(value):
         raise UsageError(f"a threshold of {value}; it must be a finite number")
-    return Cut(float(value), unit, "fixed", sigma)
+    return Cut(float(value), unit, "fixed", blur(sigma))

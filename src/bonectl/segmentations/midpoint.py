@@ -1,7 +1,7 @@
 """The threshold half-way between the mineral densities of marrow and bone."""
 
 from bonectl.errors import UsageError
-from bonectl.morphology.cut import Cut
+from bonectl.morphology.cut import Cut, blur
 
 
 def midpoint(unit: str, *, marrow: float = 0.0, bone: float = 1050.0, sigma: float = 0.0) -> Cut:
@@ -23,4 +23,4 @@ def midpoint(unit: str, *, marrow: float = 0.0, bone: float = 1050.0, sigma: flo
         raise UsageError(f"midpoint needs mineral density in mgHA/cm3, this is {unit!r}; use otsu or a fixed value")
     if not bone > marrow:
         raise UsageError(f"midpoint of marrow {marrow:g} and bone {bone:g} mgHA/cm3; bone must be the denser")
-    return Cut((marrow + bone) / 2, unit, f"midpoint(marrow={marrow:g}, bone={bone:g})", sigma)
+    return Cut((marrow + bone) / 2, unit, f"midpoint(marrow={marrow:g}, bone={bone:g})", blur(sigma))

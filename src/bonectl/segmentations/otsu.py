@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonectl.errors import DataError, UsageError
-from bonectl.morphology.cut import Cut, Volume
+from bonectl.morphology.cut import Cut, Volume, blur
 
 
 def otsu(volume: Volume, *, bins: int = 256, sigma: float = 0.0) -> Cut:
@@ -28,7 +28,7 @@ def otsu(volume: Volume, *, bins: int = 256, sigma: float = 0.0) -> Cut:
     """
     if bins < 2:
         raise UsageError(f"otsu with {bins} bins; at least 2 are needed")
-    values = volume.inside(sigma)
+    values = volume.inside(blur(sigma))
     low, high = values.min(), values.max()
     if low == high:
         raise DataError(f"otsu finds no threshold: every value is {float(low):g}")
@@ -38,7 +38,7 @@ def otsu(volume: Volume, *, bins: int = 256, sigma: float = 0.0) -> Cut:
     else:
         counts, edges = np.histogram(values, bins)
         centres = (edges[:-1] + edges[1:]) / 2
-    return Cut(_best(counts, centres), volume.unit, f"otsu(bins={bins})", sigma)
+    return Cut(_best(counts, centres), volume.unit, f"otsu(bins={bins})", blur(sigma))
 
 
 def _best(counts: NDArray[np.int64], centres: NDArray[np.float64]) -> float:

@@ -1,0 +1,138 @@
+"""Cortical and trabecular compartment of a bone, from its mask.
+
+After Buie et al. (Bone 41:505, 2007): one mask of all that the periosteal surface encloses, one of all that the
+endocortical surface encloses, each from the bone by threshold, dilation, connectivity and erosion; the cortex lies
+between. Dilations and erosions are by balls, through exact distances [mm], so voxels need not be cubic.
+"""
+
+from dataclasses import dataclass
+from math import ceil, hypot
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation, label
+
+from bonectl.errors import DataError, UsageError
+from bonectl.morphology.components import CROSS, FULL
+from bonectl.morphology.distance import Weights, squared_distance
+from bonectl.morphology.specimen import Specimen
+
+Mask = NDArray[np.bool_]
+Spacing = tuple[float, float, float]
+
+# Distances of voxel centres that differ by less than this share are the same.
+SAME = 1e-5
+
+
+@dataclass(frozen=True, eq=False)
+class Compartments:
+    """What the surfaces of a bone enclose.
+
+    Parameters
+    ----------
+    total : (z, y, x) bool
+        Inside the periosteal surface.
+    medulla : (z, y, x) bool
+        Inside the endocortical surface: marrow and trabeculae; part of `total`.
+    """
+
+    total: Mask
+    medulla: Mask
+
+    @property
+    def cortex(self) -> Mask:
+        """Between the surfaces: cortical bone and its pores, (z, y, x)."""
+        return self.total & ~self.medulla
+
+
+def of(specimen: Specimen, *, gap: float, pore: float, strut: float) -> Compartments:
+    """`compartments` of a specimen's bone, worked out once."""
+    return specimen.once(
+        ("compartments", gap, pore, strut),
+        lambda: compartments(specimen.bone, specimen.spacing, gap=gap, pore=pore, strut=strut),
+    )
+
+
+def compartments(bone: Mask, spacing: Spacing, *, gap: float, pore: float, strut: float) -> Compartments:
+    """Split the largest bone of a volume.
+
+    The periosteal mask is the bone closed by balls of diameter `gap`, with all that this closes in across the
+    slices. The medulla is the marrow inside it opened by balls of diameter `pore` (pores of the cortex go), closed by
+    balls of diameter `strut` (trabeculae go), its largest piece, and what that encloses.
+
+    Parameters
+    ----------
+    bone : (z, y, x) bool
+        The bone's long axis lies along z, roughly; it may leave the stack at its ends in z, and nowhere else.
+    spacing : tuple of float
+        Voxel side along z, y, x [mm].
+    gap : float
+        Widest opening of the cortex to the outside [mm].
+    pore : float
+        Widest pore of the cortex [mm]; wider ones next to the marrow belong to the medulla.
+    strut : float
+        Thickest trabecula [mm]; thicker ones that touch the cortex belong to it.
+
+    Raises
+    ------
+    UsageError
+        When a diameter is not positive.
+    DataError
+        When the bone encloses no marrow that is wider than a pore.
+    """
+    for name, value in (("gap", gap), ("pore", pore), ("strut", strut)):
+        if not 0 < value < float("inf"):
+            raise UsageError(f"{name}={value:g} mm; it must be a positive length")
+    rim = [(0, 0), *((n, n) for n in (ceil(max(gap, strut) / 2 / side) + 2 for side in spacing[1:]))]
+    weights = (spacing[0] ** 2, spacing[1] ** 2, spacing[2] ** 2)
+    padded = np.pad(bone, rim)
+    total = _periosteal(padded, weights, gap / 2)
+    medulla = _endocortical(total, padded, weights, pore / 2, strut / 2)
+    if not medulla.any():
+        raise DataError(
+            f"no marrow wider than {pore:g} mm lies inside the bone: there is no cortex to tell from it; give the "
+            "widest pore of the cortex, pore=MM, or a volume that shows the whole cross-section"
+        )
+    inner = tuple(slice(before, n - after) for (before, after), n in zip(rim, padded.shape, strict=True))
+    return Compartments(np.ascontiguousarray(total[inner]), np.ascontiguousarray(medulla[inner]))
+
+
+def _periosteal(bone: Mask, weights: Weights, radius: float) -> Mask:
+    """The largest bone, closed and filled; the rim of the array in y and x is empty and wider than `radius`."""
+    numbered = label(~_grown(bone, weights, radius), CROSS)[0]
+    inside = _largest(_shrunk(numbered != numbered[0, 0, 0], weights, radius))
+    # Closing levels the staircase of the surface: voxels of marrow that it adds there are no pores.
+    return np.asarray(inside & (bone | ~binary_dilation(~inside, FULL)))
+
+
+def _endocortical(total: Mask, bone: Mask, weights: Weights, pore: float, strut: float) -> Mask:
+    """Marrow and trabeculae inside the cortex."""
+    marrow = total & ~bone
+    # A voxel more than was taken away: what opening cuts off the staircase of the surface are no pores.
+    opened = marrow & _grown(_shrunk(marrow, weights, pore), weights, pore + hypot(*(w**0.5 for w in weights)))
+    medulla = total & _shrunk(_grown(opened, weights, strut), weights, strut)
+    if not medulla.any():
+        return medulla
+    cortex = total & ~_largest(medulla)
+    # Thick trabeculae that touch no cortex stay behind as islands.
+    numbered = label(cortex, CROSS)[0]
+    shell = np.zeros(int(numbered.max()) + 1, bool)
+    shell[np.unique(numbered[binary_dilation(~total, CROSS)])] = True
+    shell[0] = False
+    return np.asarray(total & ~shell[numbered])
+
+
+def _grown(mask: Mask, weights: Weights, radius: float) -> Mask:
+    """Voxels whose centre lies within `radius` of one in the mask."""
+    return np.asarray(squared_distance(~mask, weights) <= radius**2 * (1 + SAME))
+
+
+def _shrunk(mask: Mask, weights: Weights, radius: float) -> Mask:
+    """Voxels of the mask whose centre lies farther than `radius` from any that is not in it."""
+    return np.asarray(squared_distance(mask, weights) > radius**2 * (1 + SAME))
+
+
+def _largest(mask: Mask) -> Mask:
+    """The largest 6-connected piece; of equals, the first."""
+    numbered, count = label(mask, CROSS)
+    return np.asarray(numbered == 1 + int(np.bincount(numbered.ravel())[1:].argmax())) if count else mask

@@ -1,0 +1,155 @@
+"""`bonectl measure`: intervals, pictures, rods, warnings and volumes with their own references."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+
+PLAIN = "--voxel-size 0.02 --input-unit mgHA/cm3"
+
+
+@pytest.fixture(scope="module")
+def bone(tmp_path_factory):
+    """Two balls, with noise, their references in a folder, and grey values with the rods that calibrate them."""
+    folder = tmp_path_factory.mktemp("measure_output")
+    z, y, x = np.mgrid[:20, :20, :20] - 9.5
+    (folder / "truth").mkdir()
+    for name, radius in (("a", 7), ("b", 5)):
+        grey = np.where(z * z + y * y + x * x < radius**2, 1000, 0).astype(np.float32)
+        np.save(folder / "truth" / f"{name}.npy", grey)
+        np.save(folder / f"{name}.npy", grey + np.random.default_rng(0).normal(0, 100, grey.shape).astype(np.float32))
+        np.save(folder / f"{name}_grey.npy", 50 + grey / 10)
+    (folder / "rods.tsv").write_text("grey\tdensity_mgha_cm3\n50\t0\n100\t500\n150\t1000\n")
+    return folder
+
+
+def rows(output):
+    return {row["name"]: row for row in csv.DictReader(io.StringIO(output.decode()), delimiter="\t")}
+
+
+def test_a_reference_brings_intervals_and_their_source(shell, bone):
+    run = shell(f"bonectl measure a.npy -r truth/a.npy {PLAIN} -m 'bvtv + dice' --intervals 0.16", cwd=bone)
+    assert run.returncode == 0, run.stderr
+    there = rows(run.stdout)
+    bvtv, dice = there["bvtv"], there["dice"]
+    assert float(bvtv["difference_low"]) <= float(bvtv["difference"]) <= float(bvtv["difference_high"])
+    assert float(dice["value_low"]) <= float(dice["value"]) <= float(dice["value_high"])
+    assert (bvtv["value_low"], dice["difference_low"]) == ("", "")
+    assert there["intervals"]["value"].startswith("95 %, bootstrap of 8 sub-volumes of 0.2 x 0.2 x 0.2 mm")
+    again = json.loads(
+        shell(f"bonectl measure a.npy -r truth/a.npy {PLAIN} -m bvtv --intervals 0.16 --json", cwd=bone).stdout
+    )
+    row = {row["name"]: row for row in again["rows"]}["bvtv"]
+    assert float(bvtv["difference_low"]) == pytest.approx(row["difference_interval"]["low"], rel=1e-8)
+
+
+def test_a_terminal_shows_intervals(shell, bone):
+    run = shell(f"bonectl measure a.npy -r truth/a.npy {PLAIN} -m bvtv --intervals 0.16 --style table", cwd=bone)
+    assert "95 % interval" in run.stdout.decode()
+    assert "Δ" in run.stdout.decode()
+
+
+def test_a_small_volume_has_none_and_says_so(shell, bone):
+    run = shell(f"bonectl measure a.npy -r truth/a.npy {PLAIN} -m bvtv", cwd=bone)
+    assert run.returncode == 0
+    assert "no intervals: intervals need 8 sub-volumes" in run.stderr.decode()
+    assert "intervals" not in rows(run.stdout)
+
+
+def test_streamed_runs_are_warned_of_too(shell, bone):
+    line = f"cat a.npy | bonectl measure {PLAIN} -m 'bvtv + surface' -t 500"
+    there = shell(line, cwd=bone)
+    assert there.returncode == 0, there.stderr
+    assert "plate-model Tb.Sp wide" in rows(there.stdout)["warnings"]["value"]
+    assert "plate-model Tb.Sp wide" in there.stderr.decode()
+    (warning,) = json.loads(shell(f"{line} --json", cwd=bone).stdout)["warnings"]
+    assert warning == rows(there.stdout)["warnings"]["value"]
+
+
+def test_each_volume_has_its_own_reference_and_picture(shell, bone):
+    line = f"bonectl measure a.npy b.npy -r 'truth/{{name}}.npy' {PLAIN} -m 'bvtv + dice' --plot 'page_{{name}}.html'"
+    run = shell(line, cwd=bone)
+    assert run.returncode == 0, run.stderr
+    a, b = csv.DictReader(io.StringIO(run.stdout.decode()), delimiter="\t")
+    assert float(a["bvtv_reference"]) > 2 * float(b["bvtv_reference"])
+    assert float(b["dice"]) > 0.95
+    for name in "ab":
+        page = (bone / f"page_{name}.html").read_text()
+        assert f"<h1>{name}.npy</h1>" in page
+        assert "bonectl measure a.npy b.npy" in page
+
+
+def test_a_picture_is_written_beside_the_same_numbers(shell, bone):
+    plain = shell(f"bonectl measure a.npy {PLAIN} -m 'bvtv + euler' -t 500", cwd=bone)
+    drawn = shell(f"bonectl measure - {PLAIN} -m 'bvtv + euler' -t 500 --plot p.png --window=0:1000 < a.npy", cwd=bone)
+    assert drawn.returncode == 0, drawn.stderr
+    assert drawn.stdout == plain.stdout
+    assert (bone / "p.png").read_bytes()[:4] == b"\x89PNG"
+    assert not list(bone.glob(".bonectl*"))
+
+
+def test_rods_turn_grey_values_into_density(shell, bone):
+    law = "--calibrate 'rods(table=rods.tsv)'"
+    grey = "--voxel-size 0.02 --input-unit grey"
+    run = shell(f"bonectl measure a_grey.npy {grey} {law} -m 'bvtv + tmd'", cwd=bone)
+    assert run.returncode == 0, run.stderr
+    there = rows(run.stdout)
+    assert float(there["tmd"]["value"]) == pytest.approx(1000)
+    assert "3 rods, R² 1.000000" in there["calibration"]["value"]
+    piped = shell(
+        f"bonectl convert a_grey.npy {grey} {law} | bonectl measure --metrics 'bvtv + tmd' | grep ^tmd", cwd=bone
+    )
+    assert piped.stdout.decode().splitlines()[0].split("\t")[1] == there["tmd"]["value"]
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "message"),
+    [
+        (f"a.npy {PLAIN} --intervals often", 2, "give auto, none, or the least side"),
+        (f"a.npy {PLAIN} --intervals 5 -m bvtv", 2, "intervals need 8 sub-volumes, of 5 mm there are 1"),
+        (f"a.npy {PLAIN} --plot p.jpg", 2, "a picture is named .png, a page .html"),
+        (f"a.npy {PLAIN} --plot none/p.png", 73, "there is no folder none"),
+        (f"a.npy {PLAIN} --plot rods.tsv.png --window 5", 2, "write low:high"),
+        (f"a.npy {PLAIN} --plot x.png --window 5:5", 2, "black must lie below white"),
+        (f"a.npy {PLAIN} --window 0:5", 2, "--window is of the picture"),
+        (f"a.npy b.npy {PLAIN} --plot one.png", 2, "write {name} in it"),
+        (f"a.npy b.npy {PLAIN} -r 'none/{{name}}.npy'", 66, "none/a.npy"),
+        ("a_grey.npy --voxel-size 0.02 --input-unit grey -m bmd", 2, "calibrate it to mgha/cm3 first"),
+        (
+            "a_grey.npy --voxel-size 0.02 --input-unit grey --calibrate 'rods(table=no.tsv)'",
+            66,
+            "no such table of rods",
+        ),
+        (
+            "a_grey.npy --voxel-size 0.02 --input-unit 1/cm --calibrate 'rods(table=rods.tsv)'",
+            2,
+            "the rods are in grey",
+        ),
+    ],
+)
+def test_it_is_refused_in_one_line(shell, bone, line, status, message):
+    run = shell(f"bonectl measure {line}", cwd=bone)
+    assert run.returncode == status, run.stderr
+    assert message in run.stderr.decode().lower()
+    assert run.stderr.count(b"\n") == 1
+    assert run.stdout == b""
+
+
+def test_an_existing_picture_is_kept_unless_forced(shell, bone):
+    (bone / "old.png").write_bytes(b"mine")
+    line = f"bonectl measure a.npy {PLAIN} -m bvtv -t 500 --plot old.png"
+    refused = shell(line, cwd=bone)
+    assert refused.returncode == 73
+    assert (bone / "old.png").read_bytes() == b"mine"
+    assert shell(f"{line} --force", cwd=bone).returncode == 0
+    assert (bone / "old.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_numbers_alone_import_no_drawing(shell, bone):
+    code = (
+        "import sys; from bonectl.ops import measure, bootstrap; "
+        "sys.exit('matplotlib' in sys.modules or 'torch' in sys.modules)"
+    )
+    assert shell(f'python -c "{code}"', cwd=bone).returncode == 0
