@@ -100,7 +100,8 @@ class Criterion:
     margin : float
         What counts as no worse, in the number's unit.
     rival : str
-        A cell; nothing stands for the best cell with a perceptual or an adversarial term, by the mean over seeds.
+        A cell; nothing stands for the best cell with a perceptual or an adversarial term and none that is aimed at
+        bone numbers, by the mean over its seeds, of those with as many seeds as any.
         Choosing it after the fact flatters it, never us.
     error : bool
         As in `Finding`.
@@ -173,8 +174,10 @@ def stands(criterion: Criterion, cell: str, runs: Sequence[Run]) -> Judgement:
 
 def _best(criterion: Criterion, runs: Sequence[Run]) -> str:
     """The cell with a perceptual or an adversarial term that does best on average."""
-    cells = {run.cell for run in runs if TRADED & run.terms}
-    known = {cell: merits for cell in cells if (merits := _merits(criterion, cell, runs))}
+    cells = {run.cell for run in runs if TRADED & run.terms and not AIMED & run.terms}
+    known = {cell: _merits(criterion, cell, runs) for cell in cells}
+    most = max(map(len, known.values()), default=0)
+    known = {cell: merits for cell, merits in known.items() if merits and len(merits) == most}
     return max(sorted(known), key=lambda cell: fmean(known[cell].values()), default="")
 
 

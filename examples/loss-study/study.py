@@ -15,10 +15,13 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import figures
 from findings import AIMED, CRITERIA, FINDINGS, Finding, Run, judge, stands, summary
+
+from bonectl.core import threads
 
 HERE = Path(__file__).resolve().parent
 DATA = HERE.parent / "data"
@@ -45,6 +48,17 @@ PIXEL = {"none": "", "l1": "l1", "l2": "l2"}
 ADVERSARY = "0.1*wgan(width={width})"
 HIST, BVTV, EULER = "0.3*hist@50%", "0.3*bvtv(threshold={threshold})@50%", "0.3*euler(threshold={threshold})@50%"
 BONE_TERMS = {"hist": HIST, "bvtv": BVTV, "euler": EULER, "euler+bvtv+hist": f"{EULER} + {BVTV} + {HIST}"}
+
+# What a perceptual loss moves, a bone loss may hold.
+HELD = {name: BONE_TERMS[name] for name in ("hist", "euler+bvtv+hist")}
+
+# Cells that the findings and the claim rest on.
+DECISIVE = (
+    "l1", "l2", "ssim", "perceptual", "l1+wgan", "l1+ssim", "l1+ssim+wgan", "l1+perceptual", "l1+perceptual+wgan",
+    "l1+hist", "l1+euler+bvtv+hist", "l1+perceptual+hist", "l1+perceptual+euler+bvtv+hist",
+)  # fmt: skip
+# What the findings on VGG are tried with.
+PERCEPTUAL = {"vgg": "VGG", "encoder": "the bone encoder", "randvgg": "a random network"}
 FLOORS = {"input": "identity", "gaussian": "gaussian(sigma=1)", "tv": "tv(weight=0.1)", "nlm": "nlm(sigma=0.1)"}
 
 
@@ -62,6 +76,9 @@ class Size:
         Networks per cell.
     cells : tuple of str, optional
         Names of the losses; none means all.
+    decisive : tuple of str, optional
+        Cells with that many networks; any other gets one, and none on phantoms where there are real bones. None means
+        all.
     real : bool
         Whether the two real bones are studied too.
     """
@@ -77,6 +94,7 @@ class Size:
     model: str
     critic: int
     cells: tuple[str, ...] = ()
+    decisive: tuple[str, ...] = ()
     real: bool = False
     phantoms: int = 2  # to train on; one more is tested on
 
@@ -90,6 +108,7 @@ SIZES = {
     "small": Size(
         shape="96,160,160", voxel=0.02, doses=((180, 5e3),), seeds=3, steps=600, patch=48, batch=1, run=16,
         model="unet25d(width=8, scales=3)", critic=16, real=True,
+        decisive=DECISIVE,
     ),
     "full": Size(
         shape="256,512,512", voxel=0.01, doses=((720, 1e4), (360, 1e4), (180, 1e4), (720, 1e3)), seeds=5, steps=20000,
@@ -109,6 +128,7 @@ def losses(size: Size, perceptual: str) -> dict[str, str]:
             terms[0] = terms[0].removeprefix("0.1*")  # alone, an adversary has all of the gradient
             cells["+".join(name for name in names if name != "none")] = " + ".join(terms)
     cells |= {f"l1+{name}": f"l1 + {terms}" for name, terms in BONE_TERMS.items()}
+    cells |= {f"l1+perceptual+{name}": f"l1 + {perceptual} + {terms}" for name, terms in HELD.items()}
     return {name: text for name, text in cells.items() if not size.cells or name in size.cells}
 
 
@@ -122,12 +142,23 @@ class Setting:
         What is trained on, and what is tested on, as (low dose, truth).
     threshold : float
         Bone lies above it [mgHA/cm3]: Otsu's of the first truth that is trained on.
+    voxel : float
+        [mm]
+    real : bool
+        Whether it is no phantom.
     """
 
     name: str
     train: tuple[tuple[Path, Path], ...]
     test: tuple[Path, Path]
     threshold: float
+    voxel: float
+    real: bool
+
+    @property
+    def folder(self) -> str:
+        """Its name, fit for a path."""
+        return self.name.replace(" ", "-").replace("(", "").replace(")", "")
 
 
 class Study:
@@ -142,6 +173,8 @@ class Study:
         self.output = output
         self.jobs = jobs
         self.device = device
+        # Networks that are trained side by side share the processors; threads that wait for each other waste them.
+        self.threads = ("--threads", str(max(1, threads.available() // jobs)))
         output.mkdir(parents=True, exist_ok=True)
 
     def make(self, made: Path, *stages: Sequence[str | Path]) -> None:
@@ -157,10 +190,12 @@ class Study:
         bones = {f"phantom{k}": ("phantom", "iliac", "--seed", k) for k in range(self.size.phantoms + 1)}
         phantoms = {name: self.phantom(name, argv) for name, argv in bones.items()}
         *train, test = phantoms
-        yield from self.scanned("phantom", [phantoms[name] for name in train], phantoms[test])
+        yield from self.scanned(
+            "phantom", [phantoms[name] for name in train], phantoms[test], self.size.voxel, real=False
+        )
         if self.size.real:
             real = [self.real(name, scan) for name, scan in zip(("real-train", "real-test"), self.bones, strict=True)]
-            yield from self.scanned("real (pseudo-calibrated)", real[:1], real[1])
+            yield from self.scanned("real (pseudo-calibrated)", real[:1], real[1], VOXEL, real=True)
 
     def phantom(self, name: str, argv: tuple[object, ...]) -> Path:
         """A bone with known structure."""
@@ -178,7 +213,7 @@ class Study:
         )
         return made
 
-    def scanned(self, name: str, train: Sequence[Path], test: Path) -> Iterator[Setting]:
+    def scanned(self, name: str, train: Sequence[Path], test: Path, voxel: float, *, real: bool) -> Iterator[Setting]:
         """Scan bones at every dose, each with noise of its own."""
         threshold = self.threshold(train[0])
         for views, photons in self.size.doses:
@@ -194,7 +229,7 @@ class Study:
                 return made
 
             pairs = tuple((low(truth, seed), truth) for seed, truth in enumerate(train, 1))
-            yield Setting(f"{name} {views}x{photons:g}", pairs, (low(test, 0), test), threshold)
+            yield Setting(f"{name} {views}x{photons:g}", pairs, (low(test, 0), test), threshold, voxel, real)
 
     def threshold(self, truth: Path) -> float:
         """Otsu's threshold of a truth that is trained on [mgHA/cm3]: the test bone has no say."""
@@ -204,7 +239,7 @@ class Study:
 
     def cell(self, setting: Setting, name: str, seed: int) -> Run:
         """Train one network, apply it to the test bone, measure."""
-        folder = self.output / setting.name.replace(" ", "-").replace("(", "").replace(")", "") / name
+        folder = self.output / setting.folder / name
         folder.mkdir(parents=True, exist_ok=True)
         table, model = folder / f"{seed}.json", folder / f"{seed}.safetensors"
         if not table.exists():
@@ -224,7 +259,7 @@ class Study:
         argv: list[str | Path] = ["train", *(low for low, _ in setting.train)]
         argv += itertools.chain.from_iterable(("--target", truth) for _, truth in setting.train)
         argv += itertools.chain.from_iterable((f"--{key}", str(value)) for key, value in knobs.items())
-        argv += ["--balance", "-o", model]
+        argv += ["--balance", *self.threads, "-o", model]
         saved = model.with_name(f"{model.name}.resume").exists()
         line = shlex.join(["bonectl", *map(str, argv), "--quiet", *(["--resume"] if saved else ["--force"])])
         print(line, file=sys.stderr, flush=True)
@@ -233,8 +268,10 @@ class Study:
     def judge(self, setting: Setting, model: str, table: Path) -> None:
         """Denoise the test bone and measure it beside the truth; one line, and nothing large is kept."""
         low, truth = setting.test
-        denoise = shlex.join(["bonectl", "denoise", str(low), "--model", model, "--device", self.device, "--quiet"])
-        given = ("--reference", str(truth), "--threshold", str(setting.threshold), *CYLINDER, "--metrics", METRICS)
+        denoise = shlex.join(["bonectl", "denoise", str(low), "--model", model, "--device", self.device,
+                              *self.threads, "--quiet"])  # fmt: skip
+        given = ("--reference", str(truth), "--threshold", str(setting.threshold), *CYLINDER, "--metrics", METRICS,
+                 *self.threads)  # fmt: skip
         measure = shlex.join(["bonectl", "measure", *given, "--json", "--quiet"])
         line = f"{denoise} | {measure}"
         print(line, file=sys.stderr, flush=True)
@@ -249,10 +286,19 @@ class Study:
             (setting, name, seed)
             for setting in self.settings()
             for seed in range(self.size.seeds)
-            for name in (*(FLOORS if seed == 0 else ()), *self.losses)
+            for name in (*FLOORS, *self.losses)
+            if self.wanted(setting, name, seed)
         ]
         with ThreadPoolExecutor(self.jobs) as pool:
             return list(pool.map(lambda one: self.cell(*one), work))
+
+    def wanted(self, setting: Setting, name: str, seed: int) -> bool:
+        """Whether a cell is studied there, with that seed: nothing is drawn for a filter."""
+        if name in FLOORS:
+            return seed == 0
+        if not self.size.decisive or name in self.size.decisive:
+            return True
+        return seed == 0 and setting.real
 
 
 def numbers(table: dict) -> dict[str, float]:
@@ -325,6 +371,15 @@ def claim(runs: Sequence[Run]) -> Iterator[str]:
     yield ""
 
 
+def draw(study: Study, runs: Sequence[Run]) -> None:
+    """Pictures of every setting."""
+    for setting in study.settings():
+        only = [run for run in runs if run.setting == setting.name]
+        (study.output / f"trade-{setting.folder}.png").write_bytes(figures.trade(only, setting.name))
+        shown = figures.slices(study.output / setting.folder, *setting.test, setting.voxel, setting.name)
+        (study.output / f"slices-{setting.folder}.png").write_bytes(shown)
+
+
 def main() -> None:
     """Read the arguments, run, report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -333,8 +388,8 @@ def main() -> None:
     parser.add_argument("-j", "--jobs", type=int, default=1, help="cells trained at a time")
     parser.add_argument("--device", default="auto")
     parser.add_argument(
-        "--perceptual", default="randvgg", choices=("vgg", "randvgg"),
-        help="vgg needs a weight file, see bonectl-losses(7); with randvgg the findings on VGG stay undecided",
+        "--perceptual", default="randvgg", choices=("vgg", "encoder", "randvgg"),
+        help="vgg and encoder need weight files, see bonectl-losses(7); without vgg, findings on VGG stay undecided",
     )  # fmt: skip
     parser.add_argument(
         "--bones", type=Path, nargs=2, metavar=("TRAIN", "TEST"),
@@ -349,7 +404,7 @@ def main() -> None:
         f"Size `{given.size}`, perceptual loss `{given.perceptual}`. A finding on one setting holds for that setting; "
         "what holds for phantoms only is a statement on phantoms; densities of the real bones are pseudo-calibrated."
     )
-    findings = [finding for finding in FINDINGS if given.perceptual == "vgg" or not finding.needs_vgg]
+    findings = [replace(one, text=one.text.replace("VGG", PERCEPTUAL[given.perceptual])) for one in FINDINGS]
     text = verdict(runs, findings, note)
     if given.perceptual != "vgg":
         text += "\n## Undecided: without ImageNet weights\n\n" + "\n".join(
@@ -357,6 +412,7 @@ def main() -> None:
         )
         text += "\n"
     (given.output / "verdict.md").write_text(text, encoding="utf-8")
+    draw(study, runs)
     print(given.output / "verdict.md")
 
 
