@@ -1,15 +1,19 @@
 """Speed and memory of the bone metrics beside other tools, on one volume in one run.
 
-    python bench/measure.py [SIDE] [THREADS]
+    python bench/measure.py [SIDE] [--threads N]
+    python bench/measure.py 512 --one-call
 
 Prints a Markdown table. Peers that are not installed (edt, localthickness) are left out; the first call of each of
 our kernels compiles it and is not counted. Times are the best of a few runs, memory is what the process grew by at
-its highest.
+its highest. CPU seconds are those of all threads together: on a machine that others use they say more than the wall.
+
+With --one-call all numbers of the bone's structure are measured once, in one call of `measure` on grey values, and
+the memory is the highest of the whole process, the volume itself included.
 """
 
+import argparse
 import importlib
 import resource
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +27,8 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 from skimage.measure import euler_number, marching_cubes, mesh_surface_area
 
 from bonectl.core import threads
+from bonectl.core.header import Header
+from bonectl.core.stack import Stack
 from bonectl.metrics import anisotropy, tbsp
 from bonectl.morphology import cells
 from bonectl.morphology.components import pieces
@@ -31,9 +37,13 @@ from bonectl.morphology.distance import squared_distance
 from bonectl.morphology.minkowski import mean_curvature, surface_area
 from bonectl.morphology.specimen import Specimen
 from bonectl.morphology.thickness import radius, squared_radius
+from bonectl.ops.measure import STRUCTURE, measure
 
 Work = Callable[[], Any]
 CUBIC = (1.0, 1.0, 1.0)
+
+# Every number of structure that is measured of one volume alone.
+EVERYTHING = f"{STRUCTURE} + tbn_direct + concavity + porosity + fractal"
 
 
 def bone(side: int) -> tuple[np.ndarray, np.ndarray]:
@@ -45,30 +55,37 @@ def bone(side: int) -> tuple[np.ndarray, np.ndarray]:
     return grey > 0.5, grey
 
 
-def peak_mib() -> float:
+def resident_mib() -> float:
     """Memory of this process now [MiB]."""
     pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
     return pages * resource.getpagesize() / 2**20
 
 
-def measured(work: Work, repeats: int) -> tuple[float, float]:
-    """Best time [s] and highest growth [MiB]."""
-    before, highest, done = peak_mib(), [0.0], threading.Event()
+def cpu_seconds() -> float:
+    """CPU time of all threads of this process so far [s]."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def measured(work: Work, repeats: int) -> tuple[float, float, float]:
+    """Least wall and CPU time [s] and highest growth [MiB]."""
+    before, highest, done = resident_mib(), [0.0], threading.Event()
 
     def watch() -> None:
         while not done.wait(0.01):
-            highest[0] = max(highest[0], peak_mib() - before)
+            highest[0] = max(highest[0], resident_mib() - before)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    times = []
+    walls, cpus = [], []
     for _ in range(repeats):
-        start = time.perf_counter()
+        wall, cpu = time.perf_counter(), cpu_seconds()
         work()
-        times.append(time.perf_counter() - start)
+        walls.append(time.perf_counter() - wall)
+        cpus.append(cpu_seconds() - cpu)
     done.set()
     watcher.join()
-    return min(times), highest[0]
+    return min(walls), min(cpus), highest[0]
 
 
 def peer(name: str) -> ModuleType | None:
@@ -114,25 +131,52 @@ def cases(mask: np.ndarray, grey: np.ndarray, count: int) -> dict[str, dict[str,
     return tasks
 
 
-def main(side: int = 256, count: int = 0) -> None:
-    """Measure and print."""
-    threads.choose(count)
-    count = min(threads.count(), numba.config.NUMBA_NUM_THREADS)
-    numba.set_num_threads(count)
+def compare(side: int, count: int) -> None:
+    """Each task by each tool."""
     for tools in cases(*bone(24), count).values():
         for name, work in tools.items():
             if name.startswith("bonectl"):
                 work()
     mask, grey = bone(side)
     print(f"{side}³ voxels, BV/TV {mask.mean():.3f}, {count} threads\n")
-    print("| task | tool | s | MiB | times ours |\n|---|---|---|---|---|")
+    print("| task | tool | wall, s | CPU, s | MiB | wall / ours | CPU / ours |\n|---|---|---|---|---|---|---|")
     for task, tools in cases(mask, grey, count).items():
-        first = 0.0
+        ours: tuple[float, float] | None = None
         for name, work in tools.items():
-            seconds, memory = measured(work, 3 if first < 2 else 1)
-            first = first or seconds
-            print(f"| {task} | {name} | {seconds:.3f} | {memory:.0f} | {seconds / first:.1f} |", flush=True)
+            wall, cpu, memory = measured(work, 3 if ours is None or ours[0] < 2 else 1)
+            ours = ours or (wall, cpu)
+            ratios = f"{wall / ours[0]:.1f} | {cpu / ours[1]:.1f}"
+            print(f"| {task} | {name} | {wall:.3f} | {cpu:.3f} | {memory:.0f} | {ratios} |", flush=True)
+
+
+def one_call(side: int) -> None:
+    """All numbers of one volume at once."""
+    density = 1050 * bone(side)[1]
+    header = Header(shape=density.shape, dtype="<f4", spacing=(0.02,) * 3, unit="mgHA/cm3")
+    wall, cpu = time.perf_counter(), cpu_seconds()
+    table = measure(Stack.of(density, header), metrics=EVERYTHING)
+    wall, cpu = time.perf_counter() - wall, cpu_seconds() - cpu
+    print(f"{side}³ voxels, {threads.count()} threads, compiling where nothing is cached: {len(table.rows)} numbers\n")
+    print("| metrics | wall, s | CPU, s | peak of the process, GB |\n|---|---|---|---|")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    print(f"| {EVERYTHING} | {wall:.0f} | {cpu:.0f} | {peak:.2f} |")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("side", nargs="?", type=int, default=256, help="of the cubic volume [voxel]")
+    parser.add_argument("--threads", type=int, default=0, help="0 is all cores")
+    parser.add_argument("--one-call", action="store_true", help="all numbers of structure in one call")
+    asked = parser.parse_args()
+    threads.choose(asked.threads)
+    count = min(threads.count(), numba.config.NUMBA_NUM_THREADS)
+    numba.set_num_threads(count)
+    if asked.one_call:
+        one_call(asked.side)
+    else:
+        compare(asked.side, count)
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:3]))
+    main()

@@ -31,6 +31,7 @@ from bonectl.methods.fdk import fdk
 from bonectl.projection import cone as cone_kernels
 from bonectl.projection import divergent
 from bonectl.projection.projector import Projector
+from bonectl.projection.vectors import LANES, add, fma, load, store
 
 VOXEL = 0.01
 
@@ -200,9 +201,27 @@ def _reads(values: np.ndarray, times: int) -> float:
     return float(total)
 
 
+@njit(nogil=True)
+def _multiplications(lanes: tuple[float, ...], times: int, out: np.ndarray) -> None:
+    """Twelve chains of multiply-adds of eight floats: enough to hide what one waits for the one before."""
+    a = b = c = d = e = f = g = h = i = j = k = m = load(lanes, out, 0)
+    one, small = np.float32(0.999), load(lanes, out, 8)
+    for _ in range(times):
+        a, b, c, d = fma(a, one, small), fma(b, one, small), fma(c, one, small), fma(d, one, small)
+        e, f, g, h = fma(e, one, small), fma(f, one, small), fma(g, one, small), fma(h, one, small)
+        i, j, k, m = fma(i, one, small), fma(j, one, small), fma(k, one, small), fma(m, one, small)
+    store(out, 0, add(add(add(a, b), add(c, d)), add(add(add(e, f), add(g, h)), add(add(i, j), add(k, m)))))
+
+
 def limits() -> dict[str, float]:
-    """What one thread of this machine reads at best from its first cache and from memory [GB/s]."""
+    """What one thread of this machine does at best: multiply-adds [1e9/s], reads from cache and memory [GB/s]."""
     found = {}
+    out, times = np.ones(16, np.float32), 20_000_000
+    _multiplications(LANES[8], 1, out)
+    chains = Case("FMA", lambda: _multiplications(LANES[8], times, out), 1, 3)
+    for _ in range(3):
+        chains.run()
+    found["FMA"] = 12 * 8 * times / chains.cpu / 1e9
     for name, kib in (("L1 read", 16), ("DRAM read", 256 << 10)):
         values = np.ones(kib << 8, np.float32)
         times = max(2, (512 << 20) // values.nbytes)
@@ -210,7 +229,7 @@ def limits() -> dict[str, float]:
         case = Case(name, lambda values=values, times=times: _reads(values, times), 1, 3)
         for _ in range(3):
             case.run()
-        found[name] = values.nbytes * times / case.wall / 1e9
+        found[name] = values.nbytes * times / case.cpu / 1e9
     return found
 
 
@@ -227,20 +246,26 @@ def main() -> None:
     print(", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages))
     print(f"{platform.machine()}, {threads.available()} processors, {threads.count()} threads used\n")
     machine = limits()
-    print("; ".join(f"{name}, one thread: {rate:.0f} GB/s" for name, rate in machine.items()) + "\n")
-    print("| size, views, slices | what | ours | CPU ms | wall ms | peer | CPU ms | wall ms | CPU ratio | wall ratio |")
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    units = {"FMA": "1e9 multiply-adds/s"}
+    print("; ".join(f"{name}, one thread: {rate:.0f} {units.get(name, 'GB/s')}" for name, rate in machine.items()))
+    print(f"ceiling of linear interpolation, one thread: {ceiling(machine) / 1e9:.1f} GUPS\n")
+    print(
+        "| size, views, slices | what | ours | CPU ms | wall ms | peer | CPU ms | wall ms | CPU ratio | wall ratio "
+        "| GUPS per core | of ceiling |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|---|---|")
     sizes = [(512, 768, 32, True)] + ([(1024, 1500, 16, False)] if chosen.large else [])
     for size, views, slices, every in sizes if not chosen.divergent else []:
-        tell(f"{size}², {views}", compare(size, views, slices, chosen.rounds, every=every))
-    tell("256², 384", compare_fan(chosen.rounds))
+        updates = float(size) ** 2 * views
+        tell(f"{size}², {views}", compare(size, views, slices, chosen.rounds, every=every), updates, ceiling(machine))
+    tell("256², 384", compare_fan(chosen.rounds), 256.0**2 * 384, ceiling(machine))
     step, pair = time_variation(chosen.rounds)
     print(f"\nTV step: {step.cpu * 1e3:.2f} CPU ms per slice, {step.cpu / pair.cpu:.2f} of a projector pair\n")
-    print("| cone | what | CPU s | wall s | GUPS by wall | GUPS by CPU, 2 cores | share of L1 limit |")
+    cones = time_cone(128, 180, chosen.rounds)
+    print("| cone | what | CPU s | wall s | GUPS by wall | GUPS by CPU, 2 cores | of ceiling |")
     print("|---|---|---|---|---|---|---|")
-    for case, updates in time_cone(128, 180, chosen.rounds):
-        # an update of linear interpolation reads two floats
-        share = updates / case.cpu * 8 / (machine["L1 read"] * 1e9)
+    for case, updates in cones:
+        share = updates / case.cpu / ceiling(machine)
         print(
             f"| 128³, 180 | {case.name} | {case.cpu:.2f} | {case.wall:.2f} | {updates / case.wall / 1e9:.2f} "
             f"| {2 * updates / case.cpu / 1e9:.2f} | {share:.0%} |",
@@ -248,13 +273,28 @@ def main() -> None:
         )
 
 
-def tell(what: str, pairs: list[tuple[str, Case, Case]]) -> None:
-    """Print rows of the table."""
+def ceiling(machine: dict[str, float]) -> float:
+    """Updates of linear interpolation per second that one thread could do: two multiply-adds, two floats read."""
+    return min(machine["FMA"] / 2, machine["L1 read"] / 8) * 1e9
+
+
+def tell(what: str, pairs: list[tuple[str, Case, Case]], updates: float, most: float) -> None:
+    """Print rows of the table.
+
+    Parameters
+    ----------
+    updates : float
+        (Pixel, view) pairs per slice: what a spatial method does, and what a Fourier method stands for, which is why
+        the latter's share of the ceiling can exceed 1.
+    most : float
+        The ceiling [updates/s].
+    """
     for name, ours, peer in pairs:
+        rate = updates / ours.cpu
         print(
             f"| {what}, {ours.slices} | {name} | {ours.name} | {ours.cpu * 1e3:.2f} | {ours.wall * 1e3:.2f} "
             f"| {peer.name} | {peer.cpu * 1e3:.0f} | {peer.wall * 1e3:.0f} "
-            f"| {peer.cpu / ours.cpu:.0f} | {peer.wall / ours.wall:.0f} |",
+            f"| {peer.cpu / ours.cpu:.0f} | {peer.wall / ours.wall:.0f} | {rate / 1e9:.2f} | {rate / most:.0%} |",
             flush=True,
         )
 

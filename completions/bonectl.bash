@@ -15,28 +15,31 @@ _bonectl() {
     "simulate --nan") COMPREPLY=($(compgen -W 'fail zero' -- "$cur")); return ;;
     "simulate --format") COMPREPLY=($(compgen -W 'npy tiff' -- "$cur")); return ;;
     "simulate --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
-    "reconstruct --method") COMPREPLY=($(compgen -W 'cgls fbp fdk fista sirt tv' -- "$cur")); return ;;
+    "reconstruct --method") COMPREPLY=($(compgen -W 'cgls fbp fdk fista lpd sirt tv' -- "$cur")); return ;;
     "reconstruct --unit") COMPREPLY=($(compgen -W '1/cm mgHA/cm3' -- "$cur")); return ;;
+    "reconstruct --calibrate") COMPREPLY=($(compgen -W 'energy linear peaks rods scanco' -- "$cur")); return ;;
     "reconstruct --axes") COMPREPLY=($(compgen -W 'sinogram projection' -- "$cur")); return ;;
+    "reconstruct --backend") COMPREPLY=($(compgen -W 'auto reference astra' -- "$cur")); return ;;
     "reconstruct --nan") COMPREPLY=($(compgen -W 'fail zero' -- "$cur")); return ;;
     "reconstruct --format") COMPREPLY=($(compgen -W 'npy tiff' -- "$cur")); return ;;
     "reconstruct --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
     "train --model"|"train -m") COMPREPLY=($(compgen -W 'drunet gaussian identity msd nafnet nlm redcnn tv unet25d unet2d unet3d' -- "$cur")); return ;;
-    "train --loss"|"train -l") COMPREPLY=($(compgen -W 'bvtv charbonnier cldice euler fft gan grad hinge hist huber l1 l2 lowpass lsgan msssim ragan randvgg skelrec ssim surface vgg w1 wgan' -- "$cur")); return ;;
+    "train --loss"|"train -l") COMPREPLY=($(compgen -W 'bvtv charbonnier cldice encoder euler fft gan grad hinge hist huber l1 l2 lowpass lsgan msssim ragan randvgg skelrec ssim surface vgg w1 wgan' -- "$cur")); return ;;
     "train --pairs") COMPREPLY=($(compgen -W 'lowdose noise2inverse supervised' -- "$cur")); return ;;
     "train --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
     "denoise --model"|"denoise -m") COMPREPLY=($(compgen -W 'drunet gaussian identity msd nafnet nlm redcnn tv unet25d unet2d unet3d' -- "$cur")); return ;;
     "denoise --nan") COMPREPLY=($(compgen -W 'fail zero' -- "$cur")); return ;;
     "denoise --format") COMPREPLY=($(compgen -W 'npy tiff' -- "$cur")); return ;;
     "denoise --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
-    "measure --metrics"|"measure -m") COMPREPLY=($(compgen -W 'anisotropy bmd bmd_distance bvtv components concavity connd density_spread dice euler fractal fsc mtf porosity psnr smi ssim surface surface_distance tbn tbn_direct tbsp tbth tbth_distance tmd tmd_eroded' -- "$cur")); return ;;
+    "measure --metrics"|"measure -m") COMPREPLY=($(compgen -W 'anisotropy bmd bmd_distance bvtv components concavity connd cortical ctth density_spread dice ellipsoid_factor euler fractal fsc mtf porosity psnr smi ssim surface surface_distance tbn tbn_direct tbpf tbsp tbth tbth_distance tmd tmd_eroded' -- "$cur")); return ;;
+    "measure --calibrate") COMPREPLY=($(compgen -W 'energy linear peaks rods scanco' -- "$cur")); return ;;
     "measure --style") COMPREPLY=($(compgen -W 'auto table tsv json' -- "$cur")); return ;;
     "measure --nan") COMPREPLY=($(compgen -W 'fail zero' -- "$cur")); return ;;
     "measure --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
     "info --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
     "convert --axes") COMPREPLY=($(compgen -W 'volume sinogram projection' -- "$cur")); return ;;
     "convert --order") COMPREPLY=($(compgen -W 'sinogram projection' -- "$cur")); return ;;
-    "convert --calibrate") COMPREPLY=($(compgen -W 'energy linear peaks scanco' -- "$cur")); return ;;
+    "convert --calibrate") COMPREPLY=($(compgen -W 'energy linear peaks rods scanco' -- "$cur")); return ;;
     "convert --nan") COMPREPLY=($(compgen -W 'fail zero' -- "$cur")); return ;;
     "convert --format") COMPREPLY=($(compgen -W 'npy tiff' -- "$cur")); return ;;
     "convert --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
@@ -45,16 +48,16 @@ _bonectl() {
     -*) case "$command" in
       phantom) COMPREPLY=($(compgen -W '--shape --voxel-size --seed --output -o --format --bare --force -f --no-history --slab --dry-run --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
       simulate) COMPREPLY=($(compgen -W '--geometry --views --photons --energy --matrix --noise --blur --gain --dark --oversample --unit --order --flats --darks --frames --seed --voxel-size --input-unit --nan --output -o --format --bare --force -f --no-history --slab --dry-run --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
-      reconstruct) COMPREPLY=($(compgen -W '--method --unit --energy --matrix --centre --angles --size --axes --flats --darks --voxel-size --input-unit --nan --output -o --format --bare --force -f --no-history --slab --dry-run --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
-      train) COMPREPLY=($(compgen -W '--output -o --target -t --model -m --loss -l --pairs --steps --batch --run --patch --rate --held-out --balance --seed --init-from --offset --scale --every --resume --force -f --device --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
-      denoise) COMPREPLY=($(compgen -W '--model -m --device --tile --voxel-size --input-unit --nan --output -o --format --bare --force -f --no-history --slab --dry-run --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
-      measure) COMPREPLY=($(compgen -W '--metrics -m --threshold -t --reference -r --mask --json --map --output -o --force -f --style --voxel-size --input-unit --nan --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
+      reconstruct) COMPREPLY=($(compgen -W '--method --unit --energy --matrix --calibrate --centre --try --slice --sheet --json --angles --size --axes --flats --darks --device --backend --max-memory --voxel-size --input-unit --nan --output -o --format --bare --force -f --no-history --slab --dry-run --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
+      train) COMPREPLY=($(compgen -W '--output -o --target -t --model -m --loss -l --pairs --steps --batch --run --patch --rate --held-out --balance --critics --patience --seed --init-from --offset --scale --every --resume --picture --no-picture --tensorboard --force -f --device --compile --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
+      denoise) COMPREPLY=($(compgen -W '--model -m --samples --sd --each --device --tile --voxel-size --input-unit --nan --output -o --format --bare --force -f --no-history --slab --dry-run --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
+      measure) COMPREPLY=($(compgen -W '--metrics -m --threshold -t --reference -r --samples --mask --calibrate --json --map --intervals --seed --plot --window --output -o --force -f --style --voxel-size --input-unit --nan --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
       info) COMPREPLY=($(compgen -W '--json --stats --voxel-size --input-unit --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
       convert) COMPREPLY=($(compgen -W '--axes --crop --order --bin --calibrate --dtype --voxel-size --input-unit --nan --output -o --format --bare --force -f --no-history --slab --dry-run --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
     esac ;;
   esac
   if [ "$command" = phantom ] && [ "$COMP_CWORD" -eq 2 ]; then
-    COMPREPLY=($(compgen -W 'ball disc femur iliac lattice plates rods shell torus trabecular vertebra' -- "$cur")); return
+    COMPREPLY=($(compgen -W 'ball disc femur iliac lattice plates rods shaft shell torus trabecular vertebra' -- "$cur")); return
   fi
   COMPREPLY=($(compgen -f -- "$cur"))
 }

@@ -27,7 +27,12 @@ def away(shape):
 
 @pytest.mark.parametrize(
     ("geometry", "views"),
-    [("cone(sod=6, sdd=9)", 180), ("cone(sod=6, sdd=9, arc=220)", 140), ("fan(sod=6, sdd=9, centre=41.5)", 180)],
+    [
+        ("cone(sod=6, sdd=9)", 180),
+        ("cone(sod=6, sdd=9, arc=220)", 140),
+        ("cone(sod=6, sdd=9, rows=64, row_centre=29.5, roll=3, tilt=-4, slant=5)", 180),
+        ("fan(sod=6, sdd=9, centre=41.5)", 180),
+    ],
 )
 def test_a_ball_keeps_its_attenuation(good, tmp_path, geometry, views):
     """Ball, scan at 1e6 photons, volume: the mean attenuation of the core within 1.5 %."""

@@ -1,11 +1,15 @@
 """What the geometry kit's calls give."""
 
+import json
+
 import pytest
 
-from bonectl.core.geometry import Angles
+from bonectl.core.geometry import Angles, Geometry
 from bonectl.core.kit import bind
 from bonectl.core.spec import parse
 from bonectl.errors import UsageError
+from bonectl.geometries.cone import cone
+from bonectl.geometries.fan import fan
 from bonectl.geometries.parallel import parallel
 
 
@@ -46,3 +50,35 @@ def test_prints_as_the_call_that_makes_it():
 def test_nonsense_is_refused(knobs, message):
     with pytest.raises(UsageError, match=message):
         parallel(64, 3, 0.01, **knobs)
+
+
+TURNED = [
+    cone(24, 17, 0.02, sod=3.0, sdd=4.5, views=9, rows=30, row_centre=12.25, roll=1.5, tilt=-2.0, slant=0.25),
+    cone(24, 17, 0.02, sod=3.0, sdd=4.5, row_centre=0.0),
+    fan(24, 17, 0.02, sod=3.0, sdd=4.5, slant=-3.5),
+]
+
+
+@pytest.mark.parametrize("geometry", TURNED)
+def test_a_turned_detector_survives_print_and_json(geometry):
+    assert bind("geometries", parse(str(geometry)))(24, 17, 0.02) == geometry
+    assert Geometry.from_json(json.loads(json.dumps(geometry.to_json()))) == geometry
+
+
+def test_headers_without_turns_are_read_and_written_as_ever():
+    g = cone(24, 17, 0.02, sod=3.0, sdd=4.5)
+    value = g.to_json()
+    assert not {"row_centre", "roll", "tilt", "slant"} & set(value)
+    assert Geometry.from_json(value) == g
+    assert g.principal_row == (g.rows - 1) / 2
+
+
+def test_a_slanted_detector_covers_what_its_ends_see():
+    """The circle spans asin(0.08) either way: 12.04 upright columns, slanted by 40 degrees 14.7 and 16.9."""
+    near = fan(24, 1, 0.02, sod=3.0, sdd=4.5, columns=25)
+    assert near.covers_grid
+    assert not near.replace(columns=24, centre=11.5).covers_grid
+    leaning = near.replace(slant=40.0, columns=33, centre=15.0)
+    assert leaning.covers_grid
+    assert not leaning.replace(slant=-40.0).covers_grid
+    assert not leaning.replace(centre=17.0).covers_grid

@@ -92,9 +92,20 @@ def test_crops_that_are_refused():
         convert.cropped(scan()[0], (full, full, slice(None, None, 2)))
     with pytest.raises(UsageError, match="leaves nothing"):
         convert.cropped(volume(), (slice(None, None, -1), full, full))
-    with pytest.raises(UsageError, match="middle row of a cone beam"):
-        convert.cropped(scan("cone")[0], (slice(1, 7), full, full))
-    assert convert.cropped(scan("cone")[0], (slice(1, 6), full, full)).header.geometry.rows == 5
+
+
+def test_the_orbits_plane_stays_where_it_was():
+    """Rows of a cone beam: cropped on one side, or binned with a rest, they are no longer centred on its plane."""
+    full = slice(None)
+    geometry = scan("cone")[0].header.geometry
+    cropped = convert.cropped(scan("cone")[0], (slice(2, geometry.rows), full, full)).header.geometry
+    assert cropped.rows == geometry.rows - 2
+    assert cropped.principal_row == geometry.principal_row - 2
+    assert cropped.volume_shape == geometry.volume_shape
+    assert geometry.rows % 2 == 1
+    binned = convert.binned(scan("cone")[0], 2).header.geometry
+    assert binned.principal_row == (geometry.principal_row + 0.5) / 2 - 0.5
+    assert binned.row_centre is not None
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])

@@ -10,7 +10,7 @@ from bonectl.core.header import PROJECTIONS, SINOGRAMS, Header
 from bonectl.core.stack import Stack, chain
 from bonectl.errors import DataError, UsageError
 from bonectl.geometries.parallel import parallel
-from bonectl.ops.reconstruct import memory, reconstruct
+from bonectl.ops.reconstruct import reconstruct
 from bonectl.ops.scan import Fields, geometry_of, line_integrals, sinograms
 
 SIZE, ROWS, VIEWS, VOXEL = 48, 5, 90, 0.05
@@ -224,12 +224,6 @@ def test_warnings(notes):
 def test_sinograms_pass_through():
     scan = Stack.of(lines(), header())
     assert sinograms(scan) is scan
-
-
-def test_memory_is_that_of_a_block():
-    assert memory(GEOMETRY) < 300 << 20
-    large = parallel(2048, 2048, 0.01, views=1500, columns=2048)
-    assert memory(large) < 6e9
 
 
 def test_real_tooth(shared_data):

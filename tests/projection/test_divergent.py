@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, given, reject, settings
 from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 
 from bonectl.core import threads
 from bonectl.core.geometry import Angles, Geometry
@@ -22,6 +23,8 @@ SMALL = {
     "fan": fan(32, 5, VOXEL, sod=2.0, sdd=3.0, views=9, start=3.0, columns=60, centre=27.3, pitch=0.04),
     "cone": cone(32, 21, VOXEL, sod=2.0, sdd=3.0, views=9, start=3.0, columns=60, centre=27.3, rows=30, pitch=0.035),
 }
+SMALL["slanted fan"] = SMALL["fan"].replace(slant=-13.0)
+SMALL["turned cone"] = SMALL["cone"].replace(roll=4.0, tilt=-6.0, slant=9.0, row_centre=11.7)
 KINDS = tuple(SMALL)
 
 
@@ -36,16 +39,20 @@ def relative(a, b):
 @st.composite
 def geometries(draw, kind):
     """Offsets, magnifications from 1 to 6, pixels from a third to three times the voxel's image, any angles."""
+    kind, turned = kind.split()[-1], " " in kind
+    turn = st.floats(-25, 25) if turned else st.just(0.0)
+    turns = {"slant": draw(turn)} | ({"roll": draw(turn), "tilt": draw(turn)} if kind == "cone" else {})
     size = draw(st.integers(1, 30))
     sod = (size + 5) * VOXEL * draw(st.floats(0.8, 10))
     assume(sod > (size / np.sqrt(2) + 2) * VOXEL)
     sdd = sod * draw(st.floats(1, 6))
     columns = draw(st.integers(1, 50))
     image = VOXEL * sdd / sod
+    rows = draw(st.integers(1, 25))
     return Geometry(
         kind=kind,
         angles=Angles.of(draw(st.lists(st.floats(-400, 400, width=32), min_size=1, max_size=8))),
-        rows=draw(st.integers(1, 25)),
+        rows=rows,
         columns=columns,
         pitch=image * draw(st.floats(0.3, 3)),
         row_pitch=image * draw(st.floats(0.3, 3)),
@@ -55,6 +62,8 @@ def geometries(draw, kind):
         sod=sod,
         sdd=sdd,
         slices=draw(st.integers(1, 25)) if kind == "cone" else None,
+        row_centre=draw(st.none() | st.floats(-5, rows + 5)) if kind == "cone" else None,
+        **turns,
     )
 
 
@@ -62,7 +71,10 @@ def geometries(draw, kind):
 @given(data=st.data(), seed=st.integers(0, 2**31))
 @settings(max_examples=60)
 def test_transpose_is_exact(kind, data, seed):
-    g = data.draw(geometries(kind))
+    try:
+        g = data.draw(geometries(kind))
+    except UsageError:  # the detector, turned, reaches behind the source
+        reject()
     A = Projector(g)
     x, y = signed(seed, *g.volume_shape), signed(seed + 1, *g.shape)
     forward, backward = A(x).double(), A.T(y).double()
@@ -73,9 +85,20 @@ def test_transpose_is_exact(kind, data, seed):
     assert mismatch <= 1e-6 * float(norms) + float(floor)
 
 
+def pixel_at(g, t, u, v):
+    """Where the detector's point (u, v) [mm, from its middle] lies at angle t: the detector, turned, then carried."""
+    roll, tilt, slant = np.deg2rad([-g.roll, -g.tilt, g.slant])
+    turned = Rotation.from_rotvec([0, 0, slant]) * Rotation.from_rotvec([tilt, 0, 0])
+    turned = turned * Rotation.from_rotvec([0, roll, 0])
+    here = np.stack(np.broadcast_arrays(u, 0.0, v), axis=-1)
+    there = turned.apply(here.reshape(-1, 3)) + np.array([0.0, g.sdd - g.sod, 0.0])
+    return Rotation.from_rotvec([0, 0, t]).apply(there).reshape(here.shape)
+
+
 def followed(g, x):
     """Line integrals (row, view, col) by the definition of Joseph's method, one ray at a time, in float64."""
     scan = np.zeros(g.shape)
+    foot = (g.rows - 1) / 2 if g.row_centre is None else g.row_centre
     middle = (g.size - 1) / 2
     z_middle = (g.volume_shape[0] - 1) / 2
     padded = np.pad(x.astype(np.float64), 1)
@@ -83,10 +106,8 @@ def followed(g, x):
         source = np.array([np.sin(t), -np.cos(t), 0]) * g.sod / g.voxel
         for col in range(g.columns):
             for row in range(g.rows):
-                u, away = (col - g.centre) * g.pitch, g.sdd - g.sod
-                v = (row - (g.rows - 1) / 2) * g.row_pitch
-                pixel = np.array([u * np.cos(t) - away * np.sin(t), u * np.sin(t) + away * np.cos(t), v]) / g.voxel
-                ray = pixel - source
+                u, v = (col - g.centre) * g.pitch, (row - foot) * g.row_pitch
+                ray = pixel_at(g, t, u, v) / g.voxel - source
                 major = int(abs(ray[1]) >= abs(ray[0]))
                 step = ray / ray[major]
                 for line in range(g.size):
@@ -110,7 +131,7 @@ def followed(g, x):
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_ray_is_followed_as_joseph_says(kind):
     g = SMALL[kind].replace(size=10, columns=11, centre=4.2, rows=7, row_pitch=0.05, slices=None)
-    g = g.replace(slices=6) if kind == "cone" else g
+    g = g.replace(slices=6, row_centre=2.3) if g.kind == "cone" else g
     x = np.random.default_rng(0).random(g.volume_shape, dtype=np.float32)
     assert relative(Projector(g)(torch.from_numpy(x)), followed(g, x)) <= 1e-6
 
@@ -227,10 +248,10 @@ def test_a_ball_has_its_chords():
 def test_any_number_of_threads_and_any_cut_gives_the_same_bits(kind):
     g = SMALL[kind]
     A = Projector(g)
-    x = signed(0, 2, *A.domain) if kind == "cone" else signed(0, A.block + 3, 32, 32)
+    x = signed(0, 2, *A.domain) if g.kind == "cone" else signed(0, A.block + 3, 32, 32)
     whole = A(x)
     back = A.T(whole)
-    if kind == "fan":
+    if g.kind == "fan":
         assert torch.equal(A(x[A.block :].clone()), whole[A.block :])
         assert torch.equal(A.T(whole[A.block :].clone()), back[A.block :])
     for count in (1, 3):
@@ -255,7 +276,12 @@ def test_each_is_the_gradient_of_the_other_twice(kind):
 
 
 @pytest.mark.parametrize(
-    ("there", "back", "kind"), [(project_fan, backproject_fan, "fan"), (project_cone, backproject_cone, "cone")]
+    ("there", "back", "kind"),
+    [
+        (project_fan, backproject_fan, "slanted fan"),
+        (project_cone, backproject_cone, "cone"),
+        (project_cone, backproject_cone, "turned cone"),
+    ],
 )
 def test_operators_pass_opcheck(there, back, kind):
     g = SMALL[kind].replace(size=8, columns=11, centre=5.0)

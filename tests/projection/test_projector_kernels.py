@@ -6,11 +6,16 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from numba import njit
 
 from bonectl.core import pool, threads
-from bonectl.projection import fsp
+from bonectl.geometries.cone import cone
+from bonectl.geometries.fan import fan
+from bonectl.geometries.parallel import parallel
+from bonectl.projection import fsp, workspace
 from bonectl.projection.kernels_fsp import TAPS
+from bonectl.projection.projector import Projector
 from bonectl.projection.vectors import ANY, LANES, ONE, TWO, add, fma, hat, load, rotate, sample, store
 
 
@@ -111,7 +116,10 @@ def test_a_forked_process_projects_too():
     code = """
 import os, numpy as np
 from bonectl.core import threads
-from bonectl.projection import fsp
+from bonectl.geometries.cone import cone
+from bonectl.geometries.fan import fan
+from bonectl.geometries.parallel import parallel
+from bonectl.projection import fsp, workspace
 threads.choose(2)
 plan = fsp.plan(np.arange(5.0).tobytes(), 20, 1.0, 9.5, 16, 1.0, "strip")
 x = np.ones((1, 16, 16), np.float32)
@@ -123,3 +131,63 @@ raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     done = subprocess.run([sys.executable, "-c", code], timeout=120, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
+
+
+class Projected(torch.utils.data.Dataset):
+    """Volumes that are projected where they are loaded."""
+
+    def __init__(self, A):
+        self.A = A
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        return self.A(torch.full((1, *self.A.geometry.volume_shape[1:]), float(index + 1)))
+
+
+@pytest.mark.slow
+def test_spawned_workers_project_too():
+    """A data loader's workers, started afresh while the parent's threads are in use, give what the parent gives."""
+    A = Projector(parallel(16, 1, 0.02, views=5))
+    set_ = Projected(A)
+    expected = [set_[i] for i in range(4)]
+    loader = torch.utils.data.DataLoader(set_, batch_size=None, num_workers=2, multiprocessing_context="spawn")
+    for ours, theirs in zip(loader, expected, strict=True):
+        assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("shape", [(3,), (5, 7, 9), (2, 1, 1024)])
+def test_workspaces_begin_on_a_line_of_the_cache(shape):
+    for make in (workspace.zeros, workspace.empty):
+        array = make(*shape)
+        assert array.shape == shape
+        assert array.flags.c_contiguous
+        assert array.ctypes.data % workspace.LINE == 0
+    assert not workspace.zeros(*shape).any()
+
+
+KEPT = {
+    "strip": lambda: Projector(parallel(16, 1, 0.02, views=5), model="strip"),
+    "joseph": lambda: Projector(parallel(16, 1, 0.02, views=5), model="joseph"),
+    "fan": lambda: Projector(fan(16, 1, 0.02, sod=2.0, sdd=3.0, views=5)),
+    "cone": lambda: Projector(cone(16, 7, 0.02, sod=2.0, sdd=3.0, views=5)),
+    "turned cone": lambda: Projector(cone(16, 7, 0.02, sod=2.0, sdd=3.0, views=5, roll=3.0)),
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_results_own_their_memory(name):
+    """No view of what the kernels work in: as large as its values, and untouched by what is computed next."""
+    A = KEPT[name]()
+    domain = (1, *A.domain) if len(A.domain) == 2 else A.domain
+    x = torch.from_numpy(np.random.default_rng(0).random(domain, dtype=np.float32))
+    y = A(x)
+    volume = A.T(y)
+    kept = y.clone(), volume.clone()
+    for result in (y, volume):
+        assert result.untyped_storage().nbytes() == 4 * result.numel()
+        assert result.is_contiguous()
+    A.T(A(2 * x))
+    assert torch.equal(y, kept[0])
+    assert torch.equal(volume, kept[1])

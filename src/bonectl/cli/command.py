@@ -58,9 +58,10 @@ def command(*groups: Group) -> Callable[[Callable[..., None]], Callable[..., Non
 
 def _check_specs(given: Mapping[str, Any]) -> None:
     """Refuse misspelt parts and knobs at once, before anything heavy is imported."""
-    for name, text in given.items():
-        if name in KIT_OF and isinstance(text, str) and not (name == "model" and _names_file(text)):
-            kit.check(KIT_OF[name], parse_sum(text))
+    for name, value in given.items():
+        for text in value if isinstance(value, list) else [value]:
+            if name in KIT_OF and isinstance(text, str) and not (name == "model" and _names_file(text)):
+                kit.check(KIT_OF[name], parse_sum(text))
 
 
 def _names_file(text: str) -> bool:

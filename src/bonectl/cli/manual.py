@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import bonectl
-from bonectl.cli import stream_page
+from bonectl.cli import geometry_page, stream_page
 from bonectl.cli.app import COMMANDS, app
 from bonectl.cli.options import KIT_OF
 from bonectl.cli.roff import escape
@@ -333,6 +333,8 @@ def files() -> dict[str, str]:
     made |= {f"man/bonectl-{k}.7": kit_page(k) for k in kit.NAMES if kit.names(k)}
     summary, sections = stream_page.content()
     made["man/bonectl-stream.5"] = page("bonectl-stream", 5, summary, sections)
+    summary, sections = geometry_page.content()
+    made["man/bonectl-geometry-errors.7"] = page("bonectl-geometry-errors", 7, summary, sections)
     made |= {
         "completions/bonectl.bash": bash(everything),
         "completions/_bonectl": zsh(everything),

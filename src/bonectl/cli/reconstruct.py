@@ -1,7 +1,9 @@
 """`bonectl reconstruct`."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,13 +12,16 @@ import typer
 
 from bonectl.cli import streams
 from bonectl.cli.command import command
-from bonectl.cli.options import READS, WRITES, Energy, Matrix, Request
+from bonectl.cli.options import DASH, READS, WRITES, Calibrate, Device, Energy, Matrix, Request
+from bonectl.core import atomic, progress
 from bonectl.errors import DataError, MissingInputError, UsageError
 
 if TYPE_CHECKING:
     from bonectl.core.calibration import Calibration
-    from bonectl.core.geometry import Angles
+    from bonectl.core.geometry import Angles, Geometry
+    from bonectl.core.header import Header
     from bonectl.core.stack import Stack
+    from bonectl.ops.attempts import Attempts
     from bonectl.ops.scan import Fields
 
 
@@ -32,6 +37,14 @@ class Value(StrEnum):
 
     attenuation = "1/cm"
     mineral = "mgHA/cm3"
+
+
+class Backend(StrEnum):
+    """Whose projectors run."""
+
+    auto = "auto"
+    reference = "reference"
+    astra = "astra"
 
 
 class Layout(StrEnum):
@@ -57,6 +70,7 @@ def reconstruct(
     unit: Annotated[Value, typer.Option("--unit", help="What the voxels shall be.")] = Value.attenuation,
     energy: Energy = None,
     matrix: Matrix = "water",
+    calibrate: Calibrate = None,
     centre: Annotated[
         str | None,
         typer.Option(
@@ -66,6 +80,28 @@ def reconstruct(
             show_default="as in the scan, else the middle",
         ),
     ] = None,
+    attempt: Annotated[  # (try is a word of the language)
+        str | None,
+        typer.Option(
+            "--try",
+            metavar="FROM:TO:STEP|auto",
+            help="Instead of a volume, reconstruct one slice with the rotation axis at several columns (auto: around "
+            "the one that --centre auto finds) and print their scores; -o keeps the slices as a stack.",
+        ),
+    ] = None,
+    index: Annotated[
+        int | None,
+        typer.Option("--slice", metavar="N", min=0, help="Slice of --try, from 0.", show_default="the middle one"),
+    ] = None,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(
+            "--sheet", metavar="FILE.png", help="Picture of the tries of --try side by side, in one grey window."
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the scores of --try as JSON (schema bonectl-try/1).")
+    ] = False,
     angles: Annotated[
         str | None,
         typer.Option(
@@ -91,23 +127,52 @@ def reconstruct(
     darks: Annotated[
         Path | None, typer.Option("--darks", metavar="FILE", help="Readings without beam, for counts.")
     ] = None,
+    device: Device = "cpu",
+    backend: Annotated[
+        Backend,
+        typer.Option(
+            "--backend",
+            help="Whose projectors run: auto, compiled ones; reference, torch's operators with the same weights, "
+            "slow; astra, the ASTRA toolbox on CUDA.",
+        ),
+    ] = Backend.auto,
+    max_memory: Annotated[
+        str | None,
+        typer.Option(
+            "--max-memory",
+            metavar="SIZE",
+            help="Memory that may be held, such as 6G or 800M (of 1024): fewer slices are worked on at a time. Never "
+            "changes a value.",
+            show_default="most of what is free",
+        ),
+    ] = None,
 ) -> None:
     """Reconstruct a scan: line integrals from its readings, and a volume from these.
 
     Counts are divided by the flats less the darks, or by the white level that a simulated scan carries; -ln
     makes line integrals of them. Readings that no photon reached are taken as half a photon, and a line on
     standard error says how many there were. Voxels are linear attenuation in 1/cm, or mineral density in
-    mgHA/cm³ by the scan's calibration or by --energy and --matrix.
+    mgHA/cm³ by the scan's calibration, by --energy and --matrix, or by --calibrate.
 
     An angle turns from the x axis to the y axis, which points down; a scanner that turns the other way needs
     negative angles (--angles -180), and shows as a mirrored volume where nobody notices. A wrong --centre shows
-    as arcs at every edge.
+    as horseshoes at every small structure. bonectl-geometry-errors(7) says how each error looks.
 
-    --centre auto makes opposite views mirror images, then tries axes around that for the slice with the least
-    negative attenuation; good to about a quarter of a column.
+    --centre auto makes opposite views of a parallel beam mirror images, then tries axes around that for the slice
+    with the least negative attenuation; in a fan or cone beam, rays must agree with the same rays measured from the
+    other side, for which the views must cover more than half a turn. Good to about a quarter of a column.
+
+    --device cuda works on a GPU, with the numbers of the CPU to about 1e-5; when it has no memory for as many slices,
+    fewer go there at a time. --backend astra uses the ASTRA toolbox's projectors there instead, for sirt, cgls, tv
+    and fista; its back-projection is not the exact transpose of its projection.
+
+    --try shows the axis to the eye: one slice with the axis at each column, a line for each on standard output
+    (column, score, 1 for the least score), and with --sheet a picture of all. The score is what --centre auto looks
+    for; the picture is the better judge where a scan is noisy or cut off.
 
     Streams scans in sinogram order (row, view, col), slab by slab; projections (view, row, col) are held in
-    memory to be turned, and so is a cone beam, of which every slice needs many rows.
+    memory to be turned, and so is a cone beam, of which every slice needs many rows. Memory is estimated before the
+    work: it ends with status 75 where not even the fewest slices fit, and --dry-run says what it would take.
 
     \b
     Examples:
@@ -115,34 +180,178 @@ def reconstruct(
       bonectl reconstruct scan.npy --unit mgHA/cm3 -o bone.npy
       bonectl reconstruct scan.npy --method 'fbp(window=hann, cutoff=0.8)' -o smooth.tif
       bonectl simulate bone.npy --views 180 --unit transmission | bonectl reconstruct | bonectl info
+      bonectl reconstruct scan.npy --try 44:47:0.5 --sheet centre.png
       bonectl simulate bone.npy --geometry 'fan(sod=20, sdd=40)' --views 180 | bonectl reconstruct | bonectl info
     """
-    from bonectl.ops import convert, scan
-    from bonectl.ops import reconstruct as ops
-    from bonectl.ops.centre import found_centre
-
     if darks is not None and flats is None:
         raise UsageError("--darks without --flats; give both, or none")
+    if attempt is None and (index is not None or sheet is not None or as_json):
+        raise UsageError("--slice, --sheet and --json are for --try; give --try FROM:TO:STEP, or auto")
+    law = _calibration(energy, matrix, calibrate)
+    asked = _Asked(method, unit.value, law, centre, angles, size, axes, _bytes(max_memory), device, backend.value)
+    if attempt is not None:
+        _try(request, asked, _Tries(attempt, index, sheet, as_json), flats, darks)
+        return
+    with _scan(request, asked) as (stack, geometry):
+        _write_volume(stack, geometry, request, asked, _fields(flats, darks))
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a volume, or a slice of it, is made by."""
+
+    method: str | None
+    unit: str
+    calibration: "Calibration | None"
+    centre: str | None
+    angles: str | None
+    size: int | None
+    axes: Layout | None
+    max_memory: int | None
+    device: str
+    backend: str
+
+
+@dataclass(frozen=True)
+class _Tries:
+    """What is tried, and how it is shown."""
+
+    columns: str
+    index: int | None
+    sheet: Path | None
+    as_json: bool
+
+
+@contextmanager
+def _scan(request: Request, asked: _Asked) -> Iterator[tuple["Stack", "Geometry | None"]]:
+    """The scan and its geometry as the options describe them; None for what is no scan."""
+    from bonectl.ops import convert, scan
+
     with streams.reading(request) as stack:
-        if axes is not None:
-            stack = convert.with_axes(stack, axes.value)
-        views = stack.header.shape[stack.header.axes.index("view")] if stack.header.is_scan else 0
-        geometry = (
-            scan.geometry_of(stack.header, angles=_angles(angles, views), centre=_centre(centre), size=size)
-            if stack.header.is_scan
-            else None
-        )
-        volume = ops.reconstruct(
+        if asked.axes is not None:
+            stack = convert.with_axes(stack, asked.axes.value)
+        if not stack.header.is_scan:
+            yield stack, None
+            return
+        views = stack.header.shape[stack.header.axes.index("view")]
+        angles, centre = _angles(asked.angles, views), _centre(asked.centre)
+        yield stack, scan.geometry_of(stack.header, angles=angles, centre=centre, size=asked.size)
+
+
+def _write_volume(
+    stack: "Stack", geometry: "Geometry | None", request: Request, asked: _Asked, fields: "Fields | None"
+) -> None:
+    from bonectl.ops import reconstruct as ops
+    from bonectl.ops.centre import check, found_centre
+
+    if asked.centre == AUTO and geometry is not None:
+        check(geometry)
+    volume = ops.reconstruct(
+        stack,
+        method=asked.method,
+        geometry=geometry,
+        fields=fields,
+        unit=asked.unit,
+        calibration=asked.calibration,
+        axis=found_centre if asked.centre == AUTO else None,
+        max_memory=asked.max_memory,
+        device_name=asked.device,
+        backend=asked.backend,
+    )
+    plan = _plan(stack.header, geometry, asked) if request.dry_run and geometry is not None else {}
+    streams.writing(volume, request, plan=plan)
+
+
+def _plan(header: "Header", geometry: "Geometry", asked: _Asked) -> dict[str, str]:
+    """What --dry-run says of memory and time."""
+    from bonectl.core import threads
+    from bonectl.ops import duration, memory
+    from bonectl.ops.reconstruct import method_for
+
+    method, _ = method_for(asked.method, geometry)
+    limit = asked.max_memory or memory.available()
+    block = memory.chosen_block(header, geometry, method, limit)
+    need, here = memory.needed(header, geometry, method, block), memory.resident()
+    usual, worst = here + need.usual, here + need.at_worst
+    more = f", {memory.spoken(worst)} for an object that is cut off" if worst > usual else ""
+    count = threads.count()
+    time = duration.spoken(duration.seconds(geometry, method, count))
+    return {
+        "block": f"{min(block, geometry.rows)} rows at a time",
+        "memory": f"about {memory.spoken(usual)}{more}; {memory.spoken(limit)} may be taken",
+        "time": f"about {time} on {count} threads of the machine in bench/RESULTS.md",
+    }
+
+
+def _try(request: Request, asked: _Asked, tries: _Tries, flats: Path | None, darks: Path | None) -> None:
+    """Scores on standard output; a picture and a stack where asked for."""
+    from bonectl.ops.attempts import attempts
+
+    if asked.centre is not None:
+        raise UsageError("--centre and --try; give one of them")
+    if asked.device not in ("cpu", AUTO) or asked.backend != AUTO:
+        raise UsageError("--try runs on the CPU; leave out --device and --backend")
+    if request.dry_run:
+        raise UsageError("--dry-run is for a volume; leave out --try")
+    columns = _tried(tries.columns)
+    if tries.sheet is not None:
+        if tries.sheet.suffix.lower() != ".png":
+            raise UsageError(f"{tries.sheet}: the sheet is a PNG; name it FILE.png")
+        atomic.check(tries.sheet, force=request.force)
+    with _scan(request, asked) as (stack, geometry):
+        done = attempts(
             stack,
-            method=method,
             geometry=geometry,
+            centres=columns,
+            index=tries.index,
+            method=asked.method,
             fields=_fields(flats, darks),
-            unit=unit.value,
-            calibration=_calibration(energy, matrix),
-            axis=found_centre if centre == AUTO else None,
+            unit=asked.unit,
+            calibration=asked.calibration,
         )
-        plan = {} if geometry is None else {"memory": f"about {ops.memory(geometry) >> 20} MiB"}
-        streams.writing(volume, request, plan=plan)
+        if tries.sheet is not None:
+            from bonectl.ops.contact_sheet import contact_sheet
+
+            with atomic.replacing(tries.sheet, force=request.force) as temporary:
+                temporary.write_bytes(contact_sheet(done))
+        if request.output != DASH:
+            streams.writing(done.stack(), request)
+    progress.note(_verdict(done))
+    streams.say((done.json() if tries.as_json else done.tsv()).rstrip("\n"))
+
+
+def _tried(text: str) -> tuple[float, ...] | None:
+    """Columns; None for those around the automatic one."""
+    from bonectl.ops.attempts import spread
+
+    if text == AUTO:
+        return None
+    try:
+        first, last, step = map(float, text.split(":"))
+    except ValueError:
+        raise UsageError(f"--try {text!r}; give FROM:TO:STEP such as 290:300:0.5, or auto") from None
+    return spread(first, last, step)
+
+
+def _verdict(done: "Attempts") -> str:
+    columns, best = done.centres, done.best
+    said = f"column {columns[best]:g} scores best of {len(columns)}"
+    if len(columns) > 1 and best in (0, len(columns) - 1):
+        return f"{said}, at the end of what was tried; try on from there"
+    return f"{said}; the least score lies near {done.between:.2f}" if len(columns) > 1 else said
+
+
+_POWERS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
+
+
+def _bytes(text: str | None) -> int | None:
+    """A size such as 6G, 6GiB or 6GB, all of 1024, in bytes."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    if found is None or not float(found[1]) > 0:
+        raise UsageError(f"--max-memory {text!r}; give a size such as 6G or 800M")
+    return int(float(found[1]) * (1 << _POWERS[found[2].upper()]))
 
 
 def _centre(text: str | None) -> float | None:
@@ -154,7 +363,14 @@ def _centre(text: str | None) -> float | None:
         raise UsageError(f"--centre {text!r}; give a column such as 295.5, or auto") from None
 
 
-def _calibration(energy: float | None, matrix: str) -> "Calibration | None":
+def _calibration(energy: float | None, matrix: str, calibrate: str | None) -> "Calibration | None":
+    if calibrate is not None:
+        if energy is not None:
+            raise UsageError("--energy and --calibrate are two laws of mineral density; give one")
+        from bonectl.core.spec import parse
+        from bonectl.ops.calibrate import attenuation_law
+
+        return attenuation_law(parse(calibrate))
     if energy is None:
         return None
     from bonectl.calibrations.energy import energy as by_energy

@@ -30,7 +30,9 @@ _KEYS = {
     "spacing_mm": "step along each axis in mm; null where unknown, and for the view axis",
     "unit": "what the values are, see VALUES",
     "geometry": "of a scan: kind, angles (degrees: start, step, count; or packed), rows, columns, pitch, row_pitch "
-    "(mm), centre (0-based detector column of the rotation axis), size and voxel (mm) of the grid to reconstruct",
+    "(mm), centre (0-based detector column of the rotation axis), size and voxel (mm) of the grid to reconstruct; of a "
+    "point source sod and sdd (mm), and where they are not the usual ones slices, row_centre (0-based row in the plane "
+    "of the orbit), roll, tilt and slant of the detector (degrees)",
     "calibration": "slope (mgHA/cm³ per 1/cm), intercept (mgHA/cm³), source, and pseudo: true when the scale "
     "was guessed from grey values",
     "acquisition": "facts of the exposure: energy_kev, photons, views, white (counts of the open beam), and the like",

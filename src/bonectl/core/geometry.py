@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import isfinite, sqrt
+from math import cos, isfinite, radians, sin, sqrt
 from typing import Any, Self
 
 import numpy as np
@@ -127,6 +127,9 @@ NEAREST = 2
 
 KINDS = ("parallel", "fan", "cone")
 
+# Largest angle by which a detector may be turned out of its upright position [degree].
+LEANING = 45.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Geometry:
@@ -153,11 +156,18 @@ class Geometry:
     slices : int, optional
         Slices of the grid, `voxel` apart, in a cone beam; None: as many as detector rows, which is the only
         possibility for other beams.
+    row_centre : float, optional
+        Detector row (0-based, fractional) that lies in the plane of a cone beam's orbit, at column `centre`; None:
+        the middle of the rows.
+    roll, tilt, slant : float
+        How the detector is turned out of its upright position [degree], below 45 either way: `detector_axes` says
+        how. A cone beam takes all three, a fan slant, a parallel beam none.
 
     Raises
     ------
     UsageError
-        When a length or a count is not positive, sdd is shorter than sod, or the source could touch the grid.
+        When a length or a count is not positive, sdd is shorter than sod, the source could touch the grid, or the
+        detector is turned or shifted in a way that the beam does not take.
     """
 
     kind: str
@@ -172,6 +182,10 @@ class Geometry:
     sod: float | None = None
     sdd: float | None = None
     slices: int | None = None
+    row_centre: float | None = None
+    roll: float = 0.0
+    tilt: float = 0.0
+    slant: float = 0.0
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -185,7 +199,20 @@ class Geometry:
                 raise UsageError(f"geometry has {name} = {value} mm; it must be a positive length")
         if not isfinite(self.centre):
             raise UsageError(f"the rotation axis is at column {self.centre}; it must be a finite column")
+        self._check_detector()
         self._check_beam()
+
+    def _check_detector(self) -> None:
+        if self.row_centre is not None and not isfinite(self.row_centre):
+            raise UsageError(f"the orbit's plane meets the detector at row {self.row_centre}; it must be a finite row")
+        for name in ("roll", "tilt", "slant"):
+            value = getattr(self, name)
+            if not abs(value) < LEANING:
+                raise UsageError(f"the detector has {name} = {value} degrees; it must be below {LEANING:g} either way")
+        given = {"row_centre": self.row_centre is not None, "roll": self.roll, "tilt": self.tilt, "slant": self.slant}
+        taken = {"parallel": (), "fan": ("slant",), "cone": tuple(given)}[self.kind]
+        for name in (name for name, value in given.items() if value and name not in taken):
+            raise UsageError(f"{name} = {getattr(self, name):g}: a {self.kind} beam takes no {name}; a cone beam does")
 
     def _check_beam(self) -> None:
         if self.slices is not None and (self.kind != "cone" or self.slices < 1):
@@ -194,11 +221,19 @@ class Geometry:
             return
         if self.sod is None or self.sdd is None or not 0 < self.sod <= self.sdd < float("inf"):
             raise UsageError(f"a {self.kind} beam needs 0 < sod <= sdd in mm, not {self.sod} and {self.sdd}")
+        self._check_front(self.sdd)
         rim = (self.size / sqrt(2) + NEAREST) * self.voxel
         if rim >= self.sod:
             raise UsageError(
                 f"the source is {self.sod:g} mm from the axis; the corners of this grid need more than {rim:g} mm"
             )
+
+    def _check_front(self, sdd: float) -> None:
+        (_, columns_lean, _), (_, rows_lean, _) = self.detector_axes.tolist()
+        across = [(column - self.centre) * self.pitch * columns_lean for column in (0, self.columns - 1)]
+        down = [(row - self.principal_row) * self.row_pitch * rows_lean for row in (0, self.rows - 1)]
+        if sdd + min(across) + min(down) <= 0:
+            raise UsageError(f"a corner of the turned detector lies behind the source, {sdd:g} mm from its middle")
 
     @property
     def views(self) -> int:
@@ -211,13 +246,45 @@ class Geometry:
         return self.rows, self.angles.count, self.columns
 
     @property
+    def principal_row(self) -> float:
+        """Detector row (0-based, fractional) in the plane of the orbit, at column `centre`."""
+        return (self.rows - 1) / 2 if self.row_centre is None else self.row_centre
+
+    @property
+    def detector_axes(self) -> NDArray[np.float64]:
+        """Unit vectors along which columns and rows count, (2, 3), in the frame (e_u, e_n, e_v) of a view.
+
+        At angle t, e_u = (cos t, sin t, 0) is the way columns of an upright detector count, e_n = (-sin t, cos t, 0)
+        runs from the source through the axis, and e_v = (0, 0, 1) along the axis. The detector's plane is turned by
+        `slant` about e_v (columns from e_u towards e_n), then by `tilt` about the columns' new direction (rows from
+        e_v towards the new normal), then the detector by `roll` in its plane (columns towards rows). It turns about
+        the point (`principal_row`, `centre`), which stays at distance sdd from the source.
+        """
+        slant, tilt, roll = radians(self.slant), radians(self.tilt), radians(self.roll)
+        across = np.array([cos(slant), sin(slant), 0.0])
+        down = np.array([-sin(slant) * sin(tilt), cos(slant) * sin(tilt), cos(tilt)])
+        return np.stack([cos(roll) * across + sin(roll) * down, cos(roll) * down - sin(roll) * across])
+
+    @property
+    def is_upright(self) -> bool:
+        """Whether the detector faces the source, with its columns along the axis."""
+        return self.roll == self.tilt == self.slant == 0.0
+
+    @property
     def covers_grid(self) -> bool:
-        """Whether every ray through the circle inscribed in the grid meets the detector in all views."""
+        """Whether every ray through the circle inscribed in the grid meets the detector's columns in all views.
+
+        Judged in the plane of the orbit.
+        """
         radius = self.size * self.voxel / 2
+        needed = [radius, radius]
         if self.sod and self.sdd:  # where the tangents of the circle meet the detector
-            radius *= self.sdd / sqrt(self.sod**2 - radius**2)
-        near = min(self.centre + 0.5, self.columns - 0.5 - self.centre) * self.pitch
-        return near >= radius * (1 - 1e-9)
+            slope = radius / sqrt(self.sod**2 - radius**2)
+            slant = radians(self.slant)
+            needed = [self.sdd * slope / max(cos(slant) - side * slope * sin(slant), 1e-12) for side in (-1, 1)]
+            needed = [length * cos(radians(self.roll)) for length in needed]
+        found = ((self.centre + 0.5) * self.pitch, (self.columns - 0.5 - self.centre) * self.pitch)
+        return all(have >= need * (1 - 1e-9) for have, need in zip(found, needed, strict=True))
 
     @property
     def volume_shape(self) -> tuple[int, int, int]:
@@ -238,6 +305,8 @@ class Geometry:
         arc = angles.step * angles.count
         beam = "" if self.sod is None else f", sod={self.sod!r}, sdd={self.sdd!r}"
         beam += f", rows={self.rows}" if self.kind == "cone" else ""
+        beam += "" if self.row_centre is None else f", row_centre={self.row_centre!r}"
+        beam += "".join(f", {name}={getattr(self, name)!r}" for name in _TURNS if getattr(self, name))
         return (
             f"{self.kind}(views={angles.count}, arc={arc:.12g}, start={angles.start!r}, columns={self.columns}, "
             f"centre={self.centre!r}, pitch={self.pitch!r}{beam}{listed})"
@@ -252,8 +321,8 @@ class Geometry:
         }
         if self.sod is not None:
             value |= {"sod": self.sod, "sdd": self.sdd}
-        if self.slices is not None:
-            value["slices"] = self.slices
+        value |= {name: getattr(self, name) for name in ("slices", "row_centre") if getattr(self, name) is not None}
+        value |= {name: getattr(self, name) for name in _TURNS if getattr(self, name)}
         return value
 
     @classmethod
@@ -261,7 +330,8 @@ class Geometry:
         """The inverse of `to_json`; raises DataError on anything else."""
         try:
             numbers: dict[str, Any] = {k: kind(value[k]) for k, kind in _NUMBERS.items()}
-            numbers |= {k: float(value[k]) for k in ("sod", "sdd") if value.get(k) is not None}
+            optional = ("sod", "sdd", "row_centre", *_TURNS)
+            numbers |= {k: float(value[k]) for k in optional if value.get(k) is not None}
             if value.get("slices") is not None:
                 numbers["slices"] = int(value["slices"])
             return cls(kind=str(value["kind"]), angles=Angles.from_json(value["angles"]), **numbers)
@@ -272,3 +342,4 @@ class Geometry:
 _NUMBERS: dict[str, Any] = {
     "rows": int, "columns": int, "pitch": float, "row_pitch": float, "centre": float, "size": int, "voxel": float,
 }  # fmt: skip
+_TURNS = ("roll", "tilt", "slant")

@@ -41,8 +41,10 @@ def recut(slabs: Iterable[Array], size: int) -> Iterator[Array]:
             start += len(piece)
             count += len(piece)
             if count == size:
-                yield _joined(held)
-                held, count = [], 0
+                block = _joined(held)
+                held, count = [], 0  # only the block is held while it is worked on,
+                yield block
+                del block  # and not even that while the next one arrives
     if held:
         yield _joined(held)
 

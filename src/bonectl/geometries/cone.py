@@ -9,7 +9,7 @@ from bonectl.errors import UsageError
 STEEPEST = 1.0
 
 
-def cone(  # noqa: PLR0913 (three flow, nine are knobs)
+def cone(  # noqa: PLR0913 (three flow, fourteen are knobs)
     size: int,
     slices: int,
     voxel: float,
@@ -23,11 +23,19 @@ def cone(  # noqa: PLR0913 (three flow, nine are knobs)
     columns: int = 0,
     centre: float = -1.0,
     pitch: float = 0.0,
+    row_centre: float = -1.0,
+    roll: float = 0.0,
+    tilt: float = 0.0,
+    slant: float = 0.0,
 ) -> Geometry:
     """Rays from a source that turns with a flat detector on a circle around the middle slice.
 
-    The perpendicular from the source to the detector passes through the axis and the middle of the rows
-    (`bonectl.projection.projector` says where each pixel's ray runs).
+    The perpendicular from the source to an upright detector passes through the axis; it meets the detector at
+    (`row_centre`, `centre`) (`bonectl.projection.projector` says where each pixel's ray runs). A detector that is
+    turned by `roll`, `tilt` and `slant` turns about that point (`bonectl.core.geometry.Geometry.detector_axes`; the
+    angles called skew, tilt and slant by von Smekal et al., Med. Phys. 31, 3242, 2004). Where the source lies d beside
+    the perpendicular through the axis, towards higher columns, the detector has a `slant` of -asin(d / sod); sod and
+    sdd are then measured along the ray through the axis.
 
     Parameters
     ----------
@@ -52,12 +60,21 @@ def cone(  # noqa: PLR0913 (three flow, nine are knobs)
         Detector column (0-based, fractional) of the rotation axis; -1: the middle of the detector.
     pitch : float
         Width and height of a detector pixel [mm]; 0: those of a voxel on the axis as the detector sees it.
+    row_centre : float
+        Detector row (0-based, fractional) in the plane of the orbit; -1: the middle of the detector.
+    roll : float
+        Turn of the detector in its plane [degree]; positive takes columns towards higher rows.
+    tilt : float
+        Turn about its rows' direction [degree]; positive takes higher rows away from the source.
+    slant : float
+        Turn about the direction of the axis [degree]; positive takes higher columns away from the source.
 
     Raises
     ------
     UsageError
-        When there are no views, a length or a count is not positive, the source lies in the grid, or the detector
-        is seen from the source under half an angle of 45 degrees or more along the axis.
+        When there are no views, a length or a count is not positive, the source lies in the grid, the detector
+        is seen from the source under half an angle of 45 degrees or more along the axis, or it is turned by 45
+        degrees or more.
     """
     pitch = pitch or voxel * sdd / sod
     rim = size * voxel / sqrt(2.0)
@@ -76,7 +93,11 @@ def cone(  # noqa: PLR0913 (three flow, nine are knobs)
         sod=float(sod),
         sdd=float(sdd),
         slices=slices,
+        row_centre=None if row_centre == -1.0 else row_centre,
+        roll=roll,
+        tilt=tilt,
+        slant=slant,
     )
-    if (rows - 1) / 2 * pitch >= STEEPEST * sdd:
+    if max(geometry.principal_row, rows - 1 - geometry.principal_row) * pitch >= STEEPEST * sdd:
         raise UsageError(f"{rows} rows of {pitch:g} mm at {sdd:g} mm: half the cone's angle must stay below 45 degrees")
     return geometry

@@ -5,7 +5,7 @@ from math import ceil, sqrt
 from bonectl.core.geometry import Angles, Geometry
 
 
-def fan(  # noqa: PLR0913 (three flow, eight are knobs)
+def fan(  # noqa: PLR0913 (three flow, nine are knobs)
     size: int,
     rows: int,
     voxel: float,
@@ -18,11 +18,14 @@ def fan(  # noqa: PLR0913 (three flow, eight are knobs)
     columns: int = 0,
     centre: float = -1.0,
     pitch: float = 0.0,
+    slant: float = 0.0,
 ) -> Geometry:
     """Rays from a source that turns with a flat detector; every slice has a source and a row of its own.
 
     The source lies on the side where a parallel ray of the same angle comes from, and the perpendicular from the
     source to the detector passes through the axis (`bonectl.projection.projector` says where each column's ray runs).
+    Where the source lies d beside the perpendicular through the axis, towards higher columns, the detector has a
+    `slant` of -asin(d / sod); sod and sdd are then measured along the ray through the axis, which meets it at `centre`.
 
     Parameters
     ----------
@@ -47,11 +50,15 @@ def fan(  # noqa: PLR0913 (three flow, eight are knobs)
         Detector column (0-based, fractional) of the rotation axis; -1: the middle of the detector.
     pitch : float
         Width of a detector pixel [mm]; 0: that of a voxel on the axis as the detector sees it.
+    slant : float
+        Turn of the detector about its middle column, along the axis [degree]; positive takes higher columns away
+        from the source (`bonectl.core.geometry.Geometry.detector_axes`).
 
     Raises
     ------
     UsageError
-        When there are no views, a length or a count is not positive, or the source lies in the grid.
+        When there are no views, a length or a count is not positive, the source lies in the grid, or slant is 45
+        degrees or more.
     """
     pitch = pitch or voxel * sdd / sod
     rim = size * voxel / sqrt(2.0)
@@ -68,4 +75,5 @@ def fan(  # noqa: PLR0913 (three flow, eight are knobs)
         voxel=voxel,
         sod=float(sod),
         sdd=float(sdd),
+        slant=slant,
     )

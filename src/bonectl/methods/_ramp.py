@@ -66,8 +66,8 @@ def continued(scan: Tensor, length: int, rows: list[bool]) -> Tensor:
     left = scan[..., :edge].mean(dim=-1, keepdim=True)
     right = scan[..., -edge:].mean(dim=-1, keepdim=True)
     half = added // 2
-    fall = (1 + torch.cos(torch.arange(1, half + 1) * (pi / (half + 1)))) / 2
-    middle = torch.zeros(added - 2 * half).expand(*left.shape[:-1], -1)
+    fall = ((1 + torch.cos(torch.arange(1, half + 1) * (pi / (half + 1)))) / 2).to(scan)
+    middle = scan.new_zeros(added - 2 * half).expand(*left.shape[:-1], -1)
     whole = torch.cat([right * fall, middle, left * fall.flip(0)], dim=-1)
     return torch.cat([scan, whole * torch.tensor(rows).to(scan)[:, None, None]], dim=-1)
 

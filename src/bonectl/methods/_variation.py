@@ -1,14 +1,17 @@
-"""One step of a primal-dual method with total variation, fused: every value is read and written once.
+"""One step of a primal-dual method with total variation.
 
-Slices are compiled over one by one and shared between threads.
+On the CPU it is compiled and fused: every value is read and written once, and slices are shared between threads.
+Elsewhere it is made of torch's operators.
 """
 
 # numba's decorators are untyped
 # mypy: disable-error-code="untyped-decorator"
 
 import numpy as np
+import torch
 from numba import njit
 from numpy.typing import NDArray
+from torch import Tensor
 
 from bonectl.core import pool
 
@@ -83,3 +86,21 @@ def _step(x, ahead, dual, pull, sigma, tau, bound, floor, sums):  # type: ignore
         squared += row_squared
     sums[0] = changed
     sums[1] = squared
+
+
+def step_there(
+    x: Tensor, ahead: Tensor, dual: Tensor, pull: Tensor, sizes: tuple[float, float, float], floor: float
+) -> Tensor:
+    """As `step`, by torch's operators where the tensors lie."""
+    sigma, tau, bound = sizes
+    dual[:, :-1, :, 0] += sigma * (ahead[:, 1:] - ahead[:, :-1])
+    dual[:, :, :-1, 1] += sigma * (ahead[:, :, 1:] - ahead[:, :, :-1])
+    dual /= (torch.linalg.vector_norm(dual, dim=-1, keepdim=True) / bound).clamp_(min=1.0)
+    drift = pull - dual.sum(dim=-1)
+    drift[:, 1:] += dual[:, :-1, :, 0]
+    drift[:, :, 1:] += dual[:, :, :-1, 1]
+    new = (x - tau * drift).clamp_(min=floor)
+    change = new - x
+    torch.add(new, change, out=ahead)
+    x.copy_(new)
+    return torch.stack([part.double().square().sum(dim=(1, 2)) for part in (change, new)], dim=1)

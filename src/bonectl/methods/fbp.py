@@ -62,7 +62,11 @@ def fbp(
         rows = continued(rows, length, cut)
         geometry = geometry.replace(columns=length)
     filtered = Projector(
-        geometry, model=pixels, response=response(length, window, cutoff), shares=torch.from_numpy(weights)
+        geometry,
+        model=pixels,
+        response=response(length, window, cutoff),
+        shares=torch.from_numpy(weights),
+        backend=A.backend,
     )
     volume: Tensor = filtered.T(rows)
     return volume.reshape(*y.shape[:-2], *volume.shape[-2:])

@@ -51,10 +51,10 @@ def fista(
     if iterations < 1 or not tolerance >= 0:
         raise UsageError(f"fista(iterations={iterations}, tolerance={tolerance}); give at least 1, and 0 or more")
     axes = tuple(range(-len(A.domain), 0))
-    size = 1 / (MARGIN * A.norm()) ** 2
-    x = torch.zeros(*y.shape[: y.ndim - len(axes)], *A.domain)
+    size = 1 / (MARGIN * A.norm(y.device)) ** 2
+    x = y.new_zeros(*y.shape[: y.ndim - len(axes)], *A.domain)
     ahead = x
-    momentum = torch.ones(*x.shape[: x.ndim - len(axes)], *[1] * len(axes))
+    momentum = x.new_ones(*x.shape[: x.ndim - len(axes)], *[1] * len(axes))
     busy = torch.ones_like(momentum, dtype=torch.bool)
     with progress.task("fista", iterations, "step") as advance:
         for _ in range(iterations):

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from bonectl.core import progress
 from bonectl.errors import UsageError
-from bonectl.methods._variation import step
+from bonectl.methods._variation import step, step_there
+from bonectl.projection.backends import engine
 from bonectl.projection.projector import Projector
 
 # The norm of the differences to the next voxel in two directions is below this.
@@ -70,7 +71,7 @@ def tv(
     if y.requires_grad and torch.is_grad_enabled():
         raise UsageError("tv gives no gradient; use torch.no_grad()")
     scans = y.reshape(-1, *A.codomain)
-    result = torch.zeros(len(scans), *A.domain)
+    result = y.new_zeros(len(scans), *A.domain)
     with progress.task("tv", iterations, "step") as advance, torch.no_grad():
         state = _State.begin(A, scans)
         for _ in range(iterations):
@@ -99,10 +100,10 @@ class _State:
 
     @classmethod
     def begin(cls, A: Projector, scans: Tensor) -> "_State":
-        norm = A.norm()
-        x = torch.zeros(len(scans), *A.domain)
-        duals = torch.zeros_like(scans), torch.zeros(*x.shape, 2)
-        return cls(torch.arange(len(scans)), scans / norm, norm, x, torch.zeros_like(x), *duals)
+        norm = A.norm(scans.device)
+        x = scans.new_zeros(len(scans), *A.domain)
+        duals = torch.zeros_like(scans), x.new_zeros(*x.shape, 2)
+        return cls(torch.arange(len(scans), device=x.device), scans / norm, norm, x, torch.zeros_like(x), *duals)
 
     def rest(self, chosen: Tensor) -> "_State":
         held = (self.x, self.ahead, self.residual, self.variation)
@@ -114,13 +115,12 @@ class _State:
         self.residual /= 1 + SIGMA
         pull = A.T(self.residual).div_(self.norm)
         plane, pairs = self.x.shape[-2:], (-1, *self.variation.shape[-3:])
-        sums = step(
-            self.x.view(-1, *plane).numpy(),
-            self.ahead.view(-1, *plane).numpy(),
-            self.variation.view(pairs).numpy(),
-            pull.view(-1, *plane).numpy(),
-            (SIGMA / DIFFERENCES**2, TAU, strength),
-            least,
-        )
-        changed, squared = torch.from_numpy(sums).view(len(self.x), -1, 2).sum(dim=1).T
-        return torch.where(squared > 0, (changed / squared.clamp(min=1e-300)).sqrt(), torch.zeros(()).double())
+        x, ahead, variation = self.x.view(-1, *plane), self.ahead.view(-1, *plane), self.variation.view(pairs)
+        pulls, sizes = pull.view(-1, *plane), (SIGMA / DIFFERENCES**2, TAU, strength)
+        if engine(pull.device, A.backend) == "numba":
+            arrays = x.numpy(), ahead.numpy(), variation.numpy(), pulls.numpy()
+            sums = torch.from_numpy(step(*arrays, sizes, least))
+        else:
+            sums = step_there(x, ahead, variation, pulls, sizes, least)
+        changed, squared = sums.view(len(self.x), -1, 2).sum(dim=1).T
+        return torch.where(squared > 0, (changed / squared.clamp(min=1e-300)).sqrt(), 0.0)

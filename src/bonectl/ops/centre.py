@@ -4,13 +4,14 @@ from math import ceil
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from bonectl.core import progress
 from bonectl.core.geometry import Angles, Geometry
 from bonectl.core.slabs import Array
 from bonectl.errors import DataError
 from bonectl.methods.fbp import fbp
+from bonectl.ops import opposite_rays
+from bonectl.ops.opposite_rays import AIR, lowest, share_of_squares
 from bonectl.projection.projector import Projector
 
 # Rows that are looked at; one is enough, a few spare a ring or an empty row from deciding.
@@ -24,47 +25,69 @@ REACH = 6.0
 STEPS = (1.0, 0.25)
 
 
+def check(geometry: Geometry) -> None:
+    """Refuse a geometry whose scans do not tell where the axis is.
+
+    Raises
+    ------
+    UsageError
+        For a fan or cone beam that measures no ray from both ends, and a detector that is rolled or tilted.
+    """
+    if geometry.kind != "parallel":
+        opposite_rays.check(geometry)
+
+
 def found_centre(geometry: Geometry, rows: Array) -> float:
     """The rotation axis' column (0-based, fractional), to about a quarter of a column.
 
-    A first guess makes opposite views mirror images of each other. Then slices are reconstructed with axes around
-    it: the one with the least negative attenuation wins (after Donath, Beckmann and Schreyer, J. Opt. Soc. Am. A 23,
-    1048, 2006), between steps by the parabola through the three best. A scan without opposite views gives slices
-    that are no judges; there it is the constant of the sinusoid that the centres of mass follow, which is exact for
-    an object that is never cut off.
+    In a parallel beam a first guess makes opposite views mirror images of each other. Then slices are reconstructed
+    with axes around it: the one with the least negative attenuation wins (after Donath, Beckmann and Schreyer, J. Opt.
+    Soc. Am. A 23, 1048, 2006), between steps by the parabola through the three best. A scan without opposite views
+    gives slices that are no judges; there it is the constant of the sinusoid that the centres of mass follow, which
+    is exact for an object that is never cut off. In a fan or cone beam, rays and the same rays measured from the
+    other side must agree (`bonectl.ops.opposite_rays`).
 
     Parameters
     ----------
     geometry : Geometry
         Of the scan; its centre is not used.
     rows : (row, view, col) float32 array
-        Line integrals of some rows.
+        Line integrals of some rows; of all rows in a cone beam.
 
     Raises
     ------
+    UsageError
+        See `check`.
     DataError
         When the rows are empty of any object.
     """
-    rows = rows[:: max(1, len(rows) // ROWS)][:ROWS]
-    if not rows.mean(dtype=np.float64) > 0:
-        raise DataError("the rotation axis cannot be found: the first rows hold no object; give --centre COLUMN")
+    check(geometry)
+    parallel = geometry.kind == "parallel"
+    lines = some(rows) if parallel else opposite_rays.orbit_line(geometry, rows)
+    if not lines.mean(dtype=np.float64) > 0:
+        raise DataError("the rotation axis cannot be found: the rows looked at hold no object; give --centre COLUMN")
+    centre = (_of_parallel if parallel else opposite_rays.axis_of)(geometry, lines)
+    progress.note(f"the rotation axis was found at column {centre:.2f} of {geometry.columns}")
+    return centre
+
+
+def some(rows: Array) -> Array:
+    """Rows (row, view, col) of a parallel beam that are looked at."""
+    return rows[:: max(1, len(rows) // ROWS)][:ROWS]
+
+
+def _of_parallel(geometry: Geometry, rows: Array) -> float:
     best = _mirrored(geometry, rows)
     if best is None:
-        return _said(geometry, _of_masses(geometry, rows))
-    geometry, rows = _half_turn(geometry, rows)
+        return _of_masses(geometry, rows)
+    geometry, rows = half_turn(geometry, rows)
     reach = REACH
     for step in STEPS:
         count = ceil(reach / step)
-        tried = best + step * np.arange(-count, count + 1)
-        scores = np.array([_negative(geometry, rows, centre) for centre in tried])
-        best = _lowest(tried.astype(np.float64), scores)
+        tried = best + step * np.arange(-count, count + 1, dtype=np.float64)
+        best = lowest(tried, np.array([negative(geometry, rows, centre) for centre in tried]))
         reach = step
-    return _said(geometry, best)
-
-
-def _said(geometry: Geometry, centre: float) -> float:
-    progress.note(f"the rotation axis was found at column {centre:.2f} of {geometry.columns}")
-    return centre
+    return best
 
 
 def _mirrored(geometry: Geometry, rows: Array) -> float | None:
@@ -84,17 +107,14 @@ def _mirrored(geometry: Geometry, rows: Array) -> float | None:
 
 
 def _difference(view: Array, mirror: Array, shift: int) -> float:
-    """Squared difference of two views where the second, moved by some columns, overlaps the first.
-
-    As a share of their squares there: 0 when equal, about 1 when unlike, so that air on air wins nothing.
-    """
+    """How unlike two views are where the second, moved by some columns, overlaps the first; 0 when equal."""
     columns = view.shape[-1]
     low, high = max(0, shift), min(columns, columns + shift)
-    one, other = view[:, low:high].astype(np.float64), mirror[:, low - shift : high - shift].astype(np.float64)
-    return float(np.square(one - other).sum() / max(np.square(one).sum() + np.square(other).sum(), 1e-300))
+    air = AIR * float(np.square(view, dtype=np.float64).sum() + np.square(mirror, dtype=np.float64).sum())
+    return share_of_squares(view[:, low:high], mirror[:, low - shift : high - shift], air)
 
 
-def _half_turn(geometry: Geometry, rows: Array) -> tuple[Geometry, Array]:
+def half_turn(geometry: Geometry, rows: Array) -> tuple[Geometry, Array]:
     """The views of the first half turn: over a full one, a wrong axis blurs both ways, which lowers the score."""
     degrees = geometry.angles.degrees
     first = np.abs(degrees - degrees[0]) < 180.0 - 1e-6
@@ -110,20 +130,11 @@ def _of_masses(geometry: Geometry, rows: Array) -> float:
     return float(np.linalg.lstsq(model, masses, rcond=None)[0][0])
 
 
-def _negative(geometry: Geometry, rows: Array, centre: float) -> float:
-    """Sum of the negative attenuation in the circle that the detector covers."""
+def negative(geometry: Geometry, rows: Array, centre: float) -> float:
+    """Mean, over the circle that the detector covers, of how far attenuation lies below 0 [1/cm]."""
     g = geometry.replace(rows=len(rows), centre=float(centre))
     with torch.no_grad():
         volume = fbp(Projector(g), torch.from_numpy(np.ascontiguousarray(rows)), window="hann").numpy()
     row, column = np.mgrid[: g.size, : g.size] - (g.size - 1) / 2
     inside = np.hypot(row, column) < 0.45 * g.size
-    return -float(np.minimum(volume, 0)[:, inside].sum(dtype=np.float64))
-
-
-def _lowest(tried: NDArray[np.float64], scores: NDArray[np.float64]) -> float:
-    """Where the parabola through the lowest score and its neighbours is lowest."""
-    i = int(np.clip(scores.argmin(), 1, len(scores) - 2))
-    before, here, after = scores[i - 1 : i + 2]
-    bend = before - 2 * here + after
-    shift = 0.5 * (before - after) / bend if bend > 0 else 0.0
-    return float(tried[i] + np.clip(shift, -1, 1) * (tried[1] - tried[0]))
+    return 0.0 - float(np.minimum(volume, 0)[:, inside].mean(dtype=np.float64))  # never -0.0

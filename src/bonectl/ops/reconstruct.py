@@ -1,6 +1,7 @@
 """From a scan to a volume, slab by slab."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from math import asin
 from math import degrees as degrees_of
 
@@ -11,24 +12,28 @@ from torch import Tensor
 from bonectl.core import kit, progress
 from bonectl.core.calibration import Calibration
 from bonectl.core.geometry import KINDS, Geometry
-from bonectl.core.header import VOLUME, Header
+from bonectl.core.header import SINOGRAMS, VOLUME
 from bonectl.core.slabs import Array
 from bonectl.core.spec import parse
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, UsageError
+from bonectl.learning import device
 from bonectl.methods._quadrature import missing_wedge
 from bonectl.methods._ramp import truncated_rows
-from bonectl.ops.scan import Fields, geometry_of, line_integrals, sinograms
+from bonectl.ops import memory
+from bonectl.ops.on_device import OnDevice
+from bonectl.ops.scan import Fields, check_scan, geometry_of, line_integrals, sinograms
+from bonectl.projection import backends
 from bonectl.projection.projector import Projector
 
 UNITS = ("1/cm", "mgHA/cm3")
 # Methods that invert one kind of beam in closed form; others take any.
-BEAMS = {"fbp": ("parallel",), "fdk": ("fan", "cone")}
+BEAMS = {"fbp": ("parallel",), "fdk": ("fan", "cone"), "lpd": ("parallel", "fan")}
 Method = Callable[[Projector, Tensor], Tensor]
 Axis = Callable[[Geometry, Array], float]
 
 
-def reconstruct(
+def reconstruct(  # noqa: PLR0913 (the scan, and what each option says)
     scan: Stack,
     *,
     method: str | None = None,
@@ -37,11 +42,15 @@ def reconstruct(
     unit: str = "1/cm",
     calibration: Calibration | None = None,
     axis: Axis | None = None,
+    max_memory: int | None = None,
+    device_name: str = "cpu",
+    backend: str = "auto",
 ) -> Stack:
     """Reconstruct a scan.
 
-    Memory does not grow with the number of slices, except for projections (view, row, col) and for cone beams, whose
-    voxels need all rows; these are collected.
+    Slices are worked on in blocks, as large as `bonectl.ops.memory` finds that memory allows; any block gives the
+    same bits. Memory does not grow with the number of slices, except for projections (view, row, col) and for cone
+    beams, whose voxels need all rows; these are collected.
 
     Parameters
     ----------
@@ -59,8 +68,16 @@ def reconstruct(
     calibration : Calibration, optional
         Attenuation to mineral density; the header's when not given.
     axis : callable, optional
-        How the rotation axis' column is found from the line integrals of the first rows, such as
-        `bonectl.ops.centre.found_centre`; the geometry's when not given.
+        How the rotation axis' column is found from the line integrals of the first rows (all rows of a cone beam),
+        such as `bonectl.ops.centre.found_centre`; the geometry's when not given.
+    max_memory : int, optional
+        Bytes that the process may hold: slices are worked on by as many at a time as fit, which changes no value.
+        What is available now when not given.
+    device_name : str
+        Where methods run, see `bonectl.learning.device.choose`. When a GPU has no memory for as many slices, fewer go
+        there at a time.
+    backend : str
+        Whose projectors they use, see `bonectl.projection.backends.engine`.
 
     Returns
     -------
@@ -71,23 +88,24 @@ def reconstruct(
     ------
     UsageError
         When the stack is a volume or of a unit that has no line integrals, carries no geometry, or density is
-        asked for without a calibration; when there is no such method or knob.
+        asked for without a calibration; when there is no such method, knob, device or backend.
     DataError
         When scan, geometry and fields differ in size; while streaming: for values that are not finite.
+    MemoryShortageError
+        When the fewest slices that can be worked on would not fit.
+    UnavailableError
+        When the device is not there, or the backend does not run on it.
     """
     if method is not None:
         kit.check("methods", [parse(method)])
-    if unit not in UNITS:
-        raise UsageError(f"no volume in {unit!r}; there are {', '.join(UNITS)}")
+    calibration = calibration or scan.header.calibration
     rows = line_integrals(sinograms(scan), fields)
-    geometry = geometry or geometry_of(rows.header)
-    _check(rows.header, geometry)
-    if axis is not None and geometry.kind != "parallel":
-        raise UsageError(f"the axis of a {geometry.kind} beam is not found automatically; give its column")
-    run = _method(method, geometry)
-    calibration = calibration or rows.header.calibration
-    if unit == "mgHA/cm3" and calibration is None:
-        raise UsageError("mineral density needs a calibration; give --energy, or stay in 1/cm")
+    density = checked_density(unit, calibration)
+    geometry = checked_geometry(scan, geometry)
+    name, run = method_for(method, geometry)
+    worker = OnDevice(device.choose(device_name), divisible=geometry.kind != "cone")
+    backends.engine(worker.where, backend)
+    block = memory.chosen_block(scan.header, geometry, name, max_memory or memory.available())
     header = rows.header.replace(
         shape=geometry.volume_shape,
         axes=VOLUME,
@@ -96,30 +114,40 @@ def reconstruct(
         geometry=None,
         calibration=calibration,
     )
-    density = calibration if unit == "mgHA/cm3" else None
-    return Stack(header, _slabs(rows, geometry, axis, run, density))
+    A = Projector(geometry, backend=backend)
+    return Stack(header, _slabs(rows, A, block, axis, partial(_worked, worker, run), density))
 
 
-def memory(geometry: Geometry) -> int:
-    """Bytes that `reconstruct` holds at a time, about: sinograms, their filtered copies, slices, and transforms."""
-    block = Projector(geometry).block
-    scan = 4 * block * geometry.views * geometry.columns
-    plane = 4 * (geometry.volume_shape[0] if geometry.kind == "cone" else block) * geometry.size**2
-    return int(4 * scan + 4 * plane) + (200 << 20)
+def method_for(text: str | None, geometry: Geometry) -> tuple[str, Method]:
+    """The method as it is written in full, and bound; the usual one for the beam where none is given.
 
-
-def _method(text: str | None, geometry: Geometry) -> Method:
-    """The method, bound; it must be for this beam."""
+    Raises
+    ------
+    UsageError
+        When it is not for this beam, or there is no such method or knob.
+    """
     spec = parse(text or ("fbp" if geometry.kind == "parallel" else "fdk"))
     if geometry.kind not in BEAMS.get(spec.name, KINDS):
         fitting = next(name for name, kinds in BEAMS.items() if geometry.kind in kinds)
         raise UsageError(f"{spec.name} is not for a {geometry.kind} beam; use {fitting}")
     run: Method = kit.bind("methods", spec)
-    return run
+    return str(spec), run
 
 
-def _check(header: Header, geometry: Geometry) -> None:
-    rows, views, columns = header.shape
+def checked_geometry(scan: Stack, geometry: Geometry | None) -> Geometry:
+    """The geometry of a scan, by its header when not given; it must fit the scan.
+
+    Raises
+    ------
+    UsageError
+        When the stack is a volume or carries no geometry, or the rotation axis is not on the detector.
+    DataError
+        When scan and geometry differ in size.
+    """
+    check_scan(scan.header)
+    geometry = geometry or geometry_of(scan.header)
+    lengths = dict(zip(scan.header.axes, scan.header.shape, strict=True))
+    rows, views, columns = (lengths[axis] for axis in SINOGRAMS)
     if views != geometry.views:
         raise DataError(f"{geometry.views} angles for {views} views; one angle per view is needed")
     if (rows, columns) != (geometry.rows, geometry.columns):
@@ -128,26 +156,48 @@ def _check(header: Header, geometry: Geometry) -> None:
         )
     if not -0.5 < geometry.centre < columns - 0.5:
         raise UsageError(f"the rotation axis is at column {geometry.centre:g}, outside the {columns} columns")
+    return geometry
+
+
+def checked_density(unit: str, calibration: Calibration | None) -> Calibration | None:
+    """What turns attenuation into the unit of a volume; None for attenuation itself.
+
+    Raises
+    ------
+    UsageError
+        When there is no such unit, or it needs a calibration.
+    """
+    if unit not in UNITS:
+        raise UsageError(f"no volume in {unit!r}; there are {', '.join(UNITS)}")
+    if unit == "mgHA/cm3" and calibration is None:
+        raise UsageError("mineral density needs a calibration; give --energy, or stay in 1/cm")
+    return calibration if unit == "mgHA/cm3" else None
+
+
+def _worked(worker: OnDevice, run: Method, A: Projector, y: Tensor) -> Tensor:
+    """The volume of some lines on the CPU, made where the worker works."""
+    with torch.no_grad():
+        return worker(partial(run, A), y)
 
 
 def _slabs(
-    rows: Stack, geometry: Geometry, axis: Axis | None, run: Method, density: Calibration | None
+    rows: Stack, A: Projector, size: int, axis: Axis | None, run: Method, density: Calibration | None
 ) -> Iterator[Array]:
     total = rows.header.shape[0]
     truncated = 0
-    A = Projector(geometry)
     with progress.task("reconstruct", total) as advance:
-        for index, block in enumerate(rows.blocks(A.block)):
+        for index, block in enumerate(rows.blocks(size)):
             if index == 0:
-                if axis is not None:
-                    A = Projector(geometry.replace(centre=axis(geometry, block)))
+                if axis is not None:  # seen by as many rows however few a block has
+                    seen = block if A.geometry.kind == "cone" else block[: memory.FEWEST]
+                    A = Projector(A.geometry.replace(centre=axis(A.geometry, seen)), backend=A.backend)
                 _warn(A.geometry)
             y = torch.from_numpy(block)
             truncated += sum(truncated_rows(y))
-            with torch.no_grad():
-                volume = run(A, y).numpy()
+            volume = run(A, y).numpy()
             yield np.asarray(density.density(volume) if density else volume, dtype=np.float32)
             advance(len(block))
+            del block, y, volume  # or they would be held while the next block arrives
     if truncated:
         progress.note(
             f"{truncated} of {total} rows are cut off by the detector: their absolute values are not to be trusted"

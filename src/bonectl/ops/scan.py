@@ -74,6 +74,11 @@ class Fields:
                     f"{name} are {_by(field.shape)} pixels, the scan {_by(there)} (rows × columns); they must match"
                 )
 
+    def of_rows(self, low: int, high: int) -> "Fields":
+        """The fields of detector rows [low, high)."""
+        white, dark = (field if isinstance(field, float) else field[low:high] for field in (self.white, self.dark))
+        return Fields(white, dark)
+
     def rows(self, low: int, high: int) -> tuple[Array | float, Array | float]:
         """White and dark of rows [low, high), to be broadcast against (row, view, col)."""
         white = self.white if isinstance(self.white, float) else self.white[low:high, None]
@@ -105,12 +110,23 @@ def sinograms(scan: Stack) -> Stack:
     UsageError
         When the stack is a volume.
     """
-    if not scan.header.is_scan:
+    check_scan(scan.header)
+    return ordered(scan, "sinogram")
+
+
+def check_scan(header: Header) -> None:
+    """Refuse a volume where a scan is wanted.
+
+    Raises
+    ------
+    UsageError
+        When the header is that of a volume.
+    """
+    if not header.is_scan:
         raise UsageError(
-            f"a volume in {scan.header.unit} cannot be reconstructed; `bonectl simulate` makes a scan of it, "
+            f"a volume in {header.unit} cannot be reconstructed; `bonectl simulate` makes a scan of it, "
             "and a file that is a scan without saying so needs --axes and --angles"
         )
-    return ordered(scan, "sinogram")
 
 
 def geometry_of(

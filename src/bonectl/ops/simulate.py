@@ -296,8 +296,12 @@ def _layout(header: Header, geometry: str) -> Geometry:
 def _fine(layout: Geometry, factor: int) -> Geometry:
     """The same scan with voxels and detector columns cut into `factor`; in a cone beam, slices and rows too."""
     if layout.kind == "cone":
-        rows, slices = layout.rows * factor, layout.volume_shape[0] * factor
-        layout = layout.replace(rows=rows, row_pitch=layout.row_pitch / factor, slices=slices)
+        layout = layout.replace(
+            rows=layout.rows * factor,
+            row_pitch=layout.row_pitch / factor,
+            slices=layout.volume_shape[0] * factor,
+            row_centre=(layout.principal_row + 0.5) * factor - 0.5,
+        )
     return layout.replace(
         columns=layout.columns * factor,
         pitch=layout.pitch / factor,

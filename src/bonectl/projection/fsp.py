@@ -25,6 +25,7 @@ from scipy.fft import fft, ifft, next_fast_len
 from scipy.special import i0
 
 from bonectl.core import pool
+from bonectl.projection import workspace
 from bonectl.projection.kernels_fsp import (
     DEGREE,
     HALF,
@@ -43,6 +44,10 @@ OVERSAMPLING = 1.25
 # Slices are packed by multiples of GRAIN: four complex pairs fill the FFT's vectors.
 GRAIN = 8
 MM_PER_CM = 10.0
+# Views whose lines are held at a time by the transpose: the grid is gone through once for them.
+VIEWS = 128
+# Rows of the grid that one piece of work of the transpose owns.
+BAND = 32
 
 Array = NDArray[np.float32]
 
@@ -256,7 +261,7 @@ def project(p: Plan, volume: Array) -> Array:
 
 def _project(p: Plan, volume: Array, first: int, last: int, width: int, scan: Array) -> None:
     cells, origin = p.cells, p.origin
-    grid = np.zeros((cells + HALO, cells + HALO, width), dtype=np.float32)
+    grid = workspace.zeros(cells + HALO, cells + HALO, width)
     lanes = _lanes(width)
 
     def rows(low: int, high: int) -> None:
@@ -267,7 +272,7 @@ def _project(p: Plan, volume: Array, first: int, last: int, width: int, scan: Ar
         _transform(fft, grid[:cells, low:high], 0)
 
     def views(low: int, high: int) -> None:
-        spectrum = np.empty((high - low, p.length, width), dtype=np.float32)
+        spectrum = workspace.empty(high - low, p.length, width)
         gather(lanes, grid, p.coefficients, p.steps, p.weights, low, spectrum)
         _transform(ifft, spectrum, 1)
         unpack_views(spectrum, first, last, p.order, low, scan)
@@ -289,10 +294,11 @@ def backproject(p: Plan, scan: Array) -> Array:
 
 def _backproject(p: Plan, scan: Array, first: int, last: int, width: int, volume: Array) -> None:
     cells, origin = p.cells, p.origin
-    grid = np.zeros((cells + HALO, cells + HALO, width), dtype=np.float32)
+    grid = workspace.zeros(cells + HALO, cells + HALO, width)
     lanes = _lanes(width)
-    for begin, end in pool.cut(p.order.size, 64):
-        spectrum = np.empty((end - begin, p.length, width), dtype=np.float32)
+    kept = workspace.empty(min(VIEWS, p.order.size), p.length, width)
+    for begin, end in pool.cut(p.order.size, VIEWS):
+        spectrum = kept[: end - begin]
 
         def views(low: int, high: int, begin: int = begin, spectrum: Array = spectrum) -> None:
             part = spectrum[low:high]
@@ -303,7 +309,7 @@ def _backproject(p: Plan, scan: Array, first: int, last: int, width: int, volume
             scatter(lanes, spectrum, p.coefficients, p.steps, p.weights, begin, low, high, grid)
 
         pool.each(views, pool.cut(end - begin, 8))
-        pool.each(bands, pool.cut(cells + HALO, 16))
+        pool.each(bands, pool.cut(cells + HALO, BAND))
 
     def columns(low: int, high: int) -> None:
         _transform(ifft, grid[:cells, low:high], 0)

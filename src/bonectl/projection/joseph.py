@@ -11,11 +11,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from bonectl.core import pool
-from bonectl.projection.fsp import GRAIN, MM_PER_CM, Array
-from bonectl.projection.kernels_fsp import pack_views, unpack_views
-from bonectl.projection.kernels_joseph import MARGIN, collect, pack_grid, unpack_grid, walk
-from bonectl.projection.vectors import LANES
+from bonectl.projection import slices
+from bonectl.projection.fsp import MM_PER_CM, Array
+from bonectl.projection.kernels_joseph import collect
 
 BLOCK = 32
 
@@ -43,6 +41,11 @@ class Plan:
     rays: NDArray[np.float64]
     lengths: Array
 
+    def crossings(self, first: int, last: int) -> NDArray[np.float64]:
+        """The rays of views [first, last), in that order, as `bonectl.projection.kernels_joseph.walk` takes them."""
+        start, per_column, slope, flat = (self.rays[first:last, k, None] for k in range(4))
+        return np.stack(np.broadcast_arrays(flat, start + np.arange(self.columns) * per_column, slope), axis=-1)
+
 
 @lru_cache(maxsize=8)
 def plan(degrees: bytes, columns: int, pitch: float, centre: float, size: int, voxel: float) -> Plan:
@@ -64,62 +67,15 @@ def plan(degrees: bytes, columns: int, pitch: float, centre: float, size: int, v
     )
 
 
-def _width(slices: int) -> int:
-    return -(-slices // GRAIN) * GRAIN
-
-
-def _lanes(width: int) -> tuple[float, ...]:
-    return LANES[next(lanes for lanes in (32, 16, 8) if width % lanes == 0)]
-
-
 def project(p: Plan, volume: Array) -> Array:
     """Line integrals (slice, view, column) of a volume (slice, y, x) in 1/cm."""
-    scan = np.empty((volume.shape[0], p.order.size, p.columns), dtype=np.float32)
-    for first, last in pool.cut(volume.shape[0], BLOCK):
-        _project(p, volume, first, last, scan)
-    return scan
-
-
-def _project(p: Plan, volume: Array, first: int, last: int, scan: Array) -> None:
-    width = _width(last - first)
-    side = p.size + 2 * MARGIN
-    grid = np.zeros((side, side, width), dtype=np.float32)
-
-    def rows(low: int, high: int) -> None:
-        pack_grid(volume, first, last, low, high, grid)
-
-    def views(low: int, high: int) -> None:
-        lines = np.zeros((high - low, p.columns, width), dtype=np.float32)
-        walk(_lanes(width), grid, p.rays, low, high, lines)
-        lines *= p.lengths[low:high, None, None]
-        unpack_views(lines, first, last, p.order, low, scan)
-
-    pool.each(rows, pool.cut(p.size, 16))
-    pool.each(views, pool.cut(p.order.size, 16))
+    return slices.project(volume, BLOCK, p.order, p.crossings, p.lengths[:, None])
 
 
 def backproject(p: Plan, scan: Array) -> Array:
     """The transpose of `project`: (slice, view, column) to (slice, y, x)."""
-    volume = np.empty((scan.shape[0], p.size, p.size), dtype=np.float32)
-    for first, last in pool.cut(scan.shape[0], BLOCK):
-        _backproject(p, scan, first, last, volume)
-    return volume
 
+    def rows(lanes: slices.Lanes, lines: Array, begin: int, end: int, low: int, high: int, grid: Array) -> None:
+        collect(lanes, lines, p.rays[begin:end], low, high, grid)
 
-def _backproject(p: Plan, scan: Array, first: int, last: int, volume: Array) -> None:
-    width = _width(last - first)
-    grid = np.zeros((p.size, p.size, width), dtype=np.float32)
-    for begin, end in pool.cut(p.order.size, 16):
-        lines = np.zeros((end - begin, p.columns + 2 * MARGIN, width), dtype=np.float32)
-        pack_views(scan, first, last, p.order, begin, lines[:, MARGIN:-MARGIN])
-        lines *= p.lengths[begin:end, None, None]
-
-        def rows(low: int, high: int, begin: int = begin, end: int = end, lines: Array = lines) -> None:
-            collect(_lanes(width), lines, p.rays[begin:end], low, high, grid)
-
-        pool.each(rows, pool.cut(p.size, 16))
-
-    def out(low: int, high: int) -> None:
-        unpack_grid(grid, first, last, low, high, volume)
-
-    pool.each(out, pool.cut(p.size, 16))
+    return slices.collected(scan, BLOCK, p.size, p.order, p.lengths[:, None], rows)

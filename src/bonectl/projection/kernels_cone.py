@@ -19,7 +19,7 @@ from math import ceil, floor
 import numpy as np
 from numba import njit
 
-from bonectl.projection.kernels_fan import trace
+from bonectl.projection.kernels_fan import seen_at
 from bonectl.projection.kernels_joseph import MARGIN
 from bonectl.projection.vectors import ANY, LANES, ONE, TWO, add, fma, hat, load, sample, store, times
 
@@ -69,8 +69,8 @@ def resample(registers, source, pad, start, step, low, high, out, to):  # type: 
 
 
 @njit(cache=True, nogil=True)
-def walk_cone(grid, pad, slices, zoom, rows, views, low, high, lines):  # type: ignore[no-untyped-def]
-    """Sums along the rays of views [low, high): lines (view - low, column, row), which must hold zeros.
+def walk_cone(grid, pad, slices, zoom, rows, foot, rays, lines):  # type: ignore[no-untyped-def]
+    """Sums along the rays of some views: lines (view, column, row), which must hold zeros.
 
     Parameters
     ----------
@@ -80,8 +80,10 @@ def walk_cone(grid, pad, slices, zoom, rows, views, low, high, lines):  # type: 
         Distance between detector rows [cell].
     rows : int
         Detector rows; ``lines`` has a whole number of groups of them.
-    views : (views, 6) float64
-        As `bonectl.projection.divergent.Plan.views`.
+    foot : float
+        Detector row in the plane of the middle slice.
+    rays : (views, columns, 5) float64
+        As `bonectl.projection.divergent.Plan.crossings`.
     """
     side = grid.shape[0] - 2 * MARGIN
     depth = grid.shape[2]
@@ -89,16 +91,16 @@ def walk_cone(grid, pad, slices, zoom, rows, views, low, high, lines):  # type: 
     flat = grid.ravel()
     sums = lines.ravel()
     column_of_voxels = np.zeros(depth + GROUP, np.float32)
-    middle, middle_row = 0.5 * (slices - 1), 0.5 * (rows - 1)
+    middle = 0.5 * (slices - 1)
     for begin in range(0, side, LINES):
         for left in range(0, columns, RAYS):
-            for view in range(low, high):
+            for view in range(lines.shape[0]):
                 for column in range(left, min(left + RAYS, columns)):
-                    swapped, start, slope, source, reach = trace(views, view, column)
+                    swapped, start, slope, source, reach = rays[view, column]
                     across, along = depth, grid.shape[1] * depth
-                    if swapped:
+                    if swapped != 0.0:
                         across, along = along, across
-                    target = ((view - low) * columns + column) * lines.shape[2]
+                    target = (view * columns + column) * lines.shape[2]
                     for line in range(begin, min(begin + LINES, side)):
                         place = start + line * slope
                         if place <= -1.0 or place >= side:
@@ -106,7 +108,7 @@ def walk_cone(grid, pad, slices, zoom, rows, views, low, high, lines):  # type: 
                         cell = int(floor(place))
                         weight = np.float32(place - cell)
                         step = (line - source) / reach * zoom
-                        bottom = middle - middle_row * step
+                        bottom = middle - foot * step
                         first, last = groups((-1.0 - bottom) / step, (slices - bottom) / step, rows)
                         where = (cell + MARGIN) * across + (line + MARGIN) * along + pad
                         # slices below the lowest row and above the highest are not read
@@ -140,13 +142,15 @@ def spread_column(registers, lines, at, bottom, step, low, high, weight, sums, n
 
 
 @njit(cache=True, nogil=True)
-def spread_cone(lines, pad, rows, slices, zoom, views, swapped, low, high, grid):  # type: ignore[no-untyped-def]
+def spread_cone(lines, pad, rows, foot, slices, zoom, rays, swapped, low, high, grid):  # type: ignore[no-untyped-def]
     """The transpose of `walk_cone` for lines [low, high) of the grid, from the rays that run across such lines.
 
     Parameters
     ----------
     lines : (views, columns, height) float32
         `rows` values from ``[..., pad]`` on, and zeros on both sides of them.
+    rays : (views, columns, 5) float64
+        As `bonectl.projection.divergent.Plan.crossings`.
     swapped : bool
         Whether lines are columns of the grid's slices.
     grid : (side, side + 2, depth) float32
@@ -157,12 +161,12 @@ def spread_cone(lines, pad, rows, slices, zoom, views, swapped, low, high, grid)
     columns = lines.shape[1]
     flat = lines.ravel()
     sums = grid.ravel()
-    middle, middle_row = 0.5 * (slices - 1), 0.5 * (rows - 1)
+    middle = 0.5 * (slices - 1)
     for left in range(0, columns, RAYS):
         for view in range(lines.shape[0]):
             for column in range(left, min(left + RAYS, columns)):
-                there, start, slope, source, reach = trace(views, view, column)
-                if there != swapped:
+                there, start, slope, source, reach = rays[view, column]
+                if (there != 0.0) != swapped:
                     continue
                 at = (view * columns + column) * lines.shape[2] + pad
                 for line in range(low, high):
@@ -172,7 +176,7 @@ def spread_cone(lines, pad, rows, slices, zoom, views, swapped, low, high, grid)
                     cell = int(floor(place))
                     weight = np.float32(place - cell)
                     step = (line - source) / reach * zoom
-                    bottom = middle - middle_row * step
+                    bottom = middle - foot * step
                     first, last = groups(bottom - 1.0, bottom + (rows - 1) * step + 1.0, slices)
                     near = (line * (side + 2 * MARGIN) + cell + MARGIN) * depth
                     if step * HAT_ONE >= 1.0:
@@ -184,7 +188,7 @@ def spread_cone(lines, pad, rows, slices, zoom, views, swapped, low, high, grid)
 
 
 @njit(cache=True, nogil=True)
-def collect_cone(lines, pad, rows, slices, zoom, views, low, high, grid):  # type: ignore[no-untyped-def]
+def collect_cone(lines, pad, rows, foot, slices, zoom, views, low, high, grid):  # type: ignore[no-untyped-def]
     """What a voxel's ray holds in every view over its squared distance from the source, added to grid (y, x, z).
 
     Parameters
@@ -202,23 +206,18 @@ def collect_cone(lines, pad, rows, slices, zoom, views, low, high, grid):  # typ
     flat = lines.ravel()
     sums = grid.ravel()
     column_of_rows = np.zeros(height + GROUP, np.float32)
-    middle, middle_row = 0.5 * (slices - 1), 0.5 * (rows - 1)
+    middle = 0.5 * (slices - 1)
     for top in range(low, high, VOXELS):
         for left in range(0, side, VOXELS):
             for y in range(top, min(top + VOXELS, high)):
                 for x in range(left, min(left + VOXELS, side)):
                     target = (y * side + x) * grid.shape[2]
                     for view in range(lines.shape[0]):
-                        nearness = 1.0 / (views[view, 0, 0] + x * views[view, 0, 1] + y * views[view, 0, 2])
-                        at = views[view, 1, 0] + x * views[view, 1, 1] + y * views[view, 1, 2]
-                        at = at * nearness + views[view, 2, 0]
-                        column = int(floor(at))
+                        nearness, column, near, far = seen_at(views, view, x, y)
                         if column < -1 or column >= columns:
                             continue
-                        near = np.float32((1.0 - (at - column)) * nearness * nearness)
-                        far = np.float32((at - column) * nearness * nearness)
                         step = nearness * zoom
-                        bottom = middle_row - middle * step
+                        bottom = foot - middle * step
                         first, last = groups((-1.0 - bottom) / step, (rows - bottom) / step, slices)
                         where = (view * (columns + 2 * MARGIN) + column + MARGIN) * height + pad
                         lowest, highest = groups(bottom - 1.0, bottom + (slices - 1) * step + 1.0, rows)

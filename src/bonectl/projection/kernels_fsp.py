@@ -106,6 +106,27 @@ def spread(_context: Any, grid: Any, offset: Any, cell: Any, across: Any, weight
 
 
 @intrinsic
+def spread_all(_context: Any, grid: Any, offset: Any, row: Any, cell: Any, across: Any, along: Any, value: Any) -> Any:
+    """Add ``along[j] * across[i] * value`` to `TAPS` x `TAPS` cells: the transpose of `interpolate`."""
+
+    def code(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        grid_value, start, row_step, cell_step, x, y, vector = values
+        array, wide = signature.args[0], value.llvm
+        columns = [_lane(builder, x, i, wide) for i in range(TAPS)]
+        for j in range(TAPS):
+            scaled = builder.fmul(vector, _lane(builder, y, j, wide))
+            at = builder.add(start, builder.mul(row_step, row_step.type(j)))
+            for i in range(TAPS):
+                here = builder.add(at, builder.mul(cell_step, cell_step.type(i)))
+                where = address(context, builder, array, grid_value, here, wide)
+                total = multiply_add(builder, scaled, columns[i], read(builder, where))
+                builder.store(total, where).align = 4
+        return context.get_dummy_value()
+
+    return types.void(grid, types.intp, types.intp, types.intp, across, along, value), code
+
+
+@intrinsic
 def lane(_context: Any, vector: Any, index: Any) -> Any:
     """One lane of a vector."""
 
@@ -247,6 +268,18 @@ def gather(lanes, grid, coefficients, steps, weights, low, spectrum):  # type: i
                         store(lines, target + z, value)
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _reached(step, top, first, last):  # type: ignore[no-untyped-def]
+    """Frequencies within [-top, top], `step` cells apart, among which are all whose base lies in [first, last]."""
+    begin, end = -top, top
+    if abs(step) * top > 1e-6:
+        one = (first - 1 + HALF) / step
+        two = (last + HALF) / step
+        begin = int(max(-top, floor(min(one, two)) - 1))
+        end = int(min(top, ceil(max(one, two)) + 1))
+    return begin, end
+
+
 @njit(cache=True, nogil=True)
 def scatter(lanes, spectrum, coefficients, steps, weights, low, band_low, band_high, grid):  # type: ignore[no-untyped-def]
     """The transpose of `gather` for rows [band_low, band_high) of the grid: what the lines add to them."""
@@ -266,12 +299,7 @@ def scatter(lanes, spectrum, coefficients, steps, weights, low, band_low, band_h
         reach = abs(top * step_y)
         for turn in range(int(floor(_base(-reach) / cells)), int(floor(_base(reach) / cells)) + 1):
             shift = turn * cells
-            begin, end = -top, top
-            if abs(step_y) * top > 1e-6:
-                one = (first_base + shift - 1 + HALF) / step_y
-                two = (last_base + shift + HALF) / step_y
-                begin = int(max(-top, floor(min(one, two)) - 1))
-                end = int(min(top, ceil(max(one, two)) + 1))
+            begin, end = _reached(step_y, top, first_base + shift, last_base + shift)
             for m in range(begin, end + 1):
                 at_y = m * step_y
                 base_y = _base(at_y)
@@ -289,6 +317,11 @@ def scatter(lanes, spectrum, coefficients, steps, weights, low, band_low, band_h
                     imag = -imag
                 source = (a * length + (m if m >= 0 else length + m)) * width
                 start = (base_x - cells * int(floor(base_x / cells))) * width + inside * row
+                if inside >= band_low and inside + TAPS <= band_high:
+                    for z in range(0, width, span):
+                        value = rotate(load(lanes, lines, source + z), real, imag)
+                        spread_all(flat, start + z, row, width, x, y, value)
+                    continue
                 for z in range(0, width, span):
                     value = rotate(load(lanes, lines, source + z), real, imag)
                     for j in range(max(0, band_low - inside), min(TAPS, band_high - inside)):

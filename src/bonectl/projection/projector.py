@@ -7,24 +7,22 @@ row 0 on top. The rotation axis is X = Y = 0. A view at angle t sees this point 
 columns count along y. A point source lies where these rays come from: at the distance sod from the axis towards (sin
 t, -cos t), which is the top of the picture at 0 degrees, with the detector at sdd from it. It sees the point magnified
 by ``M = sdd / (sod - X sin t + Y cos t)``, at column ``centre + M (X cos t + Y sin t) / pitch`` and, in a cone beam,
-at row ``(rows - 1)/2 + M Z / row_pitch`` with Z from the middle slice. The angle turns from +x to +y, which is
+at row ``principal_row + M Z / row_pitch`` with Z from the middle slice, if the detector stands upright
+(`bonectl.core.geometry.Geometry.detector_axes` says how one is turned). The angle turns from +x to +y, which is
 clockwise in that picture (and right-handed about +z). A scanner that turned the other way has negative angles; ASTRA
 and scikit-image have y pointing up, so that their angle t is -t here.
 
 Lengths are in mm and attenuation in 1/cm; the division by ten is made here, line integrals are dimensionless.
 """
 
-from collections.abc import Sequence
-from functools import cached_property
 from math import sqrt
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from bonectl.core.geometry import Geometry
-from bonectl.errors import UnavailableError, UsageError
-from bonectl.projection import divergent, divergent_ops, fan, fsp, joseph
+from bonectl.errors import UsageError
+from bonectl.projection import backends, divergent, divergent_ops, fan, fsp, joseph, parallel_ops
 
 MODELS = ("strip", "bandlimited", "joseph")
 
@@ -36,7 +34,7 @@ class Projector(nn.Module):
     ``A.T(y)`` is the exact transpose, and ``A.T.T is A``. Any number of slices goes through a parallel or fan beam at a
     time; slices are worked on in blocks of `block`, so that a volume cut into multiples of `block` gives the same bits
     as the whole. A cone beam takes whole volumes of `geometry.slices`. Either map is the gradient of the other, to any
-    order. The result is a fresh tensor.
+    order. The result is a fresh tensor, and lies where the argument does: on the CPU or on CUDA.
 
     Parameters
     ----------
@@ -53,14 +51,16 @@ class Projector(nn.Module):
         twice the columns. ``A.T`` then filters before it back-projects, at no cost: filtered back-projection.
     shares : (views,) tensor, optional
         A factor for each view, with `response`.
+    backend : {"auto", "reference", "astra"}, optional
+        Whose code runs, see `bonectl.projection.backends.engine`. With ``astra``, `A.T` is not the exact transpose.
 
     Raises
     ------
     UsageError
         When there is no such model for the geometry, or a filter is incomplete or given to ``joseph``; when a tensor
-        does not fit the geometry or is not float32.
+        does not fit the geometry or is not float32; when there is no such backend.
     UnavailableError
-        When a tensor is not in the CPU's memory.
+        When a tensor lies where no projector, or not this backend, runs.
     """
 
     def __init__(
@@ -70,22 +70,33 @@ class Projector(nn.Module):
         model: str | None = None,
         response: Tensor | None = None,
         shares: Tensor | None = None,
+        backend: str = "auto",
     ) -> None:
         super().__init__()
-        model = model or ("strip" if geometry.kind == "parallel" else "joseph")
+        backends.check(backend)
+        model = model or ("strip" if geometry.kind == "parallel" and backend != "astra" else "joseph")
         if model not in MODELS:
             raise UsageError(f"no pixel model {model!r}; there are {', '.join(MODELS)}")
         if geometry.kind != "parallel" and model != "joseph":
             raise UsageError(f"no pixel model {model!r} for a {geometry.kind} beam; there is joseph")
+        if backend == "astra" and model != "joseph":
+            raise UsageError(f"backend astra has no pixel model {model!r}, and no fbp; there is joseph")
         if (response is None) != (shares is None):
             raise UsageError("a filter is a response along the detector and a share for each view; give both")
         if model == "joseph" and response is not None:
             raise UsageError("joseph works in space and takes no filter; use strip or bandlimited")
         self.geometry = geometry
         self.model = model
+        self.backend = backend
         none = torch.empty(0)
         self._views = torch.from_numpy(geometry.angles.degrees.copy())
-        self._filter = (none if response is None else response.float(), none if shares is None else shares.float())
+        self._filter = (
+            none if response is None else response.float().cpu(),
+            none if shares is None else shares.float().cpu(),
+        )
+        # known before anybody traces the call
+        self._beam = None if geometry.kind == "parallel" else divergent.sizes_and_numbers(geometry)
+        self._norm: float | None = None
         # in a tuple, so that torch does not take the transpose for a part of its transpose
         self._transpose = (Transpose(self),)
 
@@ -121,56 +132,57 @@ class Projector(nn.Module):
         """Line integrals (..., row, view, col) of attenuation (..., z, y, x) [1/cm]."""
         _check(x, self.domain, "a volume", ("z", "y", "x"))
         flat = x.reshape(-1, *self.domain)
-        scan = self._project_parallel(flat) if self.geometry.kind == "parallel" else self._project_divergent(flat)
+        scan = self._project_parallel(flat) if self._beam is None else self._project_divergent(flat, *self._beam)
         return scan.reshape(*x.shape[: x.ndim - len(self.domain)], *self.codomain)
 
     def back(self, y: Tensor) -> Tensor:
         """The transpose: (..., row, view, col) to (..., z, y, x)."""
         _check(y, self.codomain, "a scan", ("row", "view", "col"))
         flat = y.reshape(-1, *self.codomain)
-        if self.geometry.kind == "parallel":
+        if self._beam is None:
             volume = self._backproject_parallel(flat)
         else:
-            volume = self._backproject_divergent(flat)
+            volume = self._backproject_divergent(flat, *self._beam)
         return volume.reshape(*y.shape[: y.ndim - len(self.codomain)], *self.domain)
 
     def _project_parallel(self, x: Tensor) -> Tensor:
-        run = _project_now if _plain(x) else _project
-        scan: Tensor = run(x, self._views, *self._filter, self.geometry.columns, self._numbers, self.model)
+        run = parallel_ops.project_now if _plain(x) else parallel_ops.project_parallel
+        side = self.geometry.columns
+        scan: Tensor = run(x, self._views, *self._filter, side, self._numbers, self.model, self.backend)
         return scan
 
     def _backproject_parallel(self, y: Tensor) -> Tensor:
-        run = _backproject_now if _plain(y) else _backproject
-        volume: Tensor = run(y, self._views, *self._filter, self.geometry.size, self._numbers, self.model)
+        run = parallel_ops.backproject_now if _plain(y) else parallel_ops.backproject_parallel
+        side = self.geometry.size
+        volume: Tensor = run(y, self._views, *self._filter, side, self._numbers, self.model, self.backend)
         return volume
 
     @property
     def _numbers(self) -> list[float]:
         return [self.geometry.pitch, self.geometry.centre, self.geometry.voxel]
 
-    def _project_divergent(self, x: Tensor) -> Tensor:
+    def _project_divergent(self, x: Tensor, sizes: list[int], numbers: list[float]) -> Tensor:
         now, recorded = divergent_ops.PROJECT[self.geometry.kind]
-        return (now if _plain(x) else recorded)(x, self._views, *divergent.sizes_and_numbers(self.geometry))
+        return (now if _plain(x) else recorded)(x, self._views, sizes, numbers, self.backend)
 
-    def _backproject_divergent(self, y: Tensor) -> Tensor:
+    def _backproject_divergent(self, y: Tensor, sizes: list[int], numbers: list[float]) -> Tensor:
         now, recorded = divergent_ops.BACKPROJECT[self.geometry.kind]
-        return (now if _plain(y) else recorded)(y, self._views, *divergent.sizes_and_numbers(self.geometry))
+        return (now if _plain(y) else recorded)(y, self._views, sizes, numbers, self.backend)
 
-    @cached_property
-    def _norm(self) -> float:
-        # a positive operator's first singular vector is positive: start from ones and few steps are enough
-        x = torch.ones(1, *self.domain)
-        value = 0.0
-        with torch.no_grad():
-            for _ in range(12):
-                x = x / torch.linalg.vector_norm(x)
-                x = self.back(self.forward(x))
-                value = sqrt(float(torch.linalg.vector_norm(x)))
-        return value
-
-    def norm(self) -> float:
-        """The largest singular value, by 12 steps of the power method; kept once it is known."""
+    def norm(self, device: torch.device | str = "cpu") -> float:
+        """The largest singular value, by 12 steps of the power method on a device; kept once it is known."""
+        if self._norm is None:
+            self._norm = self._largest(torch.device(device))
         return self._norm
+
+    @torch.no_grad()
+    def _largest(self, device: torch.device) -> float:
+        # a positive operator's first singular vector is positive: start from ones and few steps are enough
+        x = torch.ones(1, *self.domain, device=device)
+        for _ in range(12):
+            x = x / torch.linalg.vector_norm(x)
+            x = self.back(self.forward(x))
+        return sqrt(float(torch.linalg.vector_norm(x)))
 
     def extra_repr(self) -> str:
         """The geometry as the call that makes it, and the model."""
@@ -200,99 +212,9 @@ def _check(x: Tensor, tail: tuple[int, ...], what: str, axes: tuple[str, ...]) -
         raise UsageError(f"{what} of shape {tuple(x.shape)}; the geometry needs (..., {named}) = (..., {needed})")
     if x.dtype != torch.float32:
         raise UsageError(f"{what} of {x.dtype}; the projector works in float32")
-    if x.device.type not in ("cpu", "meta"):
-        raise UnavailableError(f"{what} on {x.device}; the projector runs on the CPU")
 
 
 def _plain(x: Tensor) -> bool:
     """Whether nobody records what happens to `x`: then the first call need not import torch's compiler (a second)."""
     recorded = x.requires_grad and torch.is_grad_enabled()
-    return type(x) is Tensor and x.device.type == "cpu" and not recorded and not torch.compiler.is_compiling()
-
-
-def _project_now(
-    x: Tensor,
-    degrees: Tensor,
-    response: Tensor,
-    shares: Tensor,
-    columns: int,
-    numbers: Sequence[float],
-    model: str,
-) -> Tensor:
-    pitch, centre, voxel = numbers
-    volume = x.detach().contiguous().numpy()
-    key = (degrees.numpy().tobytes(), columns, pitch, centre, x.shape[-1], voxel)
-    if model == "joseph":
-        return torch.from_numpy(joseph.project(joseph.plan(*key), volume))
-    return torch.from_numpy(fsp.project(fsp.plan(*key, model, _filter(response, shares)), volume))
-
-
-def _backproject_now(
-    y: Tensor,
-    degrees: Tensor,
-    response: Tensor,
-    shares: Tensor,
-    size: int,
-    numbers: Sequence[float],
-    model: str,
-) -> Tensor:
-    pitch, centre, voxel = numbers
-    scan = y.detach().contiguous().numpy()
-    key = (degrees.numpy().tobytes(), y.shape[-1], pitch, centre, size, voxel)
-    if model == "joseph":
-        return torch.from_numpy(joseph.backproject(joseph.plan(*key), scan))
-    return torch.from_numpy(fsp.backproject(fsp.plan(*key, model, _filter(response, shares)), scan))
-
-
-def _filter(response: Tensor, shares: Tensor) -> fsp.Filter | None:
-    return fsp.Filter(response.numpy().tobytes(), shares.numpy().tobytes()) if response.numel() else None
-
-
-_project = torch.library.custom_op("bonectl::project_parallel", _project_now, mutates_args=(), device_types="cpu")
-_backproject = torch.library.custom_op(
-    "bonectl::backproject_parallel", _backproject_now, mutates_args=(), device_types="cpu"
-)
-
-
-@_project.register_fake
-def _(
-    x: Tensor,
-    degrees: Tensor,
-    response: Tensor,
-    shares: Tensor,
-    columns: int,
-    numbers: Sequence[float],
-    model: str,
-) -> Tensor:
-    return x.new_empty((x.shape[0], degrees.shape[0], columns))
-
-
-@_backproject.register_fake
-def _(
-    y: Tensor,
-    degrees: Tensor,
-    response: Tensor,
-    shares: Tensor,
-    size: int,
-    numbers: Sequence[float],
-    model: str,
-) -> Tensor:
-    return y.new_empty((y.shape[0], size, size))
-
-
-def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    x, degrees, response, shares, _side, numbers, model = inputs
-    ctx.save_for_backward(degrees, response, shares)
-    ctx.side, ctx.numbers, ctx.model = x.shape[-1], numbers, model
-
-
-def _project_gradient(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
-    return _backproject(grad, *ctx.saved_tensors, ctx.side, ctx.numbers, ctx.model), *[None] * 6
-
-
-def _backproject_gradient(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
-    return _project(grad, *ctx.saved_tensors, ctx.side, ctx.numbers, ctx.model), *[None] * 6
-
-
-_project.register_autograd(_project_gradient, setup_context=_remember)
-_backproject.register_autograd(_backproject_gradient, setup_context=_remember)
+    return type(x) is Tensor and x.device.type != "meta" and not recorded and not torch.compiler.is_compiling()

@@ -86,6 +86,17 @@ def load(_context: Any, lanes: Any, array: Any, offset: Any) -> Any:
 
 
 @intrinsic
+def zeros(_context: Any, lanes: Any) -> Any:
+    """``len(lanes)`` zeros."""
+    kind = FloatVector(lanes.count)
+
+    def code(_context: Any, _builder: Any, _signature: Any, _values: Any) -> Any:
+        return ir.Constant(kind.llvm, None)
+
+    return kind(lanes), code
+
+
+@intrinsic
 def store(_context: Any, array: Any, offset: Any, vector: Any) -> Any:
     """Write a vector to ``array[offset:]``."""
 

@@ -1,0 +1,245 @@
+"""One slice reconstructed with the rotation axis at several columns, scored: for the eye, and in numbers."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+import numpy as np
+import torch
+
+from bonectl.core import kit, progress
+from bonectl.core.calibration import Calibration
+from bonectl.core.geometry import Geometry
+from bonectl.core.header import VOLUME, Header
+from bonectl.core.slabs import Array
+from bonectl.core.spec import parse
+from bonectl.core.stack import Stack
+from bonectl.errors import UsageError
+from bonectl.ops import centre, opposite_rays
+from bonectl.ops.convert import cropped
+from bonectl.ops.reconstruct import checked_density, checked_geometry, method_for
+from bonectl.ops.scan import Fields, line_integrals, sinograms
+from bonectl.projection.projector import Projector
+
+SCHEMA = "bonectl-try/1"
+COLUMNS = ("centre", "score", "best")
+# Columns that are tried around the automatic centre: this far on either side, this far apart.
+REACH, STEP = 3.0, 0.5
+# Every try is a slice that is held.
+MOST = 200
+NEGATIVE = "mean of how far attenuation from half a turn lies below 0 [1/cm]; least is best"
+MISMATCH = "squared difference of rays and the same rays measured from the other side, as a share; least is best"
+
+Score = Callable[[float], float]
+
+
+@dataclass(frozen=True, eq=False)
+class Attempts:
+    """What came of each column.
+
+    Parameters
+    ----------
+    header : Header
+        Of the tries as a stack.
+    tries : (n, y, x) float32 array
+        The slice, once for each column, in the unit of the header.
+    centres, scores : tuple of float
+        Column of the rotation axis, and its score.
+    score : str
+        What a score is.
+    index : int
+        The slice.
+    method : str
+        What made it.
+    """
+
+    header: Header
+    tries: Array
+    centres: tuple[float, ...]
+    scores: tuple[float, ...]
+    score: str
+    index: int
+    method: str
+
+    @property
+    def best(self) -> int:
+        """Number of the try with the least score; the middle one where several are equal."""
+        equal = opposite_rays.flat(np.array(self.scores))
+        return int(equal[len(equal) // 2])
+
+    @property
+    def between(self) -> float:
+        """Column of the least score by the parabola through the best and its neighbours; the best at an end."""
+        if not 0 < self.best < len(self.centres) - 1:
+            return self.centres[self.best]
+        return opposite_rays.lowest(np.array(self.centres), np.array(self.scores))
+
+    def stack(self) -> Stack:
+        """The tries as a stack along z, in the order of `centres`."""
+        return Stack.of(self.tries, self.header)
+
+    def tsv(self) -> str:
+        """A line for each column, under one of names: centre, score, and 1 for the best."""
+        lines = [COLUMNS]
+        for i, (column, score) in enumerate(zip(self.centres, self.scores, strict=True)):
+            lines.append((repr(column), repr(score), str(int(i == self.best))))
+        return "".join("\t".join(line) + "\n" for line in lines)
+
+    def json(self) -> str:
+        """The same as JSON text, with what a score is."""
+        value: dict[str, Any] = {
+            "schema": SCHEMA,
+            "slice": self.index,
+            "method": self.method,
+            "score": self.score,
+            "best": self.centres[self.best],
+            "between": self.between,
+            "tries": [{"centre": c, "score": s} for c, s in zip(self.centres, self.scores, strict=True)],
+        }
+        return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def attempts(  # noqa: PLR0913 (as many as a reconstruction takes, and what is tried)
+    scan: Stack,
+    *,
+    geometry: Geometry | None = None,
+    centres: Sequence[float] | None = None,
+    index: int | None = None,
+    method: str | None = None,
+    fields: Fields | None = None,
+    unit: str = "1/cm",
+    calibration: Calibration | None = None,
+) -> Attempts:
+    """Reconstruct one slice with the rotation axis at several columns.
+
+    Of parallel and fan beams only the slice's own row is held; a cone beam is collected.
+
+    Parameters
+    ----------
+    scan, geometry, method, fields, unit, calibration
+        As `bonectl.ops.reconstruct.reconstruct` takes them.
+    centres : sequence of float, optional
+        Columns to try, evenly spaced; when not given, `REACH` to either side of the one that
+        `bonectl.ops.centre.found_centre` finds.
+    index : int, optional
+        The slice, from 0; the middle one when not given.
+
+    Raises
+    ------
+    UsageError
+        As `reconstruct`; when there is no such slice, a column is not on the detector, or there are more than `MOST`.
+    DataError
+        As `reconstruct`.
+    """
+    if method is not None:
+        kit.check("methods", [parse(method)])
+    geometry = checked_geometry(scan, geometry)
+    index = geometry.volume_shape[0] // 2 if index is None else index
+    if not 0 <= index < geometry.volume_shape[0]:
+        raise UsageError(f"there is no slice {index}; the volume has {geometry.volume_shape[0]}, counted from 0")
+    if centres is not None:
+        _check_columns(centres, geometry)
+    else:
+        centre.check(geometry)
+    name, run = method_for(method, geometry)
+    density = checked_density(unit, calibration or scan.header.calibration)
+    scan, fields, geometry = _needed(scan, fields, geometry, index)
+    rows = line_integrals(sinograms(scan), fields)
+    lines = rows.collect()
+    columns = _around(geometry, lines) if centres is None else tuple(float(column) for column in centres)
+    plane = _sliced(geometry, index) if geometry.kind == "cone" else (geometry, 0)
+    judge, meaning = _judge(geometry, lines)
+    tries, scores = [], []
+    with progress.task("try", len(columns), "column") as advance:
+        for column in columns:
+            tries.append(_slice(plane, lines, column, run, density))
+            scores.append(judge(column))
+            advance(1)
+    header = rows.header.replace(
+        shape=(len(columns), geometry.size, geometry.size),
+        axes=VOLUME,
+        spacing=(None, geometry.voxel, geometry.voxel),
+        unit=unit,
+        geometry=None,
+        calibration=calibration or rows.header.calibration,
+        answers={},
+    )
+    return Attempts(header, np.stack(tries), columns, tuple(scores), meaning, index, name)
+
+
+def spread(first: float, last: float, step: float) -> tuple[float, ...]:
+    """The columns first, first + step, ... up to last.
+
+    Raises
+    ------
+    UsageError
+        When they are not finite, the step is not positive, or there are none or more than `MOST`.
+    """
+    if not (isfinite(first) and isfinite(last) and isfinite(step) and step > 0 and first <= last):
+        raise UsageError(f"columns from {first:g} to {last:g} by {step:g}; give FROM <= TO and a STEP above 0")
+    count = int((last - first) / step * (1 + 1e-12)) + 1
+    if count > MOST:
+        raise UsageError(f"{count} columns to try; at most {MOST} are held at a time: give a larger step")
+    return tuple(round(first + i * step, 9) for i in range(count))
+
+
+def _check_columns(centres: Sequence[float], geometry: Geometry) -> None:
+    if not 1 <= len(centres) <= MOST:
+        raise UsageError(f"{len(centres)} columns to try; give 1 to {MOST}")
+    for column in centres:
+        if not -0.5 < column < geometry.columns - 0.5:
+            raise UsageError(
+                f"a try has the rotation axis at column {column:g}, outside the {geometry.columns} columns"
+            )
+
+
+def _needed(
+    scan: Stack, fields: Fields | None, geometry: Geometry, index: int
+) -> tuple[Stack, Fields | None, Geometry]:
+    """Scan, fields and geometry of the one row that a slice takes; all of a cone beam."""
+    if fields is not None and scan.header.unit == "counts":
+        fields.check(scan.header)
+    if geometry.kind == "cone":
+        return scan, fields, geometry
+    row, every = slice(index, index + 1), slice(None)
+    cut = {"row": row, "view": every, "col": every}
+    a, b, c = scan.header.axes
+    return (
+        cropped(scan, (cut[a], cut[b], cut[c])),
+        fields and fields.of_rows(index, index + 1),
+        geometry.replace(rows=1),
+    )
+
+
+def _around(geometry: Geometry, lines: Array) -> tuple[float, ...]:
+    """Columns around the automatic centre that lie on the detector."""
+    found = round(centre.found_centre(geometry, lines) / STEP) * STEP
+    near = spread(found - REACH, found + REACH, STEP)
+    return tuple(column for column in near if -0.5 < column < geometry.columns - 0.5)
+
+
+def _sliced(geometry: Geometry, index: int) -> tuple[Geometry, int]:
+    """The shortest part of a cone's grid around its middle that has slice `index`, and its number there."""
+    slices = geometry.volume_shape[0]
+    beside = min(index, slices - 1 - index)
+    part = slices - 2 * beside
+    return geometry.replace(slices=part), index - beside
+
+
+def _slice(plane: tuple[Geometry, int], lines: Array, column: float, run: Any, density: Calibration | None) -> Array:
+    geometry, number = plane
+    with torch.no_grad():
+        volume = run(Projector(geometry.replace(centre=column)), torch.from_numpy(lines)).numpy()
+    one = volume[number]
+    return np.array(density.density(one) if density else one, dtype=np.float32)
+
+
+def _judge(geometry: Geometry, lines: Array) -> tuple[Score, str]:
+    """How a column is scored, and what the score is."""
+    if geometry.kind == "parallel":
+        half, views = centre.half_turn(geometry, lines)
+        return lambda column: centre.negative(half, views, column), NEGATIVE
+    fan = opposite_rays.Fan.of(geometry, opposite_rays.orbit_line(geometry, lines))
+    return fan.mismatch, MISMATCH

@@ -1,0 +1,238 @@
+"""How much memory a reconstruction takes, and how many slices at a time fit into what there is.
+
+An estimate counts arrays: at the moments when a method holds most, how many copies of a block of the scan and of the
+volume it holds beside the projector's own workspace. It is compared with measured peaks in the tests.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil, prod, sqrt
+from pathlib import Path
+from types import MappingProxyType
+
+from bonectl.core.geometry import Geometry
+from bonectl.core.header import PROJECTIONS, Header
+from bonectl.core.spec import parse
+from bonectl.errors import MemoryShortageError
+from bonectl.projection.fsp import GRAIN, OVERSAMPLING
+from bonectl.projection.projector import Projector
+
+FLOAT = 4
+# Compiled kernels, FFT tables and the like, which are there once work has begun [byte].
+KERNELS = 160 << 20
+# Views that the transposes and the filter work on at a time, and bytes that they take for each frequency and lane.
+VIEWS, LINE = 64, 6
+# Bytes of a plan for each view and frequency (column) of it.
+PLAN = 24
+# Slabs that arrive are checked, converted and kept until they fill a block: about so many copies of one.
+SLABS = 6
+# Rows that are cut off are continued beyond the detector: blocks of the scan that fbp then holds on top, and all that
+# it holds while they are made.
+BEYOND, CONTINUED = 2.1, 5.2
+
+# How much of the memory that is free now may be taken, where nobody said: the rest is for what others do meanwhile.
+SHARE = 0.9
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Blocks of scan and volume that a method holds at one time, and what the projector does then.
+
+    Parameters
+    ----------
+    scans, volumes : float
+        Copies, arguments and results of the projector included.
+    work : {"", "project", "back", "collect"}
+        Nothing, A, Aᵀ, or the back-projection of FDK.
+    """
+
+    scans: float
+    volumes: float
+    work: str = ""
+
+
+# Counted in the methods' code, line by line. Values in float64 count twice.
+MOMENTS: Mapping[str, tuple[Moment, ...]] = MappingProxyType(
+    {
+        "fbp": (Moment(1, 1, "back"),),
+        "fdk": (Moment(2, 1, "collect"), Moment(1, 2)),
+        "sirt": (Moment(2, 1, "project"), Moment(3, 2, "back"), Moment(2, 5)),
+        "cgls": (Moment(3, 3, "project"), Moment(7, 3), Moment(3, 4, "back"), Moment(3, 7)),
+        "tv": (Moment(4, 5, "project"), Moment(3, 6, "back")),
+        "fista": (Moment(2, 2, "project"), Moment(3, 2), Moment(3, 3, "back"), Moment(1, 6)),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Need:
+    """Bytes that a reconstruction holds at its peak, beside what the process held before.
+
+    Parameters
+    ----------
+    usual : int
+        For an object that the detector sees whole.
+    at_worst : int
+        When rows are cut off and must be continued.
+    """
+
+    usual: int
+    at_worst: int
+
+
+def needed(header: Header, geometry: Geometry, method: str, slices: int, slab: int = 0) -> Need:
+    """The peak of a reconstruction in blocks of some slices.
+
+    Parameters
+    ----------
+    header : Header
+        Of the scan, as it arrives.
+    geometry : Geometry
+    method : str
+        Spec of the method.
+    slices : int
+        Slices (detector rows) at a time; all that there are in a cone beam.
+    slab : int
+        Rows that arrive at a time; 0 when it is not known, and small.
+    """
+    name = parse(method).name
+    slices = min(slices, geometry.rows)
+    scan = FLOAT * slices * geometry.views * geometry.columns
+    volume = FLOAT * (prod(geometry.volume_shape) if geometry.kind == "cone" else slices * geometry.size**2)
+    moments = MOMENTS.get(name, (Moment(3, 6, "back"),))  # what the hungriest of the others holds
+    waiting = volume if slices < geometry.rows else 0  # a writer holds each block until the next one has come
+    leaning = 0 if geometry.is_upright or name != "fdk" else scan
+    fixed: float = KERNELS + _plan(geometry) + waiting + leaning + _arriving(header, scan, slab)
+    usual = max(m.scans * scan + m.volumes * volume + _work(geometry, m.work, slices, volume) for m in moments)
+    if name != "fbp":
+        return Need(int(fixed + usual), int(fixed + usual))
+    return Need(int(fixed + usual), int(fixed + max(usual + BEYOND * scan, CONTINUED * scan)))
+
+
+def _plan(geometry: Geometry) -> int:
+    """What the projector keeps for a geometry."""
+    return PLAN * geometry.views * _frequencies(geometry)
+
+
+def _frequencies(geometry: Geometry) -> int:
+    """Samples of a projector's line, and of a filter's."""
+    return int(2 * max(geometry.columns, geometry.size * geometry.voxel / geometry.pitch))
+
+
+def _work(geometry: Geometry, work: str, slices: int, volume: int) -> float:
+    """What the projector holds beside its argument and its result."""
+    if not work:
+        return 0.0
+    lanes = -(-slices // GRAIN) * GRAIN
+    if geometry.kind == "parallel":
+        cells = FLOAT * lanes * (OVERSAMPLING * geometry.size + GRAIN) ** 2
+        return cells + LINE * VIEWS * _frequencies(geometry) * lanes
+    if geometry.kind == "fan":
+        lines = FLOAT * VIEWS * geometry.columns * lanes
+        grid = FLOAT * lanes * geometry.size**2
+        return lines + {"project": 1, "back": 3, "collect": 1}[work] * grid
+    assert geometry.sod is not None
+    assert geometry.sdd is not None
+    reach = sqrt(0.5) * geometry.size * geometry.voxel / geometry.sod
+    rows = ceil(geometry.rows + 4 * GRAIN / max(1 - reach, 0.1))
+    lines = FLOAT * (VIEWS // 2) * geometry.columns * rows
+    return lines + {"project": 1.1, "back": 2, "collect": 1}[work] * volume
+
+
+def _arriving(header: Header, block: int, slab: int) -> float:
+    """What of the scan is held while a block is filled, beyond the block itself."""
+    if header.axes == PROJECTIONS:  # all of it is turned, and stays
+        return float(header.total_bytes) * (1 if header.total_bytes > block else 2)
+    return SLABS * FLOAT * max(slab, 1) * prod(header.shape[1:])
+
+
+# Slices that every block has, whatever the memory (fewer only where there are fewer).
+FEWEST = GRAIN
+
+
+def blocks(geometry: Geometry) -> tuple[int, ...]:
+    """Slices at a time that give the same bits, most first: kernels carry them in lanes of `GRAIN`.
+
+    A cone beam has one, of all its rows.
+    """
+    most = Projector(geometry).block
+    if geometry.kind == "cone":
+        return (most,)
+    return tuple(lanes for lanes in range(most, 0, -GRAIN) if most % lanes == 0)
+
+
+def chosen_block(header: Header, geometry: Geometry, method: str, limit: int, slab: int = 0) -> int:
+    """Slices at a time, as many as fit.
+
+    Parameters
+    ----------
+    header, geometry, method, slab
+        See `needed`.
+    limit : int
+        Bytes that the whole process may hold.
+
+    Raises
+    ------
+    MemoryShortageError
+        When not even the smallest block fits.
+    """
+    here = resident()
+    for block in blocks(geometry):
+        peak = here + needed(header, geometry, method, block, slab).at_worst
+        if peak <= limit:
+            return block
+    least = f"{block} slices at a time" if geometry.kind != "cone" else "a cone beam, which is held whole,"
+    raise MemoryShortageError(
+        f"{least} of {geometry.size} × {geometry.size} from {geometry.views} views would take about {spoken(peak)}, "
+        f"and {spoken(limit)} may be taken; give a larger --max-memory, a smaller --size, or fewer columns (convert "
+        "--bin)"
+    )
+
+
+def resident() -> int:
+    """Bytes of memory that this process holds now; 0 where the system does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def available() -> int:
+    """Bytes that this process may come to hold: a share of what is free on the machine and in its control group."""
+    free = _free()
+    return int(resident() + SHARE * free) if free is not None else 1 << 62
+
+
+def _free() -> int | None:
+    found = [value for value in (_free_on_machine(), _free_in_group()) if value is not None]
+    return min(found, default=None)
+
+
+def _free_on_machine() -> int | None:
+    """MemAvailable of Linux: what can be had without swapping."""
+    try:
+        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+    except OSError:
+        return None
+    kibibytes = [int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
+    return kibibytes[0] << 10 if kibibytes else None
+
+
+def _free_in_group() -> int | None:
+    """What the limit of the control group (version 2, or 1) leaves."""
+    for limit, used in (
+        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    ):
+        try:
+            return max(0, int(Path(limit).read_text("ascii")) - int(Path(used).read_text("ascii")))
+        except (OSError, ValueError):  # not there, or "max"
+            continue
+    return None
+
+
+def spoken(size: float) -> str:
+    """A size for people, as 1.3 GiB or 240 MiB."""
+    return f"{size / (1 << 30):.1f} GiB" if size >= 1 << 30 else f"{size / (1 << 20):.0f} MiB"

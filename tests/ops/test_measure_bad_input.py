@@ -1,0 +1,141 @@
+"""Bad input, for every metric of the kit: one clear line of a documented status, or numbers; never anything else."""
+
+import inspect
+import re
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from bonectl.core import kit
+from bonectl.core.header import SINOGRAMS, Header
+from bonectl.core.stack import Stack
+from bonectl.errors import BonectlError, DataError, UsageError
+from bonectl.ops.measure import measure
+
+METRICS = kit.names("metrics")
+SHAPE = (20, 22, 24)
+
+
+def stack(array, unit="mgHA/cm3", spacing=(0.02, 0.02, 0.02), **facts):
+    array = np.ascontiguousarray(array)
+    dtype = "|u1" if array.dtype == np.uint8 else "<f4"
+    return Stack.of(array.astype(dtype), Header(shape=array.shape, dtype=dtype, spacing=spacing, unit=unit, **facts))
+
+
+def bone(shape=SHAPE):
+    field = gaussian_filter(np.random.default_rng(0).normal(size=shape), 2.5)
+    return (1050 / (1 + np.exp(-5 * field / (field.std() or 1)))).astype(np.float32)
+
+
+def compares(name):
+    flows = inspect.signature(kit.load("metrics", name)).parameters
+    return "reference" in flows
+
+
+def asked(name, volume, **options):
+    """The table of one metric, beside a good reference where it needs one."""
+    shape = volume.header.shape
+    reference = stack(bone(shape), spacing=volume.header.spacing) if compares(name) else None
+    return measure(volume, metrics=name, reference=reference, **options)
+
+
+def refusal(kind, work):
+    """The one line that something is refused with."""
+    with pytest.raises(kind) as caught:
+        work()
+    line = str(caught.value)
+    assert "\n" not in line
+    assert line
+    assert caught.value.status in (2, 65)
+    return line
+
+
+def numbers_or_one_line(work):
+    """For what some metrics can measure and others not."""
+    try:
+        table = work()
+    except BonectlError as error:
+        assert isinstance(error, UsageError | DataError), error
+        assert "\n" not in str(error)
+        assert re.match(r"[a-z0-9 (]", str(error))
+        return
+    assert table.rows
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_no_bone(name):
+    assert "holds no bone" in refusal(DataError, lambda: asked(name, stack(np.zeros(SHAPE, np.float32))))
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_nothing_but_bone(name):
+    assert "nothing but bone" in refusal(DataError, lambda: asked(name, stack(np.full(SHAPE, 900, np.float32))))
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_an_empty_mask(name):
+    nowhere = stack(np.zeros(SHAPE, np.uint8), "label")
+    assert "mask is empty" in refusal(DataError, lambda: asked(name, stack(bone()), mask=nowhere))
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_mask_of_another_shape(name):
+    other = stack(np.ones((20, 22, 23), np.uint8), "label")
+    assert "(20, 22, 23)" in refusal(UsageError, lambda: asked(name, stack(bone()), mask=other))
+
+
+@pytest.mark.parametrize("wrong", [np.nan, -np.inf])
+@pytest.mark.parametrize("name", METRICS)
+def test_values_that_are_not_finite(name, wrong):
+    grey = bone()
+    grey[17, 3, 4] = wrong
+    assert "z, y, x = 17, 3, 4" in refusal(DataError, lambda: asked(name, stack(grey)))
+
+
+@pytest.mark.parametrize("unit", ["counts", "transmission", "line integral"])
+@pytest.mark.parametrize("name", METRICS)
+def test_a_unit_that_no_volume_has(name, unit):
+    assert unit in refusal(UsageError, lambda: asked(name, stack(bone(), unit)))
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_scan(name):
+    header = Header(shape=SHAPE, axes=SINOGRAMS, unit="line integral")
+    line = refusal(UsageError, lambda: measure(Stack.of(np.zeros(SHAPE, np.float32), header), metrics=name))
+    assert "bonectl reconstruct" in line
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_one_voxel(name):
+    numbers_or_one_line(lambda: asked(name, stack(np.full((1, 1, 1), 1000, np.float32))))
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_one_bone_voxel(name):
+    grey = np.zeros(SHAPE, np.float32)
+    grey[9, 10, 11] = 1000
+    numbers_or_one_line(lambda: asked(name, stack(grey)))
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_one_slice(name):
+    numbers_or_one_line(lambda: asked(name, stack(bone((1, 24, 24)))))
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_one_voxel_of_interest(name):
+    """Bone; there is marrow elsewhere."""
+    grey, inside = bone(), np.zeros(SHAPE, np.uint8)
+    inside[tuple(np.argwhere(grey > 525)[0])] = 1
+    numbers_or_one_line(lambda: asked(name, stack(grey), mask=stack(inside, "label")))
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_voxels_that_are_no_cubes(name):
+    numbers_or_one_line(lambda: asked(name, stack(bone(), spacing=(0.05, 0.02, 0.02))))
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_mask_without_grey_values(name):
+    numbers_or_one_line(lambda: asked(name, stack((bone() > 525).astype(np.uint8), "label")))
