@@ -33,6 +33,8 @@ manual: $(VENV)/.ready ## rewrite man/ and completions/ from the code
 
 bench: $(VENV)/.ready ## measure against the peers, in one run
 	$(BIN)/python bench/projector.py
+	$(BIN)/python bench/memory.py
+	$(BIN)/python bench/gpu.py
 	$(BIN)/python bench/measure.py
 	$(BIN)/python bench/denoise.py
 	$(BIN)/python bench/train.py

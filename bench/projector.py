@@ -4,15 +4,19 @@
 
 Each row is the least of some rounds, per slice. Ratios are the peer's time over ours; those of CPU seconds compare
 kernels, and move little on a busy machine; those of wall time are what a user sees on this machine. ASTRA's CPU
-kernels and scikit-image use one thread.
+kernels and scikit-image use one thread. RTK is compared where BONECTL_RTK_PYTHON names a Python that has itk-rtk.
 """
 
 import argparse
 import importlib.metadata
+import json
+import os
 import platform
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import astra
 import numpy as np
@@ -271,6 +275,22 @@ def main() -> None:
             f"| {2 * updates / case.cpu / 1e9:.2f} | {share:.0%} |",
             flush=True,
         )
+    tell_rtk(*cones[0], chosen.rounds)
+
+
+def tell_rtk(ours: Case, updates: float, rounds: int) -> None:
+    """Print RTK's row, and how many times faster our back-projection is; its Python is not ours, see bench/rtk.py."""
+    python = os.environ.get("BONECTL_RTK_PYTHON")
+    if not python:
+        print("\nRTK: not compared; BONECTL_RTK_PYTHON names no Python that has itk-rtk")
+        return
+    line = [python, str(Path(__file__).with_name("rtk.py")), "128", "180", str(rounds)]
+    peer = json.loads(subprocess.run(line, check=True, stdout=subprocess.PIPE).stdout)
+    print(
+        f"| 128³, 180 | itk-rtk {peer['version']}: back-projection of FDK | {peer['cpu']:.2f} | {peer['wall']:.2f} "
+        f"| {updates / peer['wall'] / 1e9:.2f} | {2 * updates / peer['cpu'] / 1e9:.2f} | |"
+    )
+    print(f"\nours against RTK: {peer['cpu'] / ours.cpu:.1f} by CPU, {peer['wall'] / ours.wall:.1f} by wall")
 
 
 def ceiling(machine: dict[str, float]) -> float:

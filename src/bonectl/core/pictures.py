@@ -170,10 +170,10 @@ def scale_bar(axes: Axes, width: float) -> None:
     axes.plot([x, x + length], [y, y], color="white", linewidth=2, solid_capstyle="butt", path_effects=outline)
     axes.annotate(
         text,
-        (x + length / 2, y),
+        (x, y),
         xytext=(0, 3),
         textcoords="offset points",
-        ha="center",
+        ha="left",
         va="bottom",
         color="white",
         fontsize=6.5,

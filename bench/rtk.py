@@ -1,0 +1,48 @@
+"""The back-projection of FDK by RTK (package itk-rtk), of the geometry that bench/projector.py gives to ours.
+
+    python bench/rtk.py 128 180 ROUNDS
+
+Prints one line of JSON. It stands alone because ITK's packages are large and nothing else here needs them:
+bench/projector.py runs it with the Python named by BONECTL_RTK_PYTHON, right after our own rounds.
+"""
+
+import importlib.metadata
+import json
+import sys
+import time
+
+import itk
+import numpy as np
+
+rtk = itk.RTK
+
+
+def main() -> None:
+    """Time it; the least of the rounds."""
+    side, views, rounds = map(int, sys.argv[1:])
+    image, detector = itk.Image[itk.F, 3], side * 5 // 4
+    geometry = rtk.ThreeDCircularProjectionGeometry.New()
+    for view in range(views):
+        geometry.AddProjection(3.0 * side, 4.5 * side, view * 360 / views)
+    scan = itk.image_from_array(np.random.default_rng(0).random((views, detector, detector), dtype=np.float32))
+    scan.SetOrigin([-(detector - 1) / 2, -(detector - 1) / 2, 0.0])
+    empty = rtk.ConstantImageSource[image].New()
+    empty.SetSize([side] * 3)
+    empty.SetOrigin([-(side - 1) / 2] * 3)
+    empty.SetConstant(0.0)
+    empty.Update()
+    wall, cpu = float("inf"), float("inf")
+    for _ in range(rounds):
+        back = rtk.FDKBackProjectionImageFilter[image, image].New()
+        back.SetInput(0, empty.GetOutput())
+        back.SetInput(1, scan)
+        back.SetGeometry(geometry)
+        back.SetInPlace(False)
+        started = time.perf_counter(), time.process_time()
+        back.Update()
+        wall, cpu = min(wall, time.perf_counter() - started[0]), min(cpu, time.process_time() - started[1])
+    print(json.dumps({"version": importlib.metadata.version("itk-rtk"), "wall": wall, "cpu": cpu}))
+
+
+if __name__ == "__main__":
+    main()
