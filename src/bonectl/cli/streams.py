@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -231,9 +232,7 @@ def _screened(stack: "Stack", name: str, nan: NaN | None) -> "Stack":
 
 
 def _cut(stack: "Stack", slab: int) -> "Stack":
-    from bonectl.core.stack import Stack
-
-    return Stack(stack.header, stack.blocks(slab)) if slab else stack
+    return replace(stack, slabs=stack.blocks(slab)) if slab else stack
 
 
 # ---- writing ----

@@ -21,10 +21,13 @@ class Stack:
         Complete before the first slab.
     slabs : iterator of (n, b, c) arrays
         C-contiguous, of the header's dtype, n >= 1, together `header.shape`.
+    finite : bool
+        Whether what the slabs hold is known to be finite: they refuse NaN themselves, or have none.
     """
 
     header: Header
     slabs: Iterator[Array] = field(repr=False)
+    finite: bool = False
 
     @classmethod
     def of(cls, array: Array, header: Header) -> Self:

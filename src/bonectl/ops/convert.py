@@ -5,6 +5,7 @@ except `ordered`, which must hold the stack. No value is ever rescaled.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from math import ceil
 
 import numpy as np
@@ -30,7 +31,8 @@ def finite(stack: Stack, name: str) -> Stack:
     DataError
         From the slabs, with the number of such values in the whole stack and the index of the first.
     """
-    return _screened(stack, np.isfinite, lambda bad, count, at: _not_finite(name, count, at))
+    screened = _screened(stack, np.isfinite, lambda bad, count, at: _not_finite(name, count, at))
+    return replace(screened, finite=True)
 
 
 def zero_filled(stack: Stack, name: str) -> Stack:
@@ -47,7 +49,7 @@ def zero_filled(stack: Stack, name: str) -> Stack:
         if count:
             progress.note(f"{name}: {count} values that are NaN or infinite were set to 0")
 
-    return Stack(stack.header, slabs())
+    return Stack(stack.header, slabs(), finite=True)
 
 
 def with_unit(stack: Stack, unit: str) -> Stack:
@@ -61,7 +63,7 @@ def with_unit(stack: Stack, unit: str) -> Stack:
     there = stack.header.unit
     if there not in ("grey", unit):
         raise UsageError(f"the input is in {there} already; it cannot be declared {unit}")
-    return Stack(stack.header.replace(unit=unit), stack.slabs)
+    return replace(stack, header=stack.header.replace(unit=unit))
 
 
 def with_voxel_size(stack: Stack, voxel: float) -> Stack:
@@ -81,7 +83,7 @@ def with_voxel_size(stack: Stack, voxel: float) -> Stack:
     if any(not _near(step, voxel) for step in known):
         sides = " × ".join(f"{step:g}" for step in known)
         progress.note(f"the input says {sides} mm; {voxel:g} mm is taken, as given")
-    return Stack(changed, stack.slabs)
+    return replace(stack, header=changed)
 
 
 def with_axes(stack: Stack, layout: str) -> Stack:

@@ -543,10 +543,13 @@ def _collected(stack: Stack, what: str) -> Array:
 
 
 def _finite(stack: Stack, what: str) -> Iterator[Array]:
-    """The blocks of a stack; values that are not finite are refused with their place, and slices that are missing."""
+    """The blocks of a stack; values that are not finite are refused with their place, and slices that are missing.
+
+    A stack that is known to be finite is not looked through again.
+    """
     start = 0
     for block in stack.blocks(BLOCK):
-        if block.dtype.kind == "f" and not np.isfinite(block).all():
+        if not stack.finite and block.dtype.kind == "f" and not np.isfinite(block).all():
             bad = np.argwhere(~np.isfinite(block))
             z, y, x = bad[0]
             raise DataError(
