@@ -103,7 +103,7 @@ def test_absent_weights_are_an_error_that_says_which_command_builds_them(tmp_pat
         distance("encoder", *pair())
     assert failure.value.status == 69
     monkeypatch.setenv(VARIABLE, str(tmp_path / "none.safetensors"))
-    with pytest.raises(UnavailableError, match=r"not at .*none\.safetensors; build them with"):
+    with pytest.raises(UnavailableError, match=r"not at .*none\.safetensors; make them with"):
         distance("encoder", *pair())
 
 

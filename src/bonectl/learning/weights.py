@@ -1,6 +1,7 @@
 """Files of weights: how they are read, and the hash that tells them from others."""
 
 import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from bonectl.errors import DataError, MissingInputError, PermissionDeniedError
+from bonectl.errors import DataError, MissingInputError, PermissionDeniedError, UnavailableError
 
 
 def digest(weights: Mapping[str, Tensor]) -> str:
@@ -19,6 +20,35 @@ def digest(weights: Mapping[str, Tensor]) -> str:
         total.update(f"{name} {weight.dtype} {tuple(weight.shape)}\n".encode())
         total.update(weight.view(-1).view(torch.uint8).numpy().data)
     return total.hexdigest()
+
+
+def located(given: str, variable: str, part: str, made: str) -> Path:
+    """Return the weight file of a part: as given, else by an environment variable.
+
+    Parameters
+    ----------
+    given : str
+        The knob ``weights``; empty when it was not set.
+    variable : str
+        Name of the environment variable.
+    part : str
+        Name of the part that needs them.
+    made : str
+        The command that makes such a file.
+
+    Raises
+    ------
+    UnavailableError
+        Neither names a file; the message says how to make one.
+    """
+    named = given or os.environ.get(variable, "")
+    path = Path(named).expanduser()
+    if named and path.is_file():
+        return path
+    reason = f"the weights of {part} are not at {path}" if named else f"no weights of {part}"
+    raise UnavailableError(
+        f"{reason}; make them with `{made}` and name the file with {variable} or {part}(weights='FILE')"
+    )
 
 
 def read(path: Path, what: str) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -1,17 +1,18 @@
 """Perceptual loss: features of a network trained on the numbers of bones."""
 
-import os
 from functools import cache
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from bonectl.errors import UnavailableError, UsageError
+from bonectl.errors import UsageError
 from bonectl.learning.encoder import Encoder, TrainedEncoder, frozen
 from bonectl.learning.sample import Sample
+from bonectl.learning.weights import located
 
 VARIABLE = "BONECTL_ENCODER_WEIGHTS"
+MADE = "python examples/bone-encoder/build.py -o bone-encoder.safetensors"
 
 
 def encoder(sample: Sample, *, weights: str = "", low: float = 0.0, high: float = 1.0) -> Tensor:
@@ -52,29 +53,11 @@ def encoder(sample: Sample, *, weights: str = "", low: float = 0.0, high: float 
     """
     if not low < high:
         raise UsageError(f"encoder(low={low}, high={high}): the window of values must not be empty")
-    network = _pretrained(str(located(weights)), str(sample.estimate.device), sample.estimate.dtype)
+    path = located(weights, VARIABLE, "encoder", MADE)
+    network = _pretrained(str(path), str(sample.estimate.device), sample.estimate.dtype)
     estimate, target = (network((values - low) / (high - low)) for values in (sample.estimate, sample.target))
     differences = [(a - b).abs().mean() for a, b in zip(estimate, target, strict=True)]
     return torch.stack(differences).mean()
-
-
-def located(weights: str) -> Path:
-    """Return the weight file: as given, else by the environment variable.
-
-    Raises
-    ------
-    UnavailableError
-        Neither names a file; the message says how to make one.
-    """
-    named = weights or os.environ.get(VARIABLE, "")
-    path = Path(named).expanduser()
-    if named and path.is_file():
-        return path
-    reason = f"the weights of the bone encoder are not at {path}" if named else "no weights of the bone encoder"
-    raise UnavailableError(
-        f"{reason}; build them with `python examples/bone-encoder/build.py -o bone-encoder.safetensors` and name the "
-        f"file with {VARIABLE} or encoder(weights='FILE')"
-    )
 
 
 @cache

@@ -1,6 +1,5 @@
 """Learned primal-dual reconstruction."""
 
-import os
 from functools import cache
 from pathlib import Path
 
@@ -9,14 +8,16 @@ from torch import Tensor
 
 from bonectl.core import progress
 from bonectl.core.spec import parse
-from bonectl.errors import DataError, UnavailableError, UsageError
+from bonectl.errors import DataError, UsageError
 from bonectl.learning.checkpoint import Checkpoint
+from bonectl.learning.weights import located
 from bonectl.methods._primal_dual import PrimalDual, built
 from bonectl.methods.fbp import fbp
 from bonectl.methods.fdk import fdk
 from bonectl.projection.projector import Projector
 
 VARIABLE = "BONECTL_LPD_WEIGHTS"
+MADE = "python examples/learned-primal-dual/train.py SCAN --target VOLUME -o FILE"
 
 # Beyond this ratio between the training scans and this one, a note says so.
 APART = 1.1
@@ -54,8 +55,9 @@ def lpd(A: Projector, y: Tensor, *, weights: str = "") -> Tensor:
         A cone beam.
     """
     geometry = A.geometry
-    network, scale = _trained(str(located(weights)), str(y.device))
-    _compare(str(located(weights)), geometry.views, geometry.voxel)
+    path = str(located(weights, VARIABLE, "lpd", MADE))
+    network, scale = _trained(path, str(y.device))
+    _compare(path, geometry.views, geometry.voxel)
     rows = y.reshape(-1, *y.shape[-2:])
     volume: Tensor = network(A, rows, start(A, rows), scale)
     return volume.reshape(*y.shape[:-2], *volume.shape[-2:])
@@ -73,25 +75,6 @@ def start(A: Projector, y: Tensor) -> Tensor:
     if A.geometry.kind == "cone":
         raise UsageError("lpd works slice by slice; use fdk or sirt for a cone beam")
     return fbp(A, y, window="hann") if A.geometry.kind == "parallel" else fdk(A, y, window="hann")
-
-
-def located(weights: str) -> Path:
-    """Return the weight file: as given, else by the environment variable.
-
-    Raises
-    ------
-    UnavailableError
-        Neither names a file; the message says how to make one.
-    """
-    named = weights or os.environ.get(VARIABLE, "")
-    path = Path(named).expanduser()
-    if named and path.is_file():
-        return path
-    reason = f"the weights of lpd are not at {path}" if named else "no weights of lpd"
-    raise UnavailableError(
-        f"{reason}; make them with `python examples/learned-primal-dual/train.py SCAN --target VOLUME -o FILE` and "
-        f"name the file with {VARIABLE} or lpd(weights='FILE')"
-    )
 
 
 @cache
