@@ -84,7 +84,7 @@ def measure(
         typer.Option(
             "--samples",
             metavar="FOLDER",
-            help="Samples of the volume (bonectl denoise --each): each is measured too, and adds to the intervals.",
+            help="Samples of the volume, as bonectl denoise makes them: all are measured and add to the intervals.",
         ),
     ] = None,
     mask: Annotated[

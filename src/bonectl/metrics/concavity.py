@@ -16,6 +16,11 @@ BAND = 0.2
 # Voxels at each end of the stack whose gradients are one-sided.
 RIM = 2
 
+# Slices whose gradients are held at a time.
+SLAB = 32
+
+Array = NDArray[np.float32]
+
 
 def concavity(specimen: Specimen, *, sigma: float = 1.5) -> tuple[Number, ...]:
     """Share of the curvature of the bone surface that is concave: what makes SMI useless on dense bone.
@@ -44,17 +49,25 @@ def concavity(specimen: Specimen, *, sigma: float = 1.5) -> tuple[Number, ...]:
     if min(specimen.labels.shape) <= 2 * RIM + 1:
         raise UsageError(f"concavity needs more than {2 * RIM + 1} voxels along each axis")
     field = gaussian_filter(specimen.bone.astype(np.float32), sigma, truncate=4.0)
-    gradient = np.stack(np.gradient(field))
-    steepness = np.sqrt(np.square(gradient).sum(0))
-    normal = -gradient / np.maximum(steepness, 1e-6)
-    bend = sum(np.gradient(normal[axis], axis=axis) for axis in range(3))
-    near = (np.abs(field - 0.5) < BAND) & _away_from_border(specimen.voi)
-    weight = steepness[near] * np.abs(np.asarray(bend)[near])
-    concave = float(weight[np.asarray(bend)[near] < 0].sum(dtype=np.float64))
-    total = float(weight.sum(dtype=np.float64))
+    concave = total = 0.0
+    for first in range(RIM, len(field) - RIM, SLAB):
+        slab = slice(first - RIM, min(first + SLAB, len(field) - RIM) + RIM)
+        bend, weight = _curvature(field[slab], specimen.voi[slab])
+        concave += float(weight[bend < 0].sum(dtype=np.float64))
+        total += float(weight.sum(dtype=np.float64))
     rule = f"of the mask smoothed by {sigma:g} voxels"
     share = concave / total if total else nan
     return (Number("smi_concave", share, "1", f"concave share of the mean curvature of the bone surface, {rule}"),)
+
+
+def _curvature(field: Array, voi: NDArray[np.bool_]) -> tuple[Array, Array]:
+    """Twice the mean curvature near the surface [1/voxel], and what it weighs, voxel by voxel; not of the rim."""
+    gradient = np.asarray(np.gradient(field))
+    steepness = np.sqrt(np.square(gradient).sum(0))
+    normal = -gradient / np.maximum(steepness, 1e-6)
+    near = (np.abs(field - 0.5) < BAND) & _away_from_border(voi)
+    bend = np.asarray(sum(np.gradient(normal[axis], axis=axis) for axis in range(3)))[near]
+    return bend, steepness[near] * np.abs(bend)
 
 
 def _away_from_border(voi: NDArray[np.bool_]) -> NDArray[np.bool_]:
