@@ -125,6 +125,6 @@ def test_the_smallest_study_runs_and_goes_on_where_it_stopped(tmp_path):
     before = (output / "table.tsv").read_bytes()
     (output / "phantom-120x10000" / "l2" / "1.json").unlink()  # as if it had been interrupted before measuring
     again = subprocess.run(line, capture_output=True, text=True, env=environment, check=True)
-    assert again.stderr.count("bonectl denoise") == 1
+    assert again.stderr.count("| bonectl measure") == 1
     assert again.stderr.count("--resume") == again.stderr.count("bonectl train") == 1
     assert (output / "table.tsv").read_bytes() == before
