@@ -29,6 +29,7 @@ FULL = Header(
     calibration=Calibration(301.1, -153.0, "energy(kev=25)"),
     acquisition={"energy_kev": 25.0, "photons": 10000, "source": "synthetic"},
     answers={"BV/TV [1]": 0.2},
+    region_of_interest=True,
     history=(Entry("bonectl phantom iliac", "0.1.0", "2026-01-01T00:00:00Z", {"seed": 1}),),
 )
 
@@ -41,6 +42,14 @@ def test_headers_survive_json():
     assert through_json(FULL) == FULL
     plain = Header(shape=(1, 2, 3), dtype="|u1")
     assert through_json(plain) == plain
+
+
+def test_headers_of_before_say_nothing_of_a_region_of_interest():
+    told = FULL.to_json()
+    del told["region_of_interest"]
+    assert not Header.from_json(told, FULL.shape, FULL.dtype).region_of_interest
+    with pytest.raises(DataError, match="region_of_interest is 'yes'"):
+        Header.from_json(told | {"region_of_interest": "yes"}, FULL.shape, FULL.dtype)
 
 
 @pytest.mark.parametrize(

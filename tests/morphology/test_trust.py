@@ -68,3 +68,9 @@ def test_bounds_from_surface_and_volume_stand_in_for_thickness_that_was_not_meas
 def test_what_was_measured_goes_before_its_bounds():
     measured = {"tbsp": 0.8, "tbth": 0.2, "components": 1, "cavities": 0, "chi_purified": -30}
     assert doubts(STREAMED | {"bstv": 0.1, "bsbv": 90.0, "chi": 900} | measured, voxel=0.02, width=4.1) == ()
+
+
+def test_a_scan_that_was_cut_off_is_named():
+    (line,) = doubts({}, voxel=0.02, width=4.1, cut_off=("the reference",))
+    assert "the scan of the reference was cut off" in line
+    assert "absolute density" in line

@@ -221,6 +221,19 @@ def test_warnings(notes):
     assert notes == ["5 of 5 rows are cut off by the detector: their absolute values are not to be trusted"]
 
 
+@pytest.mark.parametrize("size", [1, 3, ROWS])
+def test_a_look_at_the_first_rows_puts_a_region_of_interest_into_the_header(size, monkeypatch):
+    """By the rows that are looked at, however they arrive; no value changes."""
+    monkeypatch.setattr("bonectl.ops.memory.FEWEST", 2)
+    for cut_row, told in ((1, True), (2, False)):
+        p = lines().copy()
+        p[cut_row] += 1
+        slabs = (p[start : start + size] for start in range(0, ROWS, size))
+        volume = reconstruct(chain(header(), slabs), look=True)
+        assert volume.header.region_of_interest == told
+        assert np.array_equal(volume.collect(), reconstruct(Stack.of(p, header())).collect())
+
+
 def test_sinograms_pass_through():
     scan = Stack.of(lines(), header())
     assert sinograms(scan) is scan

@@ -89,6 +89,8 @@ def _lines(told: Mapping[str, Any], header: "Header") -> Iterator[tuple[str, str
     if (law := header.calibration) is not None:
         pseudo = ", pseudo" if law.pseudo else ""
         yield "calibration", f"{law.slope:.6g} × value + {law.intercept:.6g} mgHA/cm3 ({law.source}{pseudo})"
+    if header.region_of_interest:
+        yield "region_of_interest", "yes: absolute values are not to be trusted"
     for group in ("acquisition", "answers", "statistics"):
         for key, value in (told.get(group) or {}).items():
             word = {"acquisition": "", "answers": "answer ", "statistics": ""}[group] + key

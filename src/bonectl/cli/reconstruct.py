@@ -257,6 +257,7 @@ def _write_volume(
         max_memory=asked.max_memory,
         device_name=asked.device,
         backend=asked.backend,
+        look=not request.dry_run,
     )
     plan = _plan(stack.header, geometry, asked) if request.dry_run and geometry is not None else {}
     streams.writing(volume, request, plan=plan)

@@ -37,6 +37,8 @@ _KEYS = {
     "was guessed from grey values",
     "acquisition": "facts of the exposure: energy_kev, photons, views, white (counts of the open beam), and the like",
     "answers": "known answers of a phantom, by metric",
+    "region_of_interest": "true when the first rows of the scan that the volume is made of reach beyond the detector "
+    "(local tomography), so that absolute values are not to be trusted; else left out",
     "history": "a list of command, version, time and notes (seed, device, hash of model weights), oldest first",
     "forgotten": "how many oldest history entries were dropped to keep the header short, and their hash",
 }

@@ -112,6 +112,9 @@ class Header:
         Facts of the exposure: ``energy_kev``, ``photons``, ``views``, ``white``, ``blur_px`` ...
     answers : mapping
         Known answers of a phantom, by metric name with its unit.
+    region_of_interest : bool
+        Whether what was scanned reaches beyond the detector (local tomography): the absolute values of a volume are
+        not to be trusted then.
     history : tuple of Entry
         The commands that made this, oldest first.
     forgotten : tuple of (int, str), optional
@@ -132,6 +135,7 @@ class Header:
     calibration: Calibration | None = None
     acquisition: Mapping[str, Fact] = field(default_factory=dict)
     answers: Mapping[str, float] = field(default_factory=dict)
+    region_of_interest: bool = False
     history: tuple[Entry, ...] = ()
     forgotten: tuple[int, str] | None = None
 
@@ -220,6 +224,8 @@ class Header:
             value["acquisition"] = dict(self.acquisition)
         if self.answers:
             value["answers"] = dict(self.answers)
+        if self.region_of_interest:
+            value["region_of_interest"] = True
         if self.history:
             value["history"] = [entry.to_json() for entry in self.history]
         if self.forgotten:
@@ -244,6 +250,7 @@ class Header:
                 calibration=None if calibration is None else Calibration.from_json(calibration),
                 acquisition=_facts(value.get("acquisition", {})),
                 answers={str(k): float(v) for k, v in value.get("answers", {}).items()},
+                region_of_interest=_truth(value.get("region_of_interest", False)),
                 history=tuple(Entry.from_json(entry) for entry in value.get("history", ())),
                 forgotten=None if forgotten is None else (int(forgotten[0]), str(forgotten[1])),
             )
@@ -272,3 +279,10 @@ def _facts(value: Mapping[str, Any]) -> dict[str, Fact]:
         if not isinstance(fact, float | int | str):
             raise TypeError(f"{key} is {fact!r}")
     return {str(key): fact for key, fact in value.items()}
+
+
+def _truth(value: object) -> bool:
+    """Check that a value is true or false."""
+    if not isinstance(value, bool):
+        raise TypeError(f"region_of_interest is {value!r}")
+    return value

@@ -1,6 +1,6 @@
 """When a bone number is not what it seems: limits known from phantoms and real bone."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 # Separation needs a volume of interest this many times wider: with less, gaps that the border cuts decide it.
 FEWEST_GAPS = 5
@@ -18,7 +18,7 @@ SPECKS = 10
 NOISE = 0.1
 
 
-def doubts(numbers: Mapping[str, float], voxel: float, width: float) -> tuple[str, ...]:
+def doubts(numbers: Mapping[str, float], voxel: float, width: float, cut_off: Iterable[str] = ()) -> tuple[str, ...]:
     """What should not be believed, one line each; numbers that are not there raise no doubt.
 
     Parameters
@@ -29,8 +29,11 @@ def doubts(numbers: Mapping[str, float], voxel: float, width: float) -> tuple[st
         Longest side of a voxel [mm].
     width : float
         Shortest side of the box around the volume of interest [mm].
+    cut_off : iterable of str
+        The volumes, in words, whose scans were of a region of interest.
     """
     found = (
+        *map(_absolute_values, cut_off),
         _separation(numbers, width),
         _anisotropy(numbers),
         _thickness(numbers, voxel),
@@ -38,6 +41,14 @@ def doubts(numbers: Mapping[str, float], voxel: float, width: float) -> tuple[st
         _raw_topology(numbers),
     )
     return tuple(line for line in found if line)
+
+
+def _absolute_values(volume: str) -> str:
+    """Rays through what lies beyond the detector are too long: values are too high, most so towards the rim."""
+    return (
+        f"the scan of {volume} was cut off by the detector (region of interest): absolute density (bmd, tmd and their "
+        "spread) is not to be trusted, nor is BV/TV by a threshold that was not found in this volume"
+    )
 
 
 def _separation(numbers: Mapping[str, float], width: float) -> str:

@@ -51,6 +51,7 @@ def facts(header: Header, name: str) -> dict[str, Any]:
         "calibration": told.get("calibration"),
         "acquisition": dict(header.acquisition),
         "answers": dict(header.answers),
+        "region_of_interest": header.region_of_interest,
         "history": told.get("history", []),
         "forgotten": told.get("forgotten"),
     }

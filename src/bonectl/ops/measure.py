@@ -434,7 +434,7 @@ def _stream(case: _Case) -> Table:
     extent = voi.Extent(case.stack.header.shape)
     sums = tally(_labelled(case, cut, extent), case.spacing, case.stack.header.unit)
     _check_filled(sums, cut, "the volume")
-    return _judged(_table(case, _findings(case.parts, {"tally": sums}), cut), case.spacing, extent)
+    return _judged(_table(case, _findings(case.parts, {"tally": sums}), cut), case, extent)
 
 
 def _labelled(case: _Case, cut: Cut, extent: voi.Extent) -> Iterator[tuple[Labels, Array]]:
@@ -480,7 +480,7 @@ def _hold(case: _Case) -> Examined:
     """Measure a volume that is held as a whole."""
     specimen = _held(case)
     table = _table(case, _findings(case.parts, _given(specimen)), specimen.cut)
-    return Examined(_judged(table, specimen.spacing, _extent(specimen)), specimen)
+    return Examined(_judged(table, case, _extent(specimen)), specimen)
 
 
 def _held(case: _Case) -> Specimen:
@@ -501,17 +501,24 @@ def _compare(case: _Case, stack: Stack) -> Examined:
     conditions = {**table.conditions, **_cut_conditions(theirs.cut, "reference_threshold")}
     rows = compared((row.number for row in table.rows), numbers)
     table = replace(table, rows=rows, conditions=conditions, reference="the reference volume")
-    return Examined(_judged(table, ours.spacing, _extent(ours)), ours, theirs)
+    return Examined(_judged(table, case, _extent(ours)), ours, theirs)
 
 
-def _judged(table: Table, spacing: Spacing, extent: voi.Extent) -> Table:
+def _judged(table: Table, case: _Case, extent: voi.Extent) -> Table:
     """The table with its warnings, which are also said."""
     numbers = {row.number.name: row.number.value for row in table.rows}
-    width = min(voxels * side for voxels, side in zip(extent.voxels, spacing, strict=True))
-    warnings = trust.doubts(numbers, max(spacing), width)
+    width = min(voxels * side for voxels, side in zip(extent.voxels, case.spacing, strict=True))
+    warnings = trust.doubts(numbers, max(case.spacing), width, _cut_off(case))
     for warning in warnings:
         progress.note(f"do not trust: {warning}")
     return replace(table, warnings=warnings)
+
+
+def _cut_off(case: _Case) -> tuple[str, ...]:
+    """The volumes whose values come from a scan of a region of interest; a mask has no values."""
+    volumes = {"the volume": case.stack, "the reference": case.reference}
+    headers = {name: stack.header for name, stack in volumes.items() if stack is not None}
+    return tuple(name for name, told in headers.items() if told.region_of_interest and told.unit != "label")
 
 
 def _extent(specimen: Specimen) -> voi.Extent:

@@ -45,6 +45,7 @@ def reconstruct(  # noqa: PLR0913 (the scan, and what each option says)
     max_memory: int | None = None,
     device_name: str = "cpu",
     backend: str = "auto",
+    look: bool = False,
 ) -> Stack:
     """Reconstruct a scan.
 
@@ -78,6 +79,9 @@ def reconstruct(  # noqa: PLR0913 (the scan, and what each option says)
         there at a time.
     backend : str
         Whose projectors they use, see `bonectl.projection.backends.engine`.
+    look : bool
+        Whether to look at the first rows (all rows of a cone beam) now, so that the header says whether the scan is
+        of a region of interest. A scan that is cut off only farther on is noted while streaming, not in the header.
 
     Returns
     -------
@@ -106,6 +110,8 @@ def reconstruct(  # noqa: PLR0913 (the scan, and what each option says)
     worker = OnDevice(device.choose(device_name), divisible=geometry.kind != "cone")
     backends.engine(worker.where, backend)
     block = memory.chosen_block(scan.header, geometry, name, max_memory or memory.available())
+    if look:
+        rows = _looked_at(rows, geometry.rows if geometry.kind == "cone" else memory.FEWEST)
     header = rows.header.replace(
         shape=geometry.volume_shape,
         axes=VOLUME,
@@ -172,6 +178,24 @@ def checked_density(unit: str, calibration: Calibration | None) -> Calibration |
     if unit == "mgHA/cm3" and calibration is None:
         raise UsageError("mineral density needs a calibration; give --energy, or stay in 1/cm")
     return calibration if unit == "mgHA/cm3" else None
+
+
+def _looked_at(rows: Stack, count: int) -> Stack:
+    """The same rows; their header says whether the object reaches beyond the detector in any of the first `count`."""
+    held: list[Array] = []
+    cut: list[bool] = []
+    while len(cut) < count and (slab := next(rows.slabs, None)) is not None:
+        held.append(slab)
+        cut += truncated_rows(torch.from_numpy(slab))
+    header = rows.header.replace(region_of_interest=rows.header.region_of_interest or any(cut[:count]))
+    return Stack(header, _again(held, rows.slabs))
+
+
+def _again(held: list[Array], slabs: Iterator[Array]) -> Iterator[Array]:
+    """What is held, which is let go as it leaves, and then the rest."""
+    while held:
+        yield held.pop(0)
+    yield from slabs
 
 
 def _worked(worker: OnDevice, run: Method, A: Projector, y: Tensor) -> Tensor:
