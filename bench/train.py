@@ -36,7 +36,7 @@ from bonectl.learning.ranks import Ranks
 from bonectl.learning.sample import Sample
 from bonectl.ops.learner import Learner, Task
 from bonectl.ops.objective import Objective
-from bonectl.ops.patches import Batch, Patches
+from bonectl.ops.patches import Batch, PatchBatch, Patches
 from bonectl.ops.recipe import Recipe
 from bonectl.ops.volumes import mapped
 
@@ -125,14 +125,14 @@ def topology(given: argparse.Namespace, where: torch.device) -> list[str]:
     header = Header(shape=(64, 256, 256), unit="mgHA/cm3", spacing=(0.02,) * 3)
     learner = learner_of(recipe, header, where)
     depth = recipe.run + 2 * learner.network.reach.slices
-    batch = Batch(
+    batch = PatchBatch(
         torch.rand(recipe.batch, depth, recipe.patch, recipe.patch),
         torch.rand(recipe.batch, recipe.run, recipe.patch, recipe.patch),
     )
     euler = kit.bind("losses", parse("euler"))
 
     def term() -> None:
-        leaf = batch.noisy[:, : recipe.run].to(where).requires_grad_()
+        leaf = batch.given[:, : recipe.run].to(where).requires_grad_()
         value = euler(Sample(estimate=leaf, clean=batch.clean.to(where)))
         float(torch.autograd.grad(value, leaf)[0].sum())
 

@@ -23,11 +23,11 @@ _bonectl() {
     "reconstruct --nan") COMPREPLY=($(compgen -W 'fail zero' -- "$cur")); return ;;
     "reconstruct --format") COMPREPLY=($(compgen -W 'npy tiff' -- "$cur")); return ;;
     "reconstruct --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
-    "train --model"|"train -m") COMPREPLY=($(compgen -W 'drunet gaussian identity msd nafnet nlm redcnn tv unet25d unet2d unet3d' -- "$cur")); return ;;
+    "train --model"|"train -m") COMPREPLY=($(compgen -W 'drunet gaussian identity lpd msd nafnet nlm redcnn tv unet25d unet2d unet3d' -- "$cur")); return ;;
     "train --loss"|"train -l") COMPREPLY=($(compgen -W 'bvtv charbonnier cldice encoder euler fft gan grad hinge hist huber l1 l2 lowpass lsgan msssim ragan randvgg skelrec ssim surface vgg w1 wgan' -- "$cur")); return ;;
     "train --pairs") COMPREPLY=($(compgen -W 'lowdose noise2inverse supervised' -- "$cur")); return ;;
     "train --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
-    "denoise --model"|"denoise -m") COMPREPLY=($(compgen -W 'drunet gaussian identity msd nafnet nlm redcnn tv unet25d unet2d unet3d' -- "$cur")); return ;;
+    "denoise --model"|"denoise -m") COMPREPLY=($(compgen -W 'drunet gaussian identity lpd msd nafnet nlm redcnn tv unet25d unet2d unet3d' -- "$cur")); return ;;
     "denoise --nan") COMPREPLY=($(compgen -W 'fail zero' -- "$cur")); return ;;
     "denoise --format") COMPREPLY=($(compgen -W 'npy tiff' -- "$cur")); return ;;
     "denoise --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;

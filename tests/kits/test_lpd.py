@@ -11,16 +11,20 @@ from bonectl.errors import DataError, UnavailableError, UsageError
 from bonectl.geometries.cone import cone
 from bonectl.geometries.fan import fan
 from bonectl.geometries.parallel import parallel
+from bonectl.io import npy
 from bonectl.learning.checkpoint import Checkpoint
+from bonectl.learning.primal_dual import PrimalDual
 from bonectl.learning.sample import Volume
 from bonectl.methods import lpd as module
-from bonectl.methods._primal_dual import PrimalDual, built
 from bonectl.methods.lpd import VARIABLE, start
-from bonectl.ops.learn_primal_dual import Pair, learn
+from bonectl.ops.denoise import trained, untrained
+from bonectl.ops.keeping import Saving
 from bonectl.ops.phantom import phantom
 from bonectl.ops.recipe import Recipe
 from bonectl.ops.reconstruct import reconstruct
+from bonectl.ops.scan_rows import Pair, Scans
 from bonectl.ops.simulate import Detector, simulate
+from bonectl.ops.train import train
 from bonectl.projection.projector import Projector
 
 SIZE, VOXEL = 32, 0.06
@@ -57,16 +61,36 @@ def scan_of(seed, *, rows=10, views=24, unit="counts"):
 
 
 @pytest.fixture(scope="module")
-def learned():
-    """Trained on one phantom; deterministic."""
+def pair(tmp_path_factory):
+    """A scan and its bone as files."""
+    folder = tmp_path_factory.mktemp("pair")
+    return written(folder, *scan_of(1))
+
+
+def written(folder, scan, bone):
+    for name, volume in (("scan", scan), ("bone", bone)):
+        with (folder / f"{name}.npy").open("wb") as file:
+            npy.write(Stack.of(volume.values, volume.header), file)
+    return folder / "scan.npy", folder / "bone.npy"
+
+
+def learn(pair, output, **knobs):
+    scan, bone = pair
+    recipe = Recipe(**{"steps": 60, "batch": 1, **SMALL, **knobs})
+    return train([scan], [bone], recipe, Saving(output=output, picture=False), device_name="cpu")
+
+
+@pytest.fixture(scope="module")
+def learned(pair, tmp_path_factory):
+    """Trained on one phantom; deterministic. How it ended, and the file."""
     threads.choose(1)
-    return learn([Pair(*scan_of(1))], Recipe(steps=60, **SMALL), device_name="cpu")
+    output = tmp_path_factory.mktemp("learned") / "lpd.safetensors"
+    return learn(pair, output), output
 
 
 @pytest.fixture
-def weights(learned, tmp_path):
-    learned.checkpoint.save(tmp_path / "lpd.safetensors")
-    return tmp_path / "lpd.safetensors"
+def weights(learned):
+    return learned[1]
 
 
 def shaken(network):
@@ -83,7 +107,7 @@ def shaken(network):
 def test_it_begins_as_filtered_back_projection_and_the_gradient_reaches_every_parameter(beam):
     A = Projector(beam)
     y = torch.rand(2, beam.views, beam.columns)
-    network = built(parse("lpd(iterations=3, width=4, memory=2)"))
+    network = PrimalDual(3, 4, 2)
     begin = start(A, y)
     assert network(A, y, begin, 2.0).shape == (2, SIZE, SIZE)
     torch.testing.assert_close(network(A, y, begin, 2.0), begin)
@@ -123,8 +147,9 @@ def test_attenuation_scales_with_the_scan():
     torch.testing.assert_close(twice, 2 * once, rtol=1e-4, atol=1e-4)
 
 
-def test_after_training_it_beats_every_window_of_filtered_back_projection_on_another_bone(learned, weights):
-    assert learned.psnr > learned.psnr_start + 1
+def test_after_training_it_beats_every_window_of_filtered_back_projection_on_another_bone(learned):
+    end, weights = learned
+    assert end.psnr > end.psnr_input + 1
     scan, bone = scan_of(2)
     truth = scan.header.calibration.attenuation(bone.values)
 
@@ -136,11 +161,29 @@ def test_after_training_it_beats_every_window_of_filtered_back_projection_on_ano
     assert error(f"lpd(weights='{weights}')") < 0.9 * floor
 
 
-def test_the_same_seed_gives_the_same_weights(learned):
-    again = learn([Pair(*scan_of(1))], Recipe(steps=60, **SMALL), device_name="cpu")
-    assert again.checkpoint.digest == learned.checkpoint.digest
-    other = learn([Pair(*scan_of(1))], Recipe(steps=1, seed=1, **SMALL), device_name="cpu")
-    assert other.checkpoint.digest != learned.checkpoint.digest
+def test_the_same_seed_gives_the_same_weights_interrupted_or_not(pair, weights, tmp_path):
+    output = tmp_path / "again.safetensors"
+    scan, bone = pair
+    recipe = Recipe(steps=60, batch=1, **SMALL)
+    asked = iter([False] * 20 + [True])
+    first = train([scan], [bone], recipe, Saving(output=output, picture=False), device_name="cpu",
+                  stop=lambda: next(asked))  # fmt: skip
+    assert (first.finished, first.steps) == (False, 21)
+    assert train([scan], [bone], recipe, Saving(output=output, picture=False, resume=True), device_name="cpu").finished
+    assert Checkpoint.load(output).digest == Checkpoint.load(weights).digest
+    other = tmp_path / "other.safetensors"
+    learn(pair, other, steps=1, seed=1)
+    assert Checkpoint.load(other).digest != Checkpoint.load(weights).digest
+
+
+def test_two_scans_and_two_runs_per_step_are_trained_on(pair, tmp_path):
+    second = written(tmp_path, *scan_of(2, views=20))
+    output = tmp_path / "two.safetensors"
+    recipe = Recipe(steps=3, batch=2, **SMALL)
+    end = train([pair[0], second[0]], [pair[1], second[1]], recipe, Saving(output=output), device_name="cpu")
+    assert end.finished
+    assert (tmp_path / "two.safetensors.png").exists()
+    assert Checkpoint.load(output).spacing == (VOXEL,) * 3
 
 
 def test_slabs_do_not_change_the_volume(weights):
@@ -185,25 +228,30 @@ def test_other_views_are_noted_once(weights):
 def test_absent_weights_say_how_to_make_them(tmp_path, monkeypatch):
     A, y = Projector(geometry()), torch.zeros(1, 24, geometry().columns)
     method = kit.bind("methods", parse("lpd"))
-    with pytest.raises(UnavailableError, match=r"no weights of lpd; make them with `python examples/learned-primal"):
+    with pytest.raises(UnavailableError, match=r"no weights of lpd; make them with `bonectl train SCAN"):
         method(A, y)
     monkeypatch.setenv(VARIABLE, str(tmp_path / "none"))
     with pytest.raises(UnavailableError, match=r"not at .*none"):
         method(A, y)
 
 
-def test_a_denoiser_is_no_method(learned, tmp_path):
-    facts = {name: getattr(learned.checkpoint, name) for name in learned.checkpoint.__dataclass_fields__}
+def test_a_denoiser_is_no_method_and_the_method_no_denoiser(weights, tmp_path):
+    checkpoint = Checkpoint.load(weights)
+    facts = {name: getattr(checkpoint, name) for name in checkpoint.__dataclass_fields__}
     Checkpoint(**(facts | {"model": "unet25d"})).save(tmp_path / "x.safetensors")
+    with pytest.raises(UsageError, match=r"reconstructs scans and denoises no volumes"):
+        trained(weights)
+    with pytest.raises(UsageError, match=r"use bonectl reconstruct --method"):
+        untrained("lpd")
     A, y = Projector(geometry()), torch.zeros(1, 24, geometry().columns)
     with pytest.raises(DataError, match="no weights of lpd"):
         kit.bind("methods", parse(f"lpd(weights='{tmp_path / 'x.safetensors'}')"))(A, y)
 
 
-@pytest.mark.parametrize("text", ["unet25d", "lpd(depth=3)", "lpd(width=0)", "lpd(width=1.5)"])
-def test_what_is_no_lpd_is_refused(text):
+@pytest.mark.parametrize("text", ["lpd(depth=3)", "lpd(width=0)", "lpd(width=1.5)"])
+def test_impossible_knobs_are_refused(text):
     with pytest.raises(UsageError):
-        built(parse(text))
+        kit.bind("models", parse(text))()
 
 
 def test_what_does_not_fit_together_is_refused():
@@ -217,5 +265,17 @@ def test_what_does_not_fit_together_is_refused():
     with pytest.raises(UsageError, match="cone beam"):
         beam = cone(SIZE, 10, VOXEL, views=24, sod=60.0, sdd=90.0).replace(rows=10)
         Pair(Volume(scan.values, scan.header.replace(geometry=beam), "cone"), bone)
-    with pytest.raises(UsageError, match="at least one"):
-        learn([], Recipe(**SMALL))
+    with pytest.raises(UsageError, match="one --target for each scan"):
+        Scans([scan], [])
+    with pytest.raises(UsageError, match="differ in size"):
+        small = scan.header.geometry.replace(size=16)
+        values = bone.values[:, :16, :16]
+        Scans([scan, Volume(scan.values, scan.header.replace(geometry=small), "small")],
+              [bone, Volume(values, bone.header.replace(shape=values.shape), "small bone")])  # fmt: skip
+
+
+def test_pairs_of_another_kind_are_refused(pair, tmp_path):
+    with pytest.raises(UsageError, match="leave out --pairs"):
+        learn(pair, tmp_path / "x.safetensors", pairs="noise2inverse")
+    with pytest.raises(UsageError, match="no scan"):
+        learn((pair[1], pair[1]), tmp_path / "x.safetensors")

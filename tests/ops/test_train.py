@@ -295,9 +295,9 @@ def patches(recipe, shape=(16, 32, 32), context=1):
 def test_training_never_reads_a_held_out_slice():
     """Voxels are their slice number: training stays below the split, validation at or above it."""
     drawn = patches(Recipe(**SMALL, held_out=0.25), context=3)
-    seen = np.concatenate([drawn(step).noisy.numpy().ravel() for step in range(60)])
+    seen = np.concatenate([drawn(step).given.numpy().ravel() for step in range(60)])
     assert set(seen.astype(int)) == set(range(12))
-    held = np.concatenate([batch.noisy.numpy().ravel() for _, batch in drawn.validation()])
+    held = np.concatenate([batch.given.numpy().ravel() for _, batch in drawn.validation()])
     assert set(held.astype(int)) == set(range(12, 16))
 
 
@@ -306,8 +306,8 @@ def test_a_batch_depends_on_its_step_alone():
     ahead = dict(zip(range(3, 9), patches(recipe).from_step(3, 9), strict=True))
     again = patches(recipe)
     for step in (8, 3, 5):
-        assert torch.equal(again(step).noisy, ahead[step].noisy)
-    assert not torch.equal(ahead[3].noisy, ahead[4].noisy)
+        assert torch.equal(again(step).given, ahead[step].given)
+    assert not torch.equal(ahead[3].given, ahead[4].given)
 
 
 def test_the_eight_symmetries_are_eight_and_lose_nothing():

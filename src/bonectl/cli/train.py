@@ -24,7 +24,7 @@ def train(
     request: Request,
     *,
     inputs: Annotated[
-        list[Path], typer.Argument(metavar="IN...", help="Noisy stacks: NPY, TIFF, or folders of TIFF slices.")
+        list[Path], typer.Argument(metavar="IN...", help="Noisy stacks (or scans, for lpd): NPY, TIFF, or folders.")
     ],
     output: Annotated[
         Path,
@@ -150,6 +150,9 @@ def train(
     Several processes train together under torchrun, on CPUs or with a GPU each: "torchrun --nproc-per-node 2 -m --
     bonectl train ..." with --batch 4 sees in every step the patches that one process sees with --batch 8. Stacks should
     be NPY files then: others are unpacked by every process. If one process dies, the others end with status 69.
+
+    The model lpd learns to reconstruct: IN are scans, each with the volume that it is a scan of as --target, and
+    "bonectl reconstruct --method lpd(weights=OUT)" uses what comes out.
 
     Reads NPY files in place by memory map; other formats are unpacked to a temporary file first.
 

@@ -36,7 +36,16 @@ class Reach:
     grid: int = 1
 
 
-class Denoiser(nn.Module):
+class Trainable(nn.Module):
+    """A network, or what takes the place of one."""
+
+    @property
+    def learns(self) -> bool:
+        """Whether there is anything to train."""
+        return any(parameter.requires_grad for parameter in self.parameters())
+
+
+class Denoiser(Trainable):
     """A model: ``forward`` maps (b, z + 2 * reach.slices, y, x) to (b, z, y, x).
 
     Values flow in normalised units (``bonectl.learning.checkpoint.Normalisation``); y and x are multiples of
@@ -56,11 +65,6 @@ class Denoiser(nn.Module):
     def forward(self, volume: Tensor) -> Tensor:
         """Estimate the inner slices of a slab, (b, z + 2 * reach.slices, y, x) → (b, z, y, x)."""
         raise NotImplementedError
-
-    @property
-    def learns(self) -> bool:
-        """Whether there is anything to train."""
-        return any(parameter.requires_grad for parameter in self.parameters())
 
 
 def channels_last(network: Network) -> Network:

@@ -6,18 +6,18 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from bonectl.core import progress
+from bonectl.core import kit, progress
 from bonectl.core.spec import parse
 from bonectl.errors import DataError, UsageError
 from bonectl.learning.checkpoint import Checkpoint
+from bonectl.learning.primal_dual import PrimalDual
 from bonectl.learning.weights import located
-from bonectl.methods._primal_dual import PrimalDual, built
 from bonectl.methods.fbp import fbp
 from bonectl.methods.fdk import fdk
 from bonectl.projection.projector import Projector
 
 VARIABLE = "BONECTL_LPD_WEIGHTS"
-MADE = "python examples/learned-primal-dual/train.py SCAN --target VOLUME -o FILE"
+MADE = "bonectl train SCAN --target VOLUME --model lpd -o FILE"
 
 # Beyond this ratio between the training scans and this one, a note says so.
 APART = 1.1
@@ -28,8 +28,8 @@ def lpd(A: Projector, y: Tensor, *, weights: str = "") -> Tensor:
 
     Adler and Öktem, IEEE Trans. Med. Imaging 37, 1322 (2018), algorithm 3, from a filtered back-projection with a Hann
     window; slice by slice, for parallel and fan beams. It wants scans like those it was trained on: views, voxels and
-    dose; other views or voxels are noted. ``python examples/learned-primal-dual/train.py`` makes the weights. Looked
-    for: ``weights``, then the environment variable BONECTL_LPD_WEIGHTS.
+    dose; other views or voxels are noted. ``bonectl train --model lpd`` makes the weights. Looked for: ``weights``,
+    then the environment variable BONECTL_LPD_WEIGHTS.
 
     Parameters
     ----------
@@ -82,10 +82,12 @@ def _trained(path: str, place: str) -> tuple[PrimalDual, float]:
     """Return the network of a file, frozen, and the attenuation that it sees as 1 [1/cm]."""
     checkpoint = Checkpoint.load(Path(path))
     try:
-        network = built(parse(checkpoint.model))
+        network = kit.bind("models", parse(checkpoint.model))()
         network.load_state_dict(dict(checkpoint.weights))
     except (UsageError, RuntimeError) as error:
         raise DataError(f"{path}: these are no weights of lpd ({str(error).splitlines()[0]})") from error
+    if not isinstance(network, PrimalDual):
+        raise DataError(f"{path}: these are no weights of lpd, but of {checkpoint.model}; they are for bonectl denoise")
     return network.to(place).requires_grad_(False).eval(), checkpoint.normalisation.scale
 
 

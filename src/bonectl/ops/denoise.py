@@ -18,12 +18,12 @@ from torch import Tensor
 from bonectl.core import kit, progress
 from bonectl.core.header import Header
 from bonectl.core.slabs import Array, windows
-from bonectl.core.spec import parse
+from bonectl.core.spec import Spec, parse
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, MemoryShortageError, UsageError
 from bonectl.learning import device
 from bonectl.learning.checkpoint import Checkpoint, Normalisation
-from bonectl.learning.denoiser import Denoiser
+from bonectl.learning.denoiser import Denoiser, Trainable
 from bonectl.learning.tiles import apply
 
 # Slices per block. A CPU is fastest with one: what a layer leaves is still in its caches when the next one reads
@@ -66,12 +66,14 @@ def trained(path: Path) -> Model:
     ------
     MissingInputError, PermissionDeniedError, DataError
         It cannot be read, or its weights do not fit its model.
+    UsageError
+        Its model reconstructs scans.
     """
     checkpoint = Checkpoint.load(path)
     try:
         spec = parse(checkpoint.model)
         with torch.device("meta"):  # nothing is allocated before the weights are known to fit
-            network: Denoiser = kit.bind("models", spec)()
+            network = kit.bind("models", spec)()
         layouts = {name: parameter.stride() for name, parameter in network.named_parameters()}
         network.load_state_dict(dict(checkpoint.weights), strict=True, assign=True)
     except (RuntimeError, TypeError, ValueError, UsageError) as error:
@@ -79,7 +81,23 @@ def trained(path: Path) -> Model:
         raise DataError(f"{path}: its weights do not fit its model {checkpoint.model} ({reason})") from error
     for name, parameter in network.named_parameters():  # laid out in memory as the model was built
         parameter.data = torch.empty_strided(parameter.shape, layouts[name], dtype=parameter.dtype).copy_(parameter)
-    return Model(network, checkpoint.model, checkpoint)
+    return Model(_denoiser(network, spec), checkpoint.model, checkpoint)
+
+
+def _denoiser(network: Trainable, spec: Spec) -> Denoiser:
+    """Return a model that denoises.
+
+    Raises
+    ------
+    UsageError
+        It reconstructs.
+    """
+    if not isinstance(network, Denoiser):
+        raise UsageError(
+            f"{spec.name} reconstructs scans and denoises no volumes; use bonectl reconstruct --method "
+            f"\"{spec.name}(weights='FILE')\""
+        )
+    return network
 
 
 def untrained(text: str) -> Model:
@@ -91,7 +109,7 @@ def untrained(text: str) -> Model:
         There is no such model or knob, or it needs training.
     """
     spec = parse(text)
-    network: Denoiser = kit.bind("models", spec)()
+    network = _denoiser(kit.bind("models", spec)(), spec)
     if network.learns:
         raise UsageError(f"{spec.name} must be trained first; give the checkpoint that `bonectl train` wrote")
     return Model(network, str(spec))

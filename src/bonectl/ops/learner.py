@@ -22,7 +22,7 @@ from bonectl.core.spec import Spec
 from bonectl.errors import DataError, MissingInputError, UnavailableError, UsageError
 from bonectl.learning import device
 from bonectl.learning.checkpoint import Checkpoint, Normalisation
-from bonectl.learning.denoiser import Denoiser
+from bonectl.learning.denoiser import Trainable
 from bonectl.learning.inflate import inflated
 from bonectl.learning.ranks import ALONE, Ranks
 from bonectl.learning.sample import Sample
@@ -141,12 +141,10 @@ class Learner:
 
     def advance(self, batch: Batch) -> Step:
         """Take one step."""
-        noisy, clean = batch.noisy.to(self.where), batch.clean.to(self.where)
+        batch = batch.to(self.where)
         with torch.autocast(self.where.type, torch.bfloat16, enabled=device.half(self.where)):
-            estimate = self._estimate(noisy)
-        context = self.network.reach.slices
-        middle = noisy[:, context : context + clean.shape[1]]
-        sample = Sample(estimate=estimate, clean=clean, noisy=middle)
+            estimate = self._estimate(batch)
+        sample = Sample(estimate=estimate, clean=batch.clean, noisy=batch.noisy)
         critics = self.objective.learn(sample, self.step, self.recipe.critic_pace(self.step))
         score = self.objective(sample, self.step)
         self.optimiser.zero_grad()
@@ -163,16 +161,15 @@ class Learner:
         self.step += 1
         return Step(score=score, norm=norm, critics=critics)
 
-    def _estimate(self, noisy: Tensor) -> Tensor:
+    def _estimate(self, batch: Batch) -> Tensor:
         """Run the network; the first time, it is compiled if it shall be."""
         try:
-            estimate: Tensor = self.shared(noisy)
+            return batch.estimate(self.shared)
         except torch._dynamo.exc.TorchDynamoException as error:
             raise UnavailableError(
                 f"torch.compile cannot compile here ({type(error).__name__}); install a C++ compiler such as g++ (on a "
                 "GPU also triton), or leave out --compile"
             ) from error
-        return estimate
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -192,13 +189,12 @@ class Learner:
 
     @torch.no_grad()
     def estimates(self, held_out: Iterable[tuple[int, Batch]]) -> Estimates:
-        """Let the averaged network estimate the held-out part (``Patches.validation``)."""
+        """Let the averaged network estimate the held-out part (``Batches.validation``)."""
         parts: dict[int, list[tuple[Tensor, Tensor, Tensor]]] = {}
-        context = self.network.reach.slices
         for stack, batch in held_out:
-            noisy, clean = batch.noisy.to(self.where), batch.clean.to(self.where)
-            middle = noisy[0, context : context + clean.shape[1]]
-            parts.setdefault(stack, []).append((middle, self.average(noisy)[0].to(clean), clean[0]))
+            batch = batch.to(self.where)
+            made = batch.estimate(self.average)[0].to(batch.clean)
+            parts.setdefault(stack, []).append((batch.noisy[0], made, batch.clean[0]))
         volumes = [[torch.cat(slices) for slices in zip(*runs, strict=True)] for runs in parts.values()]
         return Estimates(**dict(zip(("noisy", "made", "clean"), map(tuple, zip(*volumes, strict=True)), strict=True)))
 
@@ -282,7 +278,7 @@ class Learner:
         )
 
 
-def initial(model: Spec, seed: int) -> Denoiser:
+def initial(model: Spec, seed: int) -> Trainable:
     """Build a model with weights drawn from the seed; torch's global generator stays as it was.
 
     Raises
@@ -292,13 +288,13 @@ def initial(model: Spec, seed: int) -> Denoiser:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network: Denoiser = kit.bind("models", model)()
+        network: Trainable = kit.bind("models", model)()
     if not network.learns:
         raise UsageError(f"{model.name} has nothing to train; give it to `bonectl denoise --model` as it is")
     return network
 
 
-def _begin_with(network: Denoiser, start: Checkpoint, normalisation: Normalisation) -> None:
+def _begin_with(network: Trainable, start: Checkpoint, normalisation: Normalisation) -> None:
     """Copy the weights of a checkpoint, whose network may see fewer slices.
 
     Raises

@@ -10,11 +10,12 @@ no context slice of one lies there, and validation looks nowhere else.
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from bonectl.core import draws
 from bonectl.core.header import Header
@@ -30,18 +31,74 @@ VALIDATION_SIDE = 256
 VALIDATION_SLICES = 16
 
 
+class Batch(Protocol):
+    """Pairs of one step, normalised."""
+
+    @property
+    def noisy(self) -> Tensor:
+        """What stands where ``clean`` should, (b, z, y, x)."""
+        ...
+
+    @property
+    def clean(self) -> Tensor:
+        """What is wanted, (b, z, y, x)."""
+        ...
+
+    def to(self, where: torch.device) -> Self:
+        """Return the same on a device."""
+        ...
+
+    def estimate(self, network: nn.Module) -> Tensor:
+        """Let a network estimate ``clean``, (b, z, y, x)."""
+        ...
+
+
+class Batches(Protocol):
+    """Where batches come from: each a function of its step."""
+
+    batch: int
+    run: int
+
+    def from_step(self, first: int, end: int) -> Iterator[Batch]:
+        """Yield the batches of steps [first, end)."""
+        ...
+
+    def validation(self) -> Iterator[tuple[int, Batch]]:
+        """Yield the held-out part with the number of its stack, one run at a time, always the same.
+
+        Runs of a stack are adjacent and in order: together they are one volume.
+        """
+        ...
+
+
 @dataclass(frozen=True)
-class Batch:
-    """Pairs of one step, normalised.
+class PatchBatch:
+    """Patches of volumes.
 
     Parameters
     ----------
-    noisy : Tensor, (b, z + 2 * context, y, x)
+    given : Tensor, (b, z + 2 * context, y, x)
+        What the network sees.
     clean : Tensor, (b, z, y, x)
     """
 
-    noisy: Tensor
+    given: Tensor
     clean: Tensor
+
+    @property
+    def noisy(self) -> Tensor:
+        """What the network sees, without its context, (b, z, y, x)."""
+        context = (self.given.shape[1] - self.clean.shape[1]) // 2
+        return self.given[:, context : context + self.clean.shape[1]]
+
+    def to(self, where: torch.device) -> "PatchBatch":
+        """Return the same on a device."""
+        return PatchBatch(self.given.to(where), self.clean.to(where))
+
+    def estimate(self, network: nn.Module) -> Tensor:
+        """Let a network estimate ``clean``, (b, z, y, x)."""
+        estimate: Tensor = network(self.given)
+        return estimate
 
 
 @dataclass(frozen=True)
@@ -58,6 +115,13 @@ class Extent:
         """Split a stack by the module's rule."""
         total, rows, columns = header.shape
         return cls(total - max(1, round(total * held_out)), total, rows, columns)
+
+    def validated(self, run: int) -> Iterator[tuple[int, int]]:
+        """Yield (first, depth) of the runs of slices that validation looks at: the middle of those held out."""
+        depth = min(VALIDATION_SLICES, self.total - self.train)
+        begin = self.train + (self.total - self.train - depth) // 2
+        for first in range(begin, begin + depth, run):
+            yield first, min(run, begin + depth - first)
 
 
 class Patches:
@@ -104,11 +168,11 @@ class Patches:
         voxels = np.array([extent.train * extent.rows * extent.columns for extent in self.extents], dtype=float)
         self._shares = voxels / voxels.sum()
 
-    def __call__(self, step: int) -> Batch:
+    def __call__(self, step: int) -> PatchBatch:
         """Make the batch of a step, this rank's part of it."""
         return self._stacked([self._pair(step, self.first + index) for index in range(self.batch)])
 
-    def from_step(self, first: int, end: int) -> Iterator[Batch]:
+    def from_step(self, first: int, end: int) -> Iterator[PatchBatch]:
         """Yield the batches of steps [first, end), each made in a thread while the one before is used."""
         with ThreadPoolExecutor(1, "patches") as pool:
             coming = pool.submit(self, first)
@@ -118,11 +182,8 @@ class Patches:
                     coming = pool.submit(self, step + 1)
                 yield batch
 
-    def validation(self) -> Iterator[tuple[int, Batch]]:
-        """Yield the held-out patches with the number of their stack, one run of slices at a time, always the same.
-
-        Runs of a stack are adjacent and in order: together they are one volume.
-        """
+    def validation(self) -> Iterator[tuple[int, PatchBatch]]:
+        """Yield the held-out patches with the number of their stack, one run of slices at a time."""
         for index, window in enumerate(self._held_out()):
             random = draws.generator(self.seed, "validation", index)
             yield window.volume, self._stacked([self.pairing.cut(window, self.reach.slices, random)])
@@ -149,13 +210,11 @@ class Patches:
     def _held_out(self) -> Iterator[Window]:
         for volume, extent in enumerate(self.extents):
             side = _fit(VALIDATION_SIDE, [extent], self.reach.grid)
-            depth = min(VALIDATION_SLICES, extent.total - extent.train)
-            begin = extent.train + (extent.total - extent.train - depth) // 2
-            for first in range(begin, begin + depth, self.run):
+            for first, depth in extent.validated(self.run):
                 yield Window(
                     volume=volume,
                     first=first,
-                    depth=min(self.run, begin + depth - first),
+                    depth=depth,
                     row=(extent.rows - side) // 2,
                     column=(extent.columns - side) // 2,
                     side=side,
@@ -163,10 +222,10 @@ class Patches:
                     end=extent.total,
                 )
 
-    def _stacked(self, pairs: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]]) -> Batch:
+    def _stacked(self, pairs: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]]) -> PatchBatch:
         noisy = torch.from_numpy(np.stack([noisy for noisy, _ in pairs]))
         clean = torch.from_numpy(np.stack([clean for _, clean in pairs]))
-        return Batch(self.normalisation.normalised(noisy), self.normalisation.normalised(clean))
+        return PatchBatch(self.normalisation.normalised(noisy), self.normalisation.normalised(clean))
 
 
 def turned(patch: NDArray[np.float32], symmetry: int) -> NDArray[np.float32]:

@@ -19,14 +19,16 @@ from bonectl.core.header import VOLUME, Header
 from bonectl.core.spec import Spec, parse
 from bonectl.errors import MissingInputError, UsageError
 from bonectl.learning.checkpoint import Checkpoint, Normalisation
+from bonectl.learning.denoiser import Denoiser
 from bonectl.learning.ranks import joined
-from bonectl.learning.sample import Pairing
+from bonectl.learning.sample import Pairing, Volume
 from bonectl.ops import curves
 from bonectl.ops.keeping import Bystander, Keeper, Keeping, Saving
 from bonectl.ops.learner import Estimates, Learner, Task
 from bonectl.ops.objective import Objective
-from bonectl.ops.patches import Patches
+from bonectl.ops.patches import Batches, Patches
 from bonectl.ops.recipe import Recipe
+from bonectl.ops.scan_rows import Rows, Scans
 from bonectl.ops.trial import Trial
 from bonectl.ops.volumes import mapped
 
@@ -130,28 +132,28 @@ def train(  # noqa: PLR0913 (four flow, four are knobs)
     model, pairs = _with_defaults("models", recipe.model), _with_defaults("pairings", recipe.pairs)
     with joined(device_name) as ranks, mapped([*inputs, *targets]) as volumes:
         objective = Objective(recipe.loss, recipe.steps, balanced=recipe.balance, seed=recipe.seed, ranks=ranks)
-        pairing: Pairing = kit.bind("pairings", pairs)(volumes[: len(inputs)], volumes[len(inputs) :])
+        source = _source(model, pairs, volumes[: len(inputs)], volumes[len(inputs) :])
         task = Task(
             recipe=recipe,
             model=model,
             pairs=pairs,
-            normalisation=_normalisation(pairing.headers, normalisation),
-            headers=pairing.headers,
+            normalisation=_normalisation(source.headers, normalisation),
+            headers=source.headers,
             stacks=tuple(Path(volume.name).name for volume in volumes),
             start=None if start is None else Checkpoint.load(start),
             world=ranks.world,
         )
         learner = Learner(task, objective, ranks, compiled=compiled)
-        patches = Patches(pairing, task.normalisation, learner.network.reach, recipe, ranks)
-        examiner = _Examiner(learner, patches, bone=_tells_bone(pairing, recipe))
+        batches = _batches(source, learner)
+        examiner = _Examiner(learner, batches, bone=_tells_bone(source, recipe))
         if saving.resume:
             _restore(learner, saving)
         with progress.silence() if not ranks.leads else nullcontext():
-            return _loop(learner, patches, examiner, saving, stop)
+            return _loop(learner, batches, examiner, saving, stop)
 
 
 def _loop(
-    learner: Learner, patches: Patches, examiner: "_Examiner", saving: Saving, stop: Callable[[], bool]
+    learner: Learner, batches: Batches, examiner: "_Examiner", saving: Saving, stop: Callable[[], bool]
 ) -> Trained:
     """Train to the end, until asked to stop, or until it is in vain."""
     steps, ranks, patience = learner.recipe.steps, learner.ranks, learner.patience
@@ -162,7 +164,7 @@ def _loop(
         if learner.step:
             advance(learner.step)
         begun, slices = time.monotonic(), 0
-        for batch in patches.from_step(learner.step, learner.step if patience.over else steps):
+        for batch in batches.from_step(learner.step, learner.step if patience.over else steps):
             step = learner.advance(batch)
             stopped, due = ranks.any(stop()), learner.step % saving.every == 0 or learner.step == steps
             if due:
@@ -172,7 +174,7 @@ def _loop(
             if due or stopped:
                 best = patience.hear(now.composite, learner.step) if due else patience.keeps_newest
                 keeper.save(now, best=best)
-            slices += patches.batch * patches.run * ranks.world
+            slices += batches.batch * batches.run * ranks.world
             speed = f"{slices / (time.monotonic() - begun):.0f} patches/s"
             terms = {name: f"{value:.3g}" for name, value in step.score.values.items()}
             advance(1, loss=f"{step.score.loss:.4g}", **terms, psnr=f"{now.psnr:.2f} dB", speed=speed)
@@ -195,14 +197,14 @@ class _Examiner:
     Parameters
     ----------
     learner : Learner
-    patches : Patches
+    batches : Batches
     bone : bool
         Whether the targets tell bone numbers.
     """
 
-    def __init__(self, learner: Learner, patches: Patches, *, bone: bool) -> None:
+    def __init__(self, learner: Learner, batches: Batches, *, bone: bool) -> None:
         self.learner = learner
-        self.patches = patches
+        self.batches = batches
         self.bone = bone
         self.estimates = Estimates(noisy=(), made=(), clean=())
 
@@ -215,7 +217,7 @@ class _Examiner:
         """Try the network."""
 
         def tried() -> Trial:
-            self.estimates = self.learner.estimates(self.patches.validation())
+            self.estimates = self.learner.estimates(self.batches.validation())
             return Trial.of(self.estimates.made, self.estimates.clean, bone=self.bone)
 
         return self._told(tried)
@@ -226,7 +228,34 @@ class _Examiner:
         return Trial.from_numbers(ranks.told(numbers))
 
 
-def _tells_bone(pairing: Pairing, recipe: Recipe) -> bool:
+def _source(model: Spec, pairs: Spec, inputs: Sequence[Volume], targets: Sequence[Volume]) -> Pairing | Scans:
+    """Pair what is learned from: volumes by a pairing, or scans for the method that learns from them.
+
+    Raises
+    ------
+    UsageError
+        They are no pairs.
+    """
+    if model.name != "lpd":
+        pairing: Pairing = kit.bind("pairings", pairs)(inputs, targets)
+        return pairing
+    if pairs.name != "supervised":
+        raise UsageError(
+            f"lpd learns from scans and the volumes they are scans of, not from {pairs}; leave out --pairs"
+        )
+    return Scans(inputs, targets)
+
+
+def _batches(source: Pairing | Scans, learner: Learner) -> Batches:
+    """Cut batches out of what is learned from."""
+    normalisation, recipe, ranks = learner.task.normalisation, learner.recipe, learner.ranks
+    if isinstance(source, Scans):
+        return Rows(source, normalisation, recipe, ranks)
+    assert isinstance(learner.network, Denoiser)  # whatever else there is to train learns from scans
+    return Patches(source, normalisation, learner.network.reach, recipe, ranks)
+
+
+def _tells_bone(source: Pairing | Scans, recipe: Recipe) -> bool:
     """Return whether bone numbers can be read off the targets.
 
     Raises
@@ -234,7 +263,7 @@ def _tells_bone(pairing: Pairing, recipe: Recipe) -> bool:
     UsageError
         The recipe's patience needs them, and they cannot.
     """
-    tells = pairing.clean and all(header.axes == VOLUME for header in pairing.headers)
+    tells = source.clean and all(header.axes == VOLUME for header in source.headers)
     if recipe.patience and not tells:
         raise UsageError(
             f"--patience judges by bone numbers of clean volumes, and {recipe.pairs} has no such targets; leave it out"

@@ -5,16 +5,14 @@ transpose stay what physics says. Between the steps both the volume and the scan
 """
 
 from collections.abc import Callable
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from bonectl.core.spec import Spec
+from bonectl.core.geometry import Geometry
 from bonectl.errors import UsageError
-from bonectl.projection.projector import Projector
-
-# Axes of a kernel over images, (out, in, y, x).
-IMAGE_AXES = 4
+from bonectl.learning.denoiser import Trainable
 
 
 def proximal(inputs: int, width: int, outputs: int) -> nn.Sequential:
@@ -31,7 +29,26 @@ def proximal(inputs: int, width: int, outputs: int) -> nn.Sequential:
     return layers
 
 
-class PrimalDual(nn.Module):
+class Operator(Protocol):
+    """What is asked of a projector: ``bonectl.projection.projector.Projector`` has it."""
+
+    geometry: Geometry
+
+    @property
+    def T(self) -> Callable[[Tensor], Any]:  # noqa: N802 (the transpose is T)
+        """The transpose."""
+        ...
+
+    def __call__(self, x: Tensor) -> Any:
+        """Project, (z, y, x) → (row, view, col)."""
+        ...
+
+    def norm(self, device: torch.device | str) -> float:
+        """Largest singular value."""
+        ...
+
+
+class PrimalDual(Trainable):
     """From a scan to a volume, slice by slice, for parallel and fan beams.
 
     It starts from a given reconstruction (the paper: from zero, or from filtered back-projection), so that before any
@@ -61,12 +78,12 @@ class PrimalDual(nn.Module):
         self.duals = nn.ModuleList(proximal(memory + 2, width, memory) for _ in range(iterations))
         self.primals = nn.ModuleList(proximal(memory + 1, width, memory) for _ in range(iterations))
 
-    def forward(self, A: Projector, y: Tensor, start: Tensor, scale: float) -> Tensor:
+    def forward(self, A: Operator, y: Tensor, start: Tensor, scale: float) -> Tensor:
         """Reconstruct.
 
         Parameters
         ----------
-        A : Projector
+        A : Operator
             Of a parallel or fan beam.
         y : (row, view, col) tensor
             Line integrals.
@@ -89,37 +106,14 @@ class PrimalDual(nn.Module):
             raise UsageError("the learned primal-dual works slice by slice; use sirt or fdk for a cone beam")
         # Scans in units in which the projector has norm 1: the networks then see numbers of one size in both spaces.
         norm = A.norm(y.device)
-        forward: Callable[[Tensor], Tensor] = lambda x: A(x) / norm  # noqa: E731
-        back: Callable[[Tensor], Tensor] = lambda h: A.T(h) / norm  # noqa: E731
         measured = (y / (norm * scale)).unsqueeze(1)
         volume = (start / scale).unsqueeze(1).repeat(1, self.memory, 1, 1)
         dual = torch.zeros(len(y), self.memory, *y.shape[1:], dtype=y.dtype, device=y.device)
         for prox_dual, prox_primal in zip(self.duals, self.primals, strict=True):
-            projected = forward(volume[:, -1].contiguous()).unsqueeze(1)
+            projected = (A(volume[:, -1].contiguous()) / norm).unsqueeze(1)
             dual = dual + prox_dual(torch.cat((dual, projected, measured), 1))
-            corrected = back(dual[:, 0].contiguous()).unsqueeze(1)
+            corrected = (A.T(dual[:, 0].contiguous()) / norm).unsqueeze(1)
             volume = volume + prox_primal(torch.cat((volume, corrected), 1))
         answer: Tensor = volume[:, 0] * scale
         return answer
 
-
-# What the text `lpd` says when it says nothing else. The paper has 10 iterations, 32 channels and a memory of 5.
-KNOBS = {"iterations": 6, "width": 16, "memory": 4}
-
-
-def built(spec: Spec) -> PrimalDual:
-    """Return the network of a text such as ``lpd(iterations=10, width=32, memory=5)``.
-
-    Raises
-    ------
-    UsageError
-        Another name, or a knob that is none or makes no sense.
-    """
-    if spec.name != "lpd":
-        raise UsageError(f"{spec.name} is not trained on scans; there is lpd")
-    knobs = dict(KNOBS)
-    for knob, value in spec.knobs.items():
-        if knob not in KNOBS or not isinstance(value, int):
-            raise UsageError(f"lpd({knob}={value!r}); its knobs are the whole numbers {', '.join(KNOBS)}")
-        knobs[knob] = value
-    return PrimalDual(**knobs)
