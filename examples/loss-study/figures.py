@@ -3,11 +3,12 @@
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
 from findings import Run, summary
+from matplotlib.axes import Axes
 
 from bonectl.core import pictures
 
@@ -25,9 +26,20 @@ TRADES = (
     ("chi bias [%]", "error of the Euler number [% of the truth]"),
     ("bmd_distance", "distance of densities W1 [mg HA/cm³]"),
 )
+# Of the chart of all numbers: a number, its label.
+NUMBERS = (
+    ("bvtv bias [%]", "BV/TV\nerror [%]"),
+    ("chi bias [%]", "Euler number\nerror [%]"),
+    ("connd bias [%]", "Conn.D\nerror [%]"),
+    ("tbth bias [%]", "Tb.Th\nerror [%]"),
+    ("bmd bias [%]", "BMD\nerror [%]"),
+    ("bmd_distance", "W1 of BMD\n[mg HA/cm³]"),
+    ("mtf10", "edges: MTF 10 %\n[1/mm]"),
+)
+# An axis spans what the cells with these terms need, and this share of it more on either side: cells without them can
+# be so far off that nothing else would be told apart.
+SPANNING, MARGIN = frozenset({"l1", "l2"}), 0.4
 SHOWN = ("input", "l1", "l1+wgan", "l1+perceptual+wgan", "l1+euler+bvtv+hist")
-# Errors beyond these cannot be told apart from each other and would squeeze the rest.
-LARGEST = {"chi bias [%]": 60.0, "bmd_distance": 30.0}
 
 
 def family(cell: str) -> tuple[str, str]:
@@ -43,30 +55,101 @@ def family(cell: str) -> tuple[str, str]:
 def trade(runs: Sequence[Run], title: str) -> bytes:
     """Sharpness against two errors, cell by cell; the better cells lie at the lower right.
 
-    Means over the seeds, with their 95 % confidence intervals.
+    Means over the seeds, with their 95 % confidence intervals; a number stands for each cell.
     """
+    cells = list(dict.fromkeys(run.cell for run in runs))
     with pictures.house():
-        figure = pictures.figure(180, 95)
+        figure = pictures.figure(180, 100)
         figure.suptitle(title, x=0.01, ha="left")
-        for place, (number, label) in enumerate(TRADES, 1):
-            axes = figure.add_subplot(1, 2, place)
-            for cell in dict.fromkeys(run.cell for run in runs):
-                same = [run for run in runs if run.cell == cell]
-                sharp, sharp_half = summary([r.numbers[SHARPNESS[0]] for r in same if SHARPNESS[0] in r.numbers])
-                error, error_half = summary([abs(r.numbers[number]) for r in same if number in r.numbers])
-                if sharp is None or error is None or error > LARGEST[number]:
+        panels = figure.subplots(1, 3, width_ratios=(1, 1, 0.55))
+        drawn = set()
+        across = span(runs, SHARPNESS[0])
+        for axes, (number, label) in zip(panels, TRADES, strict=False):
+            upright = span(runs, number)
+            for key, cell in enumerate(cells, 1):
+                sharp, sharp_half = over_seeds(runs, cell, SHARPNESS[0])
+                error, error_half = over_seeds(runs, cell, number)
+                if sharp is None or error is None or not (within(sharp, across) and within(error, upright)):
                     continue
+                drawn.add(cell)
                 colour = family(cell)[1]
-                axes.errorbar(sharp, error, xerr=sharp_half, yerr=error_half, fmt="o", markersize=3, color=colour,
-                              elinewidth=0.4, alpha=0.9)  # fmt: skip
-                axes.annotate(cell, (sharp, error), xytext=(3, 2), textcoords="offset points", fontsize=5, color=colour)
+                axes.errorbar(sharp, error, xerr=sharp_half, yerr=error_half, color=colour, elinewidth=0.4, alpha=0.5)
+                axes.annotate(str(key), (sharp, error), ha="center", va="center", fontsize=5, color="white",
+                              bbox={"boxstyle": "circle,pad=0.15", "fc": colour, "ec": "none"})  # fmt: skip
             axes.set_xlabel(SHARPNESS[1])
             axes.set_ylabel(label)
-            axes.set_ylim(bottom=0)
-        for name, _, colour in FAMILIES:
-            axes.plot([], [], "o", markersize=3, color=colour, label=name)
-        axes.legend(loc="best", fontsize=5.5)
+            axes.set_xlim(*across)
+            axes.set_ylim(*upright)
+        listing(panels[2], cells, drawn)
         return pictures.png(figure)
+
+
+def listing(axes: Axes, cells: Sequence[str], drawn: Collection[str]) -> None:
+    """Write which number is which cell, and the colours of the families."""
+    axes.axis("off")
+    for place, cell in enumerate(cells):
+        where = "" if cell in drawn else "  (beyond the axes)"
+        axes.text(0, 1 - place / 36, f"{place + 1}  {cell}{where}", fontsize=4.8, color=family(cell)[1], va="top")
+    for place, (name, _, colour) in enumerate(FAMILIES):
+        axes.text(0, 0.16 - place / 36, f"■ {name}", fontsize=4.8, color=colour, va="top")
+
+
+def chart(runs: Sequence[Run], title: str) -> bytes:
+    """All errors side by side, a row for each cell: means over the seeds with their 95 % confidence intervals.
+
+    Errors keep their sign; a value beyond the axis is written at its border.
+    """
+    cells = list(dict.fromkeys(run.cell for run in runs))
+    with pictures.house():
+        figure = pictures.figure(180, 12 + 4 * len(cells))
+        figure.suptitle(title, x=0.01, ha="left")
+        panels = figure.subplots(1, len(NUMBERS), sharey=True)
+        for axes, (number, label) in zip(panels, NUMBERS, strict=True):
+            needed = span(runs, number, signed=True)
+            for row, cell in enumerate(cells):
+                mean, half = over_seeds(runs, cell, number, signed=True)
+                if mean is None:
+                    continue
+                colour = family(cell)[1]
+                if within(mean, needed):
+                    axes.errorbar(mean, row, xerr=half, fmt="o", markersize=2.5, color=colour, elinewidth=0.7)
+                else:
+                    side, text = ("right", f"{mean:.3g} →") if mean > needed[1] else ("left", f"← {mean:.3g}")
+                    axes.text(needed[mean > needed[1]], row, text, ha=side, va="center", fontsize=4.5, color=colour)
+            if within(0, needed):
+                axes.axvline(0, color=pictures.PALE, linewidth=0.5, zorder=0)
+            axes.set_xlim(*needed)
+            axes.set_xlabel(label, fontsize=5.5)
+            axes.tick_params(labelsize=5)
+        panels[0].set_yticks(range(len(cells)), cells, fontsize=5.5)
+        panels[0].invert_yaxis()
+        for tick, cell in zip(panels[0].get_yticklabels(), cells, strict=True):
+            tick.set_color(family(cell)[1])
+        return pictures.png(figure)
+
+
+def over_seeds(
+    runs: Sequence[Run], cell: str, number: str, *, signed: bool = False
+) -> tuple[float | None, float | None]:
+    """Mean of a cell's number over the seeds, of its size unless signed, and the half-width of its interval."""
+    values = [run.numbers[number] for run in runs if run.cell == cell and number in run.numbers]
+    return summary(values if signed else [abs(value) for value in values])
+
+
+def span(runs: Sequence[Run], number: str, *, signed: bool = False) -> tuple[float, float]:
+    """What an axis has to show: see `SPANNING`. Errors have 0 on their axis."""
+    cells = {run.cell for run in runs if run.terms & SPANNING}
+    means = [mean for cell in cells if (mean := over_seeds(runs, cell, number, signed=signed)[0]) is not None]
+    if "bias" in number or not means:
+        means.append(0.0)
+    low, high = min(means), max(means)
+    margin = MARGIN * (high - low) or 1.0
+    return (0.0 if low == 0 else low - margin), high + margin
+
+
+def within(value: float, span: tuple[float, float]) -> bool:
+    """Whether a value lies in a span."""
+    return span[0] <= value <= span[1]
 
 
 def slices(folder: Path, low: Path, truth: Path, side_mm: float, title: str) -> bytes:

@@ -396,6 +396,7 @@ def draw(settings: Sequence[Setting], runs: Sequence[Run], output: Path) -> None
     for setting in settings:
         only = [run for run in runs if run.setting == setting.name]
         (output / f"trade-{setting.folder}.png").write_bytes(figures.trade(only, setting.name))
+        (output / f"chart-{setting.folder}.png").write_bytes(figures.chart(only, setting.name))
         shown = figures.slices(output / setting.folder, *setting.test, setting.voxel, setting.name)
         (output / f"slices-{setting.folder}.png").write_bytes(shown)
 
