@@ -30,7 +30,7 @@ from bonectl.core import threads
 from bonectl.core.header import Header
 from bonectl.core.stack import Stack
 from bonectl.metrics import anisotropy, tbsp
-from bonectl.morphology import cells
+from bonectl.morphology import cells, lines
 from bonectl.morphology.components import pieces
 from bonectl.morphology.cut import Cut
 from bonectl.morphology.distance import squared_distance
@@ -103,11 +103,11 @@ def cases(mask: np.ndarray, grey: np.ndarray, count: int) -> dict[str, dict[str,
     counted = cells.count([labels], parts=count)
     tasks: dict[str, dict[str, Work]] = {
         "Euler number": {
-            "bonectl (with BV, BS, curvature)": lambda: cells.count([labels], parts=count).euler,
+            "bonectl (with BV, curvature)": lambda: cells.count([labels], parts=count).euler,
             "scikit-image euler_number": lambda: euler_number(mask, 3),
         },
         "bone surface": {
-            "bonectl (Crofton)": lambda: surface_area(cells.count([labels], parts=count), CUBIC),
+            "bonectl (Crofton)": lambda: surface_area(lines.count([labels]), CUBIC),
             "scikit-image marching cubes": lambda: mesh_surface_area(*marching_cubes(mask.view(np.uint8), 0.5)[:2]),
         },
         "SMI from counts": {"bonectl": lambda: mean_curvature(counted, CUBIC)},

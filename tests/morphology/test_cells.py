@@ -148,14 +148,6 @@ def test_the_cut_into_slabs_and_threads_is_nobodys_business(size, parts):
     assert np.array_equal(pieces.bone, whole.bone)
 
 
-@pytest.mark.parametrize("step", [(0, 0, 1), (0, 1, -1), (1, 0, 1), (1, -1, 1), (1, 1, 1)])
-def test_crossings_are_pairs_of_neighbours_that_differ(step):
-    mask = np.random.default_rng(2).random((8, 7, 9)) < 0.4
-    near = tuple(slice(max(0, -s), n - max(0, s)) for s, n in zip(step, mask.shape, strict=True))
-    far = tuple(slice(max(0, s), n - max(0, -s)) for s, n in zip(step, mask.shape, strict=True))
-    assert counted(mask).crossings(step) == np.count_nonzero(mask[near] != mask[far])
-
-
 @pytest.mark.parametrize("turn", [(0, 2, 1), (2, 1, 0), (1, 2, 0)])
 def test_axis_swap_and_mirror_change_nothing(turn):
     mask = np.random.default_rng(4).random((8, 9, 10)) < 0.3

@@ -10,14 +10,16 @@ from bonectl.morphology.tally import Tally
 def surface(tally: Tally) -> tuple[Number, ...]:
     """BS, BS/BV and BS/TV by Crofton's formula in 13 directions.
 
-    Faces of the volume of interest are not bone surface. Bias below 1 % for balls and rods from 4 voxels
-    of diameter on, where marching cubes on the mask reads 9 % too much.
+    Faces of the volume of interest are not bone surface; bone that they cut is continued to them. Over all poses the
+    mean is within 0.2 % for balls and rods from 4 voxels of diameter on and for plates from 3 voxels, where marching
+    cubes on the mask reads 9 % too much. One plate in one pose is read within 1 to 2 %; one along a plane of the grid
+    7 % low, for 13 directions are not all.
 
     Parameters
     ----------
     tally : Tally
     """
-    area = surface_area(tally.cells, tally.spacing)
+    area = surface_area(tally.lines, tally.spacing)
     rule = "Crofton, 13 directions, faces of the volume of interest not counted"
     return (
         Number("bs", area, "mm2", f"bone surface: {rule}"),

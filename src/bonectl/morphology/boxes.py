@@ -1,4 +1,4 @@
-"""A volume cut into boxes: what adds up over voxels and cells, box by box.
+"""A volume cut into boxes: what adds up over voxels, cells and lines, box by box.
 
 Every voxel and every cell (`morphology.cells`) belongs to exactly one box, so the sums over all boxes are those of
 the whole volume.
@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from bonectl.morphology import lines
 from bonectl.morphology.cells import CODES, OUTSIDE, Labels
 
 Edges = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
@@ -99,6 +100,21 @@ def cell_counts(labels: Labels, edges: Edges) -> NDArray[np.uint32]:
     ranges = np.array([np.concatenate(ends) for ends in product(*sides)], np.int64)
     counts: NDArray[np.uint32] = _count(labels, ranges)
     return counts
+
+
+def line_counts(labels: Labels, edges: Edges) -> NDArray[np.int64]:
+    """Crossings, ends and lone voxels of `morphology.lines` in each box, (boxes, 13, 3).
+
+    A crossing belongs to the box that it begins in, its neighbour `step` farther on to whichever.
+    """
+    framed = np.pad(labels, 1)
+    counts = []
+    for z, y, x in product(*([slice(a, b + 2) for a, b in pairwise(edge)] for edge in edges)):
+        around = framed[z, y, x]
+        centres = np.zeros(around.shape, bool)
+        centres[1:-1, 1:-1, 1:-1] = around[1:-1, 1:-1, 1:-1] != OUTSIDE
+        counts.append(lines.number(centres, around))
+    return np.stack(counts)
 
 
 def _edges(inside: NDArray[np.bool_], axis: int, number: int) -> NDArray[np.int64]:

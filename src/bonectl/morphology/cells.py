@@ -1,7 +1,7 @@
 """One pass over all 2 x 2 x 2 neighbourhoods of a bone mask, slab by slab.
 
 A *cell* is the cube between eight voxel centres. Which of the eight lie in the volume of interest and which of
-them are bone is all that volume, surface area, Euler number and mean curvature need (Ohser & Mücklich,
+them are bone is all that volume, Euler number and mean curvature need (Ohser & Mücklich,
 Statistical Analysis of Microstructures in Materials Science, 2000). So the pass counts how often each of the
 configurations occurs, in integers; everything else is a weighted sum over a few thousand counts. Beyond the stack
 there is neither bone nor volume of interest.
@@ -9,7 +9,7 @@ there is neither bone nor volume of interest.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import combinations, product
 from typing import Any
 
@@ -114,13 +114,6 @@ def _faces() -> list[NDArray[np.int64]]:
     return [np.array(p) for p in combinations(range(8), 2) if abs(CORNERS[p[0]] - CORNERS[p[1]]).sum() == 1]
 
 
-@cache
-def _neighbours(step: tuple[int, int, int]) -> list[tuple[int, int]]:
-    """Pairs of corners of a cell that are `step` apart."""
-    pairs = product(range(8), repeat=2)
-    return [(near, far) for near, far in pairs if tuple(CORNERS[far] - CORNERS[near]) == tuple(step)]
-
-
 @dataclass(frozen=True, eq=False)
 class Cells:
     """How often each cell configuration occurs.
@@ -200,20 +193,3 @@ class Cells:
             return np.asarray(vertices - edges + faces - self.bone.sum(1))
 
         return self._sum("euler in voi", weights) / 8
-
-    def crossings(self, step: tuple[int, int, int]) -> int:
-        """Neighbours `step` voxels (z, y, x) apart, both in the volume of interest, of which exactly one is bone.
-
-        Parameters
-        ----------
-        step : tuple of int
-            One of the 13 directions to the 26 neighbours, entries -1, 0 or 1.
-        """
-        pairs = _neighbours(step)
-
-        def weights() -> NDArray[Any]:
-            voi, bone = self.voi, self.bone
-            changes = (voi[:, near] & voi[:, far] & (bone[:, near] != bone[:, far]) for near, far in pairs)
-            return np.asarray(np.sum([change.astype(np.int64) for change in changes], axis=0))
-
-        return self._sum(("crossings", step), weights) // len(pairs)

@@ -1,4 +1,4 @@
-"""Surface area and integral of mean curvature from cell counts, by integral geometry.
+"""Surface area and integral of mean curvature from counts, by integral geometry.
 
 Lines and planes of the voxel lattice in 13 directions cut the bone. The number of cuts per line (Crofton) gives
 the surface area, the Euler number per plane the integral of mean curvature (Ohser & Mücklich, Statistical Analysis
@@ -7,7 +7,7 @@ is nearest to it.
 """
 
 from functools import cache
-from itertools import combinations, product
+from itertools import combinations
 from math import pi
 
 import numpy as np
@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from scipy.spatial import SphericalVoronoi
 
 from bonectl.morphology.cells import CORNERS, Cells
+from bonectl.morphology.lines import STEPS, Lines, Step
 
 Spacing = tuple[float, float, float]
-Step = tuple[int, int, int]
 
-# One of each pair of opposite neighbours among the 26.
-STEPS: tuple[Step, ...] = tuple((z, y, x) for z, y, x in product((-1, 0, 1), repeat=3) if (z or y or x) > 0)
+# What a lone voxel adds to the crossings of its line, see `surface_area`.
+UNSEEN = 1 / 3
 
 
 def _shares(directions: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -40,27 +40,33 @@ def line_weights(spacing: Spacing) -> tuple[float, ...]:
     return tuple(_shares(np.array(STEPS) * np.array(spacing)))
 
 
-def surface_area(cells: Cells, spacing: Spacing) -> float:
+def surface_area(lines: Lines, spacing: Spacing) -> float:
     """Area of the bone surface (BS) by Crofton's formula, S = 2 Σ weight · crossings · area per line [mm²].
+
+    Bone that reaches the border of the volume of interest goes on to it as it does one step before (`Lines.ends`).
+
+    Lines that touch the bone between two voxel centres are not seen, which costs 2 % of the surface of a rod four
+    voxels thick: of chords of lengths c < h, h the step, the share 1 - c/h. Where the surface is curved, chords of a
+    length are as frequent as they are long; then there are six times as many chords that hold one centre as chords
+    that hold none, and each of the latter lacks two crossings. So a third of a crossing is added for each lone voxel:
+    Richardson's extrapolation from crossings seen at steps of h and 2h. It takes h² out of the error, and adds up to
+    5 % to plates thinner than two voxels, whose chords are not so distributed.
 
     Parameters
     ----------
-    cells : Cells
+    lines : Lines
     spacing : tuple of float
         Voxel side along z, y, x [mm].
 
     Returns
     -------
     float
-        Faces of the volume of interest are not counted. Lines end at the outermost voxel centres, so of bone that
-        runs out of the volume the outer half voxel is not seen: low by 2/3 (1/nz + 1/ny + 1/nx).
+        Faces of the volume of interest are not counted.
     """
-    voxel = float(np.prod(spacing))
-    total = 0.0
-    for step, weight in zip(STEPS, line_weights(spacing), strict=True):
-        length = float(np.linalg.norm(np.array(step) * np.array(spacing)))
-        total += weight * cells.crossings(step) * voxel / length
-    return 2 * total
+    crossed = lines.crossings + lines.ends + UNSEEN * lines.lone
+    lengths = np.linalg.norm(np.array(STEPS) * np.array(spacing), axis=1)
+    per_length = (np.array(line_weights(spacing)) * crossed / lengths).sum()
+    return float(2 * per_length * np.prod(spacing))
 
 
 def _sections(step: Step) -> list[list[int]]:

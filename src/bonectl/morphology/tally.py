@@ -1,4 +1,4 @@
-"""Everything about a specimen that adds up slab by slab: cells, and sums of grey values."""
+"""Everything about a specimen that adds up slab by slab: cells, lines, and sums of grey values."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonectl.errors import UsageError
-from bonectl.morphology import cells
+from bonectl.morphology import cells, lines
 from bonectl.morphology.cells import BONE, OUTSIDE, Cells, Labels
+from bonectl.morphology.lines import Lines
 
 Spacing = tuple[float, float, float]
 
@@ -74,6 +75,7 @@ class Tally:
     Parameters
     ----------
     cells : Cells
+    lines : Lines
     spacing : tuple of float
         Voxel side along z, y, x [mm].
     unit : str
@@ -83,6 +85,7 @@ class Tally:
     """
 
     cells: Cells
+    lines: Lines
     spacing: Spacing
     unit: str
     total: Moments | None = None
@@ -131,12 +134,14 @@ def tally(slabs: Iterable[tuple[Labels, NDArray[np.number] | None]], spacing: Sp
     unit : str
         Grey values are summed only when this is mgHA/cm3.
     """
-    counter, total, bone = cells.Counter(), _Sums(), _Sums()
+    counter, along, total, bone = cells.Counter(), lines.Counter(), _Sums(), _Sums()
     dense = unit == "mgHA/cm3"
     for labels, grey in slabs:
         counter.add(labels)
+        along.add(labels)
         if dense and grey is not None:
             for mask, values in zip(labels, grey, strict=True):
                 total.add(values[mask != OUTSIDE].astype(np.float64))
                 bone.add(values[mask == BONE].astype(np.float64))
-    return Tally(counter.finish(), spacing, unit, total.finish() if dense else None, bone.finish() if dense else None)
+    moments = (total.finish(), bone.finish()) if dense else (None, None)
+    return Tally(counter.finish(), along.finish(), spacing, unit, *moments)

@@ -3,9 +3,10 @@
 The volume of interest is cut into equal boxes, and as many are drawn from them with replacement, many times (block
 bootstrap; Künsch, Ann. Stat. 17:1217, 1989; Lahiri, Resampling Methods for Dependent Data, 2003). A volume and its
 reference are drawn alike, so that what they share leaves their difference. Drawn are the sums that a number is made
-of, box by box, never the number itself: cell counts and moments of density (all metrics of a tally, and connd), sums
-over local thickness (Tb.Th, Tb.Sp, Tb.N), over squared error (PSNR) and over voxels in common (Dice). Numbers that
-are no function of such sums (largest values, components, anisotropy, Fourier shell correlation) have no interval.
+of, box by box, never the number itself: counts of cells and lines and moments of density (all metrics of a tally, and
+connd), sums over local thickness (Tb.Th, Tb.Sp, Tb.N), over squared error (PSNR) and over voxels in common (Dice).
+Numbers that are no function of such sums (largest values, components, anisotropy, Fourier shell correlation) have no
+interval.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,8 +24,9 @@ from bonectl.core import draws, progress
 from bonectl.core.table import Finding, Interval, Number, Row, Table
 from bonectl.errors import UsageError
 from bonectl.metrics import tbsp, tbth
-from bonectl.morphology.boxes import Boxes, Edges, box_sums, boxes, cell_counts
+from bonectl.morphology.boxes import Boxes, Edges, box_sums, boxes, cell_counts, line_counts
 from bonectl.morphology.cells import Cells, Labels
+from bonectl.morphology.lines import Lines
 from bonectl.morphology.minkowski import surface_area
 from bonectl.morphology.specimen import Specimen
 from bonectl.morphology.tally import Moments, Spacing, Tally, tally
@@ -154,7 +156,7 @@ def _interval(drawn: NDArray[np.float64], *, parts: int, source: str) -> Interva
 def plate_separation(specimen: Specimen) -> float:
     """Tb.Sp of the plate model, 2 (TV - BV) / BS [mm] (Parfitt et al., J. Clin. Invest. 72:1396, 1983)."""
     sums = specimen.tally
-    area = surface_area(sums.cells, sums.spacing)
+    area = surface_area(sums.lines, sums.spacing)
     return 2 * (sums.total_volume - sums.bone_volume) / area if area else nan
 
 
@@ -375,6 +377,8 @@ class _Split:
         Of the whole.
     counts : (parts, n) int array
         How many cells of each configuration each part has.
+    along : (parts, 13, 3) int array
+        As `Lines`.
     spacing : tuple of float
         [mm].
     unit : str
@@ -384,6 +388,7 @@ class _Split:
 
     cells: Cells
     counts: NDArray[np.int64]
+    along: NDArray[np.int64]
     spacing: Spacing
     unit: str
     total: _SplitMoments | None
@@ -395,9 +400,10 @@ class _Split:
         by_box = cell_counts(labels, grid.edges)
         whole = by_box.sum(axis=0, dtype=np.int64)
         counts = grid.gathered(by_box[:, whole > 0]).astype(np.int64)
+        along = grid.gathered(line_counts(labels, grid.edges)).astype(np.int64)
         unit = specimen.unit if grey is not None else "label"
         total, bone = (None, None) if grey is None or unit != "mgHA/cm3" else _moments(labels, grey, grid)
-        return cls(Cells.of(whole), counts, specimen.spacing, unit, total, bone)
+        return cls(Cells.of(whole), counts, along, specimen.spacing, unit, total, bone)
 
     @property
     def volumes(self) -> NDArray[np.float64]:
@@ -408,7 +414,7 @@ class _Split:
         """The tally of the parts, each as often as it was drawn."""
         cells = self.cells.counted(weights @ self.counts)
         moments = (None if part is None else part.drawn(weights) for part in (self.total, self.bone))
-        return Tally(cells, self.spacing, self.unit, *moments)
+        return Tally(cells, Lines(np.tensordot(weights, self.along, 1)), self.spacing, self.unit, *moments)
 
 
 def _moments(labels: Labels, grey: NDArray[np.number], grid: Boxes) -> tuple[_SplitMoments, _SplitMoments]:
