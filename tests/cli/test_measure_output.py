@@ -153,3 +153,16 @@ def test_numbers_alone_import_no_drawing(shell, bone):
         "sys.exit('matplotlib' in sys.modules or 'torch' in sys.modules)"
     )
     assert shell(f'python -c "{code}"', cwd=bone).returncode == 0
+
+
+def test_purification_stands_beside_threshold_and_rule(shell, bone):
+    """The noise of a ball is gone from its topology, and of the map."""
+    line = f"bonectl measure a.npy {PLAIN} -t 250 --purify"
+    there = rows(shell(f"{line} -m 'bvtv + euler' --style tsv", cwd=bone).stdout)
+    assert there["chi"]["value"] == "1"
+    assert there["purification"]["value"].startswith("largest 26-connected piece")
+    names = list(there)
+    assert names.index("purification") == names.index("threshold_filter") + 1
+    told = json.loads(shell(f"{line} -m bvtv --json", cwd=bone).stdout)["conditions"]
+    assert told["purification"] == there["purification"]["value"]
+    assert shell(f"{line} --map tbth -o map.npy --force", cwd=bone).returncode == 0

@@ -97,6 +97,14 @@ def measure(
             show_default="the whole stack",
         ),
     ] = None,
+    purify: Annotated[
+        bool,
+        typer.Option(
+            "--purify",
+            help="Before anything is measured keep the largest 26-connected piece of bone alone and fill the marrow "
+            "that it encloses, as BoneJ's Purify; the reference too.",
+        ),
+    ] = False,
     calibrate: Calibrate = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON (schema bonectl-measure/1), histograms too.")
@@ -167,7 +175,7 @@ def measure(
 
     \b
     Streams: for bvtv, surface, euler, smi, tbpf, bmd, tmd and density_spread with a given threshold, no region of the
-    bone, no reference, no --intervals and no --plot; else it holds the volume.
+    bone, no --purify, no reference, no --intervals and no --plot; else it holds the volume.
 
     \b
     Examples:
@@ -176,6 +184,7 @@ def measure(
       bonectl measure bone.npy --metrics "bvtv + euler" --threshold 320 --json
       bonectl phantom iliac --shape 48,64,64 | bonectl measure --reference bone.npy --mask cylinder
       bonectl measure bone.npy bone.npy --metrics "bvtv + tbth" --style tsv
+      bonectl measure bone.npy --purify --metrics "bvtv + euler + tmd"
       bonectl measure bone.npy --map tbth -o thickness.npy
       bonectl measure bone.npy --metrics "bvtv + tbth" --intervals 0.3 --plot report.html
       bonectl phantom shaft --shape 16,96,96 | bonectl measure -m "cortical + ctth" --mask auto
@@ -187,7 +196,7 @@ def measure(
                 "--map writes one stack; leave out --metrics, --reference, --intervals, --json, --plot and --style"
             )
         request = replace(request, source=sources[0], output=output, force=force)
-        _write_map(request, map, threshold, mask, calibrate)
+        _write_map(request, map, threshold, mask, calibrate, purify=purify)
         return
     if output != DASH:
         raise UsageError("--output is for the stack of --map; send numbers to a file with >")
@@ -200,7 +209,7 @@ def measure(
     if sources.count(DASH) > 1:
         raise UsageError("standard input is given twice; it can be read once")
     picture = _plot(plot, window, sources, force=force)
-    asked = _Asked(metrics, threshold, mask, reference, calibrate, intervals, seed, picture)
+    asked = _Asked(metrics, threshold, mask, purify, reference, calibrate, intervals, seed, picture)
     style = Style.json if as_json else style
     if samples is not None and len(sources) > 1:
         raise UsageError("--samples are of one volume; measure one at a time")
@@ -212,7 +221,9 @@ def measure(
         _print_all([(str(path), _named(replace(request, source=path), asked)) for path in sources], style)
 
 
-def _write_map(request: Request, what: str, threshold: str | None, mask: str | None, calibrate: str | None) -> None:
+def _write_map(
+    request: Request, what: str, threshold: str | None, mask: str | None, calibrate: str | None, *, purify: bool
+) -> None:
     from bonectl.ops.measure import thickness_map
 
     with contextlib.ExitStack() as files:
@@ -220,7 +231,7 @@ def _write_map(request: Request, what: str, threshold: str | None, mask: str | N
         if calibrate is not None:
             stack, _ = _calibrated(stack, None, calibrate)
         inside = _voi(mask, files)
-        streams.writing(thickness_map(stack, what=what, threshold=threshold, mask=inside), request)
+        streams.writing(thickness_map(stack, what=what, threshold=threshold, mask=inside, purify=purify), request)
 
 
 def _voi(mask: str | None, files: contextlib.ExitStack) -> "Stack | str | None":
@@ -239,6 +250,7 @@ class _Asked:
     metrics: str | None
     threshold: str | None
     mask: str | None
+    purify: bool
     reference: Path | None
     calibrate: str | None
     intervals: str | None
@@ -309,6 +321,7 @@ def _measured(request: Request, asked: _Asked) -> "Table":
             "metrics": asked.metrics,
             "threshold": asked.threshold,
             "mask": _voi(asked.mask, files),
+            "purify": asked.purify,
             "reference": wanted,
             "intervals": asked.intervals,
             "seed": asked.seed,

@@ -141,11 +141,18 @@ def marrow_map(specimen: Specimen, convention: str) -> Map:
 
 
 def _values(specimen: Specimen) -> tuple[Map, float]:
-    """What was cut, and where: the filtered grey values, or the mask itself."""
+    """What was cut, and where: the filtered grey values, or the mask itself.
+
+    Where purification changed the mask, the values follow it: specks that were removed are marrow, cavities that were
+    filled are bone, both as close to the threshold as can be.
+    """
     if specimen.grey is None:
         return specimen.bone.astype(np.float32), 0.5
-    values = specimen.cut.filter(specimen.grey)
-    return values.astype(np.float32, copy=False), specimen.cut.value
+    values, threshold = specimen.cut.filter(specimen.grey).astype(np.float32, copy=False), specimen.cut.value
+    if specimen.pure:
+        above = np.nextafter(np.float32(threshold), np.float32(np.inf))
+        values = np.where(specimen.bone, np.maximum(values, above), np.minimum(values, np.float32(threshold)))
+    return values, threshold
 
 
 def _void(specimen: Specimen, factor: int) -> _Grid:

@@ -5,7 +5,7 @@ from bonectl.morphology.tally import Tally
 
 
 def euler(tally: Tally) -> tuple[Number, ...]:
-    """Euler number χ of the unpurified bone mask, and its edge-corrected form Δχ.
+    """Euler number χ of the bone mask as it is cut, and its edge-corrected form Δχ.
 
     χ = components + cavities - tunnels; bone 26-connected, marrow 6-connected, no bone beyond the volume of
     interest (Toriwaki & Yonekura 2002). Δχ counts what lies on the border of the volume of interest by its share
@@ -18,8 +18,8 @@ def euler(tally: Tally) -> tuple[Number, ...]:
     chi, inside = tally.cells.euler, tally.cells.euler_in_voi
     border = "edge-corrected (Odgaard & Gundersen)"
     return (
-        Number("chi", chi, "1", "Euler number of the unpurified mask: bone 26-, marrow 6-connected"),
-        Number("dchi", inside, "1", f"Euler number of the unpurified mask, {border}"),
-        Number("conn_raw", 1 - inside, "1", "connectivity of the unpurified mask: 1 - dchi"),
+        Number("chi", chi, "1", "Euler number of the mask as it is cut: bone 26-, marrow 6-connected"),
+        Number("dchi", inside, "1", f"Euler number of the mask as it is cut, {border}"),
+        Number("conn_raw", 1 - inside, "1", "connectivity of the mask as it is cut: 1 - dchi"),
         Number("connd_raw", (1 - inside) / tally.total_volume, "1/mm3", "conn_raw / TV"),
     )

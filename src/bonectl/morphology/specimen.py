@@ -1,7 +1,7 @@
 """A segmented volume, and what costs time to know about it: each worked out once, and only when asked for."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -35,6 +35,8 @@ class Specimen:
     cut : Cut
         How bone was told from marrow.
     grey : (z, y, x) array, optional
+    pure : bool
+        Whether `labels` were purified: the grey values no longer say alone what is bone.
     """
 
     labels: Labels
@@ -42,6 +44,7 @@ class Specimen:
     unit: str
     cut: Cut
     grey: NDArray[np.number] | None = None
+    pure: bool = False
     _known: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     def once(self, key: object, work: Callable[[], T]) -> T:
@@ -73,12 +76,16 @@ class Specimen:
     @cached_property
     def pieces(self) -> Pieces:
         """Components, cavities and the purified mask."""
-        return pieces(self.labels)
+        return Pieces(int(self.bone.any()), 0, self.labels) if self.pure else pieces(self.labels)
 
     @cached_property
     def purified(self) -> Tally:
         """What adds up, of the purified mask."""
         return tally([(self.pieces.labels, None)], self.spacing, "label")
+
+    def purify(self) -> "Specimen":
+        """The largest piece of bone with its cavities filled, as a specimen of its own."""
+        return replace(self, labels=self.pieces.labels, pure=True, _known={})
 
     def values(self, what: str) -> NDArray[np.number]:
         """The grey values, (z, y, x).

@@ -35,6 +35,9 @@ MAPS = {"tbth": ("bone", tbth.thickness_map), "tbsp": ("marrow", tbsp.thickness_
 # Slices per block while streaming; no number depends on it.
 BLOCK = 16
 
+# What `purify` does, in the words of the conditions.
+PURE = "largest 26-connected piece of bone, marrow that it encloses filled"
+
 # Voxel sizes that differ by less are the same.
 SAME_SIDE = 1e-3
 
@@ -42,7 +45,7 @@ Array = NDArray[Any]
 Mask = NDArray[np.bool_]
 
 
-def measure(
+def measure(  # noqa: PLR0913 (the volume, and what each option says)
     stack: Stack,
     *,
     metrics: str | None = None,
@@ -51,6 +54,7 @@ def measure(
     reference: Stack | None = None,
     intervals: float | str | None = None,
     seed: int = 0,
+    purify: bool = False,
 ) -> Table:
     """Measure a bone volume.
 
@@ -80,6 +84,9 @@ def measure(
         sub-volumes fit, else ``"none"``.
     seed : int
         Of the bootstrap's draws.
+    purify : bool
+        Whether the bone is purified before anything is measured, as by BoneJ: the largest 26-connected piece, with
+        the marrow that it encloses filled. The volume and the reference alike; density counts what is filled as bone.
 
     Returns
     -------
@@ -95,11 +102,11 @@ def measure(
     Notes
     -----
     Metrics of a tally alone (bvtv, surface, euler, smi, tbpf, bmd, tmd, density_spread), with a threshold that is
-    known beforehand, no region of the bone, no reference and no intervals, stream in bounded memory; all else holds
-    the volume.
+    known beforehand, no region of the bone, no purification, no reference and no intervals, stream in bounded memory;
+    all else holds the volume.
     """
     numba.set_num_threads(min(threads.count(), numba.config.NUMBA_NUM_THREADS))
-    case = _plan(stack, metrics, threshold, mask, reference)
+    case = _plan(stack, metrics, threshold, mask, reference, purify=purify)
     wanted = _sub_volumes(intervals)
     if case.streams and case.reference is None and wanted in (None, "none"):
         return _stream(case)
@@ -123,7 +130,7 @@ class Examined:
     reference: Specimen | None = None
 
 
-def examine(
+def examine(  # noqa: PLR0913 (as `measure`)
     stack: Stack,
     *,
     metrics: str | None = None,
@@ -132,12 +139,13 @@ def examine(
     reference: Stack | None = None,
     intervals: float | str | None = None,
     seed: int = 0,
+    purify: bool = False,
 ) -> Examined:
     """As `measure`, and keep the volumes: for pictures of what was measured.
 
     Parameters
     ----------
-    stack, metrics, threshold, mask, reference, intervals, seed
+    stack, metrics, threshold, mask, reference, intervals, seed, purify
         As `measure`. The volume is always held as a whole.
 
     Raises
@@ -146,18 +154,23 @@ def examine(
         As `measure`.
     """
     numba.set_num_threads(min(threads.count(), numba.config.NUMBA_NUM_THREADS))
-    case = _plan(stack, metrics, threshold, mask, reference)
+    case = _plan(stack, metrics, threshold, mask, reference, purify=purify)
     return _examined(case, _sub_volumes(intervals), seed)
 
 
 def thickness_map(
-    stack: Stack, *, what: str = "tbth", threshold: float | str | None = None, mask: Stack | str | None = None
+    stack: Stack,
+    *,
+    what: str = "tbth",
+    threshold: float | str | None = None,
+    mask: Stack | str | None = None,
+    purify: bool = False,
 ) -> Stack:
     """Local thickness of the bone or of the marrow, voxel by voxel.
 
     Parameters
     ----------
-    stack, threshold, mask
+    stack, threshold, mask, purify
         As `measure`.
     what : str
         ``"tbth"`` of the bone, ``"tbsp"`` of the marrow, with the convention: ``"tbth(convention=bonej)"``. A map of
@@ -180,7 +193,7 @@ def thickness_map(
     kit.check("metrics", [spec])
     if odd := spec.knobs.keys() - {"convention"}:
         raise UsageError(f"a map has no knob {min(odd)!r}; it has convention")
-    case = _plan(stack, what, threshold, mask, None)
+    case = _plan(stack, what, threshold, mask, None, purify=purify)
     if max(case.spacing) > min(case.spacing) * (1 + SAME_SIDE):
         raise UsageError("local thickness needs cubic voxels; resample the volume first")
     facts = {"quantity": f"local thickness of the {MAPS[spec.name][0]}, {spec}"}
@@ -278,6 +291,7 @@ class _Case:
     region: _Region
     reference: Stack | None
     masks: bool
+    purify: bool
 
     def rule_for(self, unit: str) -> _Rule:
         """The rule for one of the volumes: beside a grey volume, a mask needs no threshold."""
@@ -285,7 +299,12 @@ class _Case:
 
     @property
     def streams(self) -> bool:
-        if self.rule.looks or "bone" in self.region.flows or any(part.flows != ("tally",) for part in self.parts):
+        if (
+            self.purify
+            or self.rule.looks
+            or "bone" in self.region.flows
+            or any(part.flows != ("tally",) for part in self.parts)
+        ):
             return False
         return self.rule.cut(None, self.stack.header.unit, self.spacing, None).filter.reach is not None
 
@@ -294,7 +313,13 @@ class _Case:
 
 
 def _plan(
-    stack: Stack, metrics: str | None, threshold: float | str | None, mask: Stack | str | None, reference: Stack | None
+    stack: Stack,
+    metrics: str | None,
+    threshold: float | str | None,
+    mask: Stack | str | None,
+    reference: Stack | None,
+    *,
+    purify: bool,
 ) -> _Case:
     header = stack.header
     spacing = _spacing(header)
@@ -305,7 +330,7 @@ def _plan(
     rule = _rule(threshold, stack.header.unit, None if reference is None else reference.header.unit)
     parts = _parts(metrics, stack.header, reference is not None)
     masks = {header.unit, header.unit if reference is None else reference.header.unit} == {"label"}
-    return _Case(stack, spacing, parts, rule, region, reference, masks)
+    return _Case(stack, spacing, parts, rule, region, reference, masks, purify)
 
 
 def _spacing(header: Header) -> Spacing:
@@ -589,6 +614,8 @@ def _specimen(case: _Case, values: Array, inside: Mask | None, what: str, cut: C
     if inside is None:
         inside = case.region.around(bone, case.spacing)
     specimen = Specimen(_labels(bone, inside), case.spacing, unit, cut, grey)
+    if case.purify:
+        specimen, what = specimen.purify(), f"{what}, purified,"
     _check_filled(specimen.tally, cut, what)
     return specimen
 
@@ -615,6 +642,7 @@ def _table(case: _Case, findings: list[Finding], cut: Cut) -> Table:
         "unit": header.unit,
         "volume_of_interest": case.region.name,
         **_cut_conditions(cut, "threshold"),
+        "purification": PURE if case.purify else "none",
     }
     if header.calibration is not None and header.unit == "mgHA/cm3":
         pseudo = " (pseudo-calibrated: structure may be trusted, density not)" if header.calibration.pseudo else ""
