@@ -31,6 +31,7 @@ complete -c bonectl -n '__fish_seen_subcommand_from simulate' -l flats -r -d 'Al
 complete -c bonectl -n '__fish_seen_subcommand_from simulate' -l darks -r -d 'Also write readings without beam.'
 complete -c bonectl -n '__fish_seen_subcommand_from simulate' -l frames -r -d 'How many flats, and darks.'
 complete -c bonectl -n '__fish_seen_subcommand_from simulate' -l seed -r -d 'Seed of all random draws; recorded in the history.'
+complete -c bonectl -n '__fish_seen_subcommand_from simulate' -l device -r -d 'cpu, cuda, cuda:1, or auto: a GPU where there is one.'
 complete -c bonectl -n '__fish_seen_subcommand_from simulate' -l voxel-size -r -d 'Voxel size (detector pitch of a scan) [mm] where the input has none.'
 complete -c bonectl -n '__fish_seen_subcommand_from simulate' -l input-unit -r -d 'What the input\'s values are, where it does not tell.'
 complete -c bonectl -n '__fish_seen_subcommand_from simulate' -l nan -x -a 'fail zero' -d 'What to do with NaN and infinite values in the input.'

@@ -90,3 +90,17 @@ def test_a_scan_or_grey_values_are_refused_with_the_tool_that_helps(shell, tmp_p
     done = shell("bonectl simulate grey.npy --voxel-size 0.02 -o scan.npy")
     assert done.returncode == 2
     assert "bonectl convert --calibrate" in done.stderr.decode()
+
+
+@pytest.mark.usefixtures("bone")
+def test_devices(shell, tmp_path):
+    """The CPU by name is the default; what is not there is refused in one line, before anything is written."""
+    options = "bone.npy --views 9 --no-history"
+    done = shell(f"bonectl simulate {options} --device cpu -o a.npy && bonectl simulate {options} -o b.npy")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
+    done = shell(f"bonectl simulate {options} --device cuda:99 -o c.npy")
+    assert (done.returncode, done.stderr.count(b"\n")) == (69, 1)
+    assert b"device cuda:99 is not there" in done.stderr
+    assert shell(f"bonectl simulate {options} --device tpu -o c.npy").returncode == 2
+    assert not (tmp_path / "c.npy").exists()

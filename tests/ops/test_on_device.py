@@ -12,6 +12,7 @@ from bonectl.geometries.parallel import parallel
 from bonectl.ops import reconstruct as ops
 from bonectl.ops.on_device import OnDevice
 from bonectl.ops.reconstruct import reconstruct
+from bonectl.ops.simulate import simulate
 from bonectl.projection.projector import Projector
 
 
@@ -90,6 +91,23 @@ def test_reference_backend(g):
     assert abs(ours - compiled).max() <= 1e-4 * abs(compiled).max()
 
 
+@pytest.mark.parametrize("geometry", ["parallel(views=10)", "fan(sod=2, sdd=3, views=10)"])
+def test_simulate_takes_parts_to_a_small_device(monkeypatch, geometry):
+    """The same bytes, although a third of the block is the most that fits."""
+    x = torch.rand((9, 12, 12), generator=torch.Generator().manual_seed(0)).numpy()
+    volume = Header(shape=x.shape, dtype="<f4", spacing=(0.02,) * 3, unit="1/cm")
+    whole = simulate(Stack.of(x, volume), geometry=geometry, seed=3).collect()
+    project = Projector.forward
+
+    def small(self, block):
+        if len(block) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return project(self, block)
+
+    monkeypatch.setattr(Projector, "forward", small)
+    assert (simulate(Stack.of(x, volume), geometry=geometry, seed=3).collect() == whole).all()
+
+
 def test_refused_before_any_voxel():
     g = parallel(12, 3, 0.02, views=10)
     with pytest.raises(UnavailableError, match="astra runs on CUDA, the tensor is on the CPU"):
@@ -99,3 +117,6 @@ def test_refused_before_any_voxel():
     if not torch.cuda.is_available():
         with pytest.raises(UnavailableError, match="device cuda is not there"):
             reconstruct(line_integrals(g), device_name="cuda")
+        bone = Header(shape=(2, 12, 12), spacing=(0.02,) * 3, unit="1/cm")
+        with pytest.raises(UnavailableError, match="device cuda is not there"):
+            simulate(Stack(bone, iter(())), device_name="cuda")

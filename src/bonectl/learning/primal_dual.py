@@ -116,4 +116,3 @@ class PrimalDual(Trainable):
             volume = volume + prox_primal(torch.cat((volume, corrected), 1))
         answer: Tensor = volume[:, 0] * scale
         return answer
-

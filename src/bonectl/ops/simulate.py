@@ -21,7 +21,9 @@ from bonectl.core.slabs import windows
 from bonectl.core.spec import Spec, parse, parse_sum, print_sum
 from bonectl.core.stack import Stack, chain
 from bonectl.errors import UsageError
+from bonectl.learning import device
 from bonectl.ops.calibrate import ORIGIN
+from bonectl.ops.on_device import OnDevice
 from bonectl.projection.projector import Projector
 
 UNITS = ("counts", "transmission", "line integral")
@@ -107,7 +109,7 @@ class Detector:
         return known if self.gain else known | {"white": self.photons}
 
 
-def simulate(
+def simulate(  # noqa: PLR0913 (one flows, the rest is what a scanner is set to)
     volume: Stack,
     *,
     geometry: str = "parallel",
@@ -116,6 +118,7 @@ def simulate(
     detector: Detector | None = None,
     unit: str = "counts",
     seed: int = 0,
+    device_name: str = "cpu",
 ) -> Stack:
     """Scan a volume.
 
@@ -137,6 +140,9 @@ def simulate(
         both with the true values.
     seed : int
         Of all noise.
+    device_name : str
+        Where the volume is projected, see `bonectl.learning.device.choose`. When a GPU has no memory for as many
+        slices, fewer go to it at a time. Noise is drawn on the CPU: it is the same everywhere.
 
     Returns
     -------
@@ -148,7 +154,9 @@ def simulate(
     ------
     UsageError
         When the stack is a scan or of another unit, its voxels are not cubic or of unknown size, or there is no
-        such geometry or energy.
+        such geometry, energy or device.
+    UnavailableError
+        When the device is not there.
 
     Notes
     -----
@@ -174,9 +182,10 @@ def simulate(
         history=volume.header.history,
         forgotten=volume.header.forgotten,
     )
+    worker = OnDevice(device.choose(device_name), divisible=layout.kind != "cone")
     attenuate = law.attenuation if law is not None and volume.header.unit == "mgHA/cm3" else None
     transmit = _cone_transmissions if layout.kind == "cone" else _transmissions
-    beams = transmit(volume, attenuate, layout, detector)
+    beams = transmit(volume, attenuate, layout, detector, worker)
     readings = _readings(_blurred_rows(beams, layout.rows, detector.blur), header, detector, seed)
     if assumed:
         readings = _noted(readings, f"no --energy given: mineral attenuates as at {USUAL_ENERGY:g} keV")
@@ -312,7 +321,11 @@ def _fine(layout: Geometry, factor: int) -> Geometry:
 
 
 def _transmissions(
-    volume: Stack, attenuate: Callable[[Array], Array] | None, layout: Geometry, detector: Detector
+    volume: Stack,
+    attenuate: Callable[[Array], Array] | None,
+    layout: Geometry,
+    detector: Detector,
+    worker: OnDevice,
 ) -> Iterator[Array]:
     """Blocks (row, view, col) of the fraction of the beam that reaches each pixel, blurred across columns."""
     factor = detector.oversample
@@ -321,8 +334,8 @@ def _transmissions(
         for block in volume.blocks(_block(project)):
             values = block.astype(np.float32, copy=False)
             mu = np.asarray(attenuate(values) if attenuate else values, dtype=np.float32)
-            lines = project(torch.from_numpy(_squared(refined(mu, factor), layout.size * factor))).numpy()
-            beam = physics.transmission(lines)
+            slices = torch.from_numpy(_squared(refined(mu, factor), layout.size * factor))
+            beam = physics.transmission(worker(project, slices).numpy())
             if detector.blur:
                 gaussian_filter1d(beam, detector.blur * factor, axis=-1, mode="nearest", truncate=TAIL, output=beam)
             pixels = sum(beam[..., k::factor] for k in range(factor)) / np.float32(factor)
@@ -331,20 +344,24 @@ def _transmissions(
 
 
 def _cone_transmissions(
-    volume: Stack, attenuate: Callable[[Array], Array] | None, layout: Geometry, detector: Detector
+    volume: Stack,
+    attenuate: Callable[[Array], Array] | None,
+    layout: Geometry,
+    detector: Detector,
+    worker: OnDevice,
 ) -> Iterator[Array]:
     """One block (row, view, col) of the fraction of the beam that reaches each pixel, blurred across columns."""
     factor = detector.oversample
     fine = _fine(layout, factor)
     values = volume.collect().astype(np.float32, copy=False)
     mu = np.asarray(attenuate(values) if attenuate else values, dtype=np.float32)
-    grid = _thinner(_squared(refined(mu, factor), fine.size), factor)
+    grid = torch.from_numpy(_thinner(_squared(refined(mu, factor), fine.size), factor))
     beams = np.empty(layout.shape, dtype=np.float32)
     step = max(1, BLOCK_VALUES // (fine.rows * fine.columns))
     with progress.task("simulate", layout.views, "view") as advance, torch.no_grad():
         for low in range(0, layout.views, step):
             part = fine[low : low + step]
-            beam = physics.transmission(Projector(part)(torch.from_numpy(grid)).numpy())
+            beam = physics.transmission(worker(Projector(part), grid).numpy())
             if detector.blur:
                 gaussian_filter1d(beam, detector.blur * factor, axis=-1, mode="nearest", truncate=TAIL, output=beam)
             pixels = beam.reshape(layout.rows, factor, part.views, layout.columns, factor).mean(axis=(1, 4))
