@@ -31,11 +31,17 @@ lint: $(VENV)/.ready ## format, lint, types, layers
 manual: $(VENV)/.ready ## rewrite man/ and completions/ from the code
 	$(BIN)/python -m bonectl.cli.manual .
 
-bench: $(VENV)/.ready ## measure against the peers, in one run
-	$(BIN)/python bench/projector.py
+$(VENV)/.peers: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	@touch $@
+
+bench: $(VENV)/.peers ## measure against the peers, in one run
+	$(BIN)/python bench/startup.py
+	$(BIN)/python bench/projector.py --large
 	$(BIN)/python bench/memory.py
 	$(BIN)/python bench/gpu.py
 	$(BIN)/python bench/measure.py
+	$(BIN)/python bench/measure.py 512 --one-call
 	$(BIN)/python bench/denoise.py
 	$(BIN)/python bench/train.py
 

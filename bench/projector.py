@@ -4,15 +4,18 @@
 
 Each row is the least of some rounds, per slice. Ratios are the peer's time over ours; those of CPU seconds compare
 kernels, and move little on a busy machine; those of wall time are what a user sees on this machine. ASTRA's CPU
-kernels and scikit-image use one thread. RTK is compared where BONECTL_RTK_PYTHON names a Python that has itk-rtk.
+kernels and scikit-image use one thread. RTK is compared where it is installed (the extra `bench`), in a process of its
+own; BONECTL_RTK_PYTHON may name another Python that has it.
 """
 
 import argparse
 import importlib.metadata
+import importlib.util
 import json
 import os
 import platform
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -279,11 +282,12 @@ def main() -> None:
 
 
 def tell_rtk(ours: Case, updates: float, rounds: int) -> None:
-    """Print RTK's row, and how many times faster our back-projection is; its Python is not ours, see bench/rtk.py."""
+    """Print RTK's row, and how many times faster our back-projection is; it runs by itself, see bench/rtk.py."""
     python = os.environ.get("BONECTL_RTK_PYTHON")
-    if not python:
-        print("\nRTK: not compared; BONECTL_RTK_PYTHON names no Python that has itk-rtk")
+    if not python and importlib.util.find_spec("itk") is None:
+        print("\nRTK: not compared; install bonectl[bench]")
         return
+    python = python or sys.executable
     line = [python, str(Path(__file__).with_name("rtk.py")), "128", "180", str(rounds)]
     peer = json.loads(subprocess.run(line, check=True, stdout=subprocess.PIPE).stdout)
     print(

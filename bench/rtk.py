@@ -2,8 +2,8 @@
 
     python bench/rtk.py 128 180 ROUNDS
 
-Prints one line of JSON. It stands alone because ITK's packages are large and nothing else here needs them:
-bench/projector.py runs it with the Python named by BONECTL_RTK_PYTHON, right after our own rounds.
+Prints one line of JSON. bench/projector.py runs it in a process of its own, right after our own rounds, so that ITK's
+threads and ours do not meet.
 """
 
 import importlib.metadata
