@@ -43,7 +43,7 @@ Work = Callable[[], Any]
 CUBIC = (1.0, 1.0, 1.0)
 
 # Every number of structure that is measured of one volume alone.
-EVERYTHING = f"{STRUCTURE} + tbn_direct + concavity + porosity + fractal"
+EVERYTHING = f"{STRUCTURE} + tbn_direct + concavity + porosity + fractal + tbpf + ellipsoid_factor"
 
 
 def bone(side: int) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ from bonectl.core.stack import Stack
 from bonectl.errors import DataError
 from bonectl.metrics import tbsp
 from bonectl.ops.measure import PURE, STRUCTURE, examine, measure, thickness_map
+from bonectl.ops.report import caption
 
 SIZE, VOXEL = 48, 0.02
 
@@ -73,6 +74,12 @@ def test_separation_on_a_coarser_grid_does_not_see_specks():
     ]
     left, pure = (tbsp.averaged_map(one, coarsen=4) for one in there)
     assert np.array_equal(left, pure)
+
+
+def test_the_caption_of_a_picture_says_so():
+    for purify in (True, False):
+        found = examine(stack(dirty(), "label"), metrics="bvtv", purify=purify)
+        assert (f"Purified: {PURE}" in caption(found)) == purify
 
 
 def test_bone_that_encloses_all_marrow_is_nothing_but_bone():

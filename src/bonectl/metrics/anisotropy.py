@@ -19,9 +19,11 @@ def anisotropy(
 
     Lines run through the mask smoothed by `sigma` voxels and read between the voxels: counting on the mask itself
     reads a true 0.75 as 0.67. They end at the largest balls that fit side by side into the box around the volume of
-    interest, so that no direction has longer lines than another. Of isotropic structures in 200³ voxels DA is still
-    0.02 to 0.07. BoneJ's lines start at random points, the middle of the stack counting most, and step 2.3 voxels:
-    its expected value differs from this by 0.01 to 0.02 on real bone, its single runs by 0.03 from one another.
+    interest, so that no direction has longer lines than another. On real bone of 200³ voxels DA varies by 0.0012 (SD)
+    with how directions and lines happen to lie, and 6000 lines change it by 0.0003. Of isotropic structures of that
+    size DA is still 0.02 to 0.07. BoneJ's lines start at random points, the middle of the stack counting most, and
+    step 2.3 voxels: its expected value differs from this by 0.01 to 0.02 on real bone, its single runs by 0.03 from
+    one another.
 
     Parameters
     ----------

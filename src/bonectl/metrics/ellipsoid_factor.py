@@ -45,9 +45,11 @@ def ellipsoid_factor(
             "20, and a seed from 0 on"
         )
     specimen.side("ellipsoid_factor")
-    bone = np.argwhere(specimen.bone)
+    bone = np.flatnonzero(specimen.bone)
     draws = generator(seed, "ellipsoid factor")
-    drawn = bone[draws.choice(len(bone), min(points, len(bone)), replace=False)]
+    chosen = bone[draws.choice(len(bone), min(points, len(bone)), replace=False)]
+    drawn = np.stack(np.unravel_index(chosen, specimen.bone.shape), axis=1)
+    del bone  # eight bytes for each voxel of it
     field = gaussian_filter(specimen.bone.astype(np.float32), SIGMA, mode="nearest", truncate=4.0)
     moves = ellipsoid.tries(draws, len(drawn))
     there = ellipsoid.fit(field, squared_distance(specimen.bone), drawn, reach=reach, moves=moves)

@@ -14,6 +14,12 @@ def tbn_direct(specimen: Specimen, *, slope: float = 0.5) -> tuple[Number, ...]:
     distance to the nearest mid-axis voxel centre, on a coarser grid where that is wide enough. Tb.N by the plate
     model is tbn; the two differ by tens of percent on rods.
 
+    Plates of period a have 1/a. Rods have less, for the balls between their axes are wider: 1 / 1.414 a on squares,
+    1 / 1.345 a in a cubic lattice. Of such a lattice the spacing reads 3 to 4 % less than that on the full grid and 6
+    to 12 % less on blocks: where rods meet, the ridge of the distance map is a patch and no line (95 % of it lies
+    within 2 voxels of the axes for rods 6 voxels thick, within 4.8 for 12), and a block that holds any of it is none
+    of the space. With axes one voxel wide in its place the spacing is read within 1.2 %.
+
     Parameters
     ----------
     specimen : Specimen

@@ -8,19 +8,22 @@ from numpy.typing import NDArray
 
 Vectors = NDArray[np.float64]
 
+# Of a turn, the part that leaves the largest gaps smallest however often it is repeated [rad].
+GOLDEN = pi * (1 + 5**0.5)
+
 
 def directions(count: int) -> Vectors:
     """Unit vectors spread evenly over a half sphere by the golden angle, (count, 3) as z, y, x."""
     k = np.arange(count) + 0.5
     height = 1 - k / count
-    ring, angle = np.sqrt(1 - height**2), pi * (1 + 5**0.5) * k
+    ring, angle = np.sqrt(1 - height**2), GOLDEN * k
     return np.stack([height, ring * np.sin(angle), ring * np.cos(angle)], axis=1)
 
 
 def _offsets(count: int) -> Vectors:
     """Points spread evenly over the unit disc, (count, 2)."""
     k = np.arange(count) + 0.5
-    radius, angle = np.sqrt(k / count), pi * (1 + 5**0.5) * k
+    radius, angle = np.sqrt(k / count), GOLDEN * k
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
 
 
@@ -99,7 +102,8 @@ def intercept_lengths(
     towards : (n, 3) float64
         Unit vectors (z, y, x).
     lines : int
-        Parallel lines per direction, spread evenly over the shadow of the ball around the volume.
+        Parallel lines per direction, spread evenly over the shadow of the smallest ball about the middle of the stack
+        that holds what counts, and turned from direction to direction.
 
     Returns
     -------
@@ -107,16 +111,27 @@ def intercept_lengths(
         Infinite where no line crosses the surface.
     """
     sides = np.array(spacing)
-    radius = float(np.linalg.norm(sides * field.shape)) / 2
+    radius = _reach(voi, spacing)
     pace = 0.7 * float(sides.min())
     helper = np.where(np.abs(towards[:, :1]) < 0.9, [[1.0, 0, 0]], [[0, 1.0, 0]])
     first = np.cross(towards, helper)
     first /= np.linalg.norm(first, axis=1, keepdims=True)
-    across = np.stack([first, np.cross(towards, first)], axis=1) * radius / sides
+    second = np.cross(towards, first)
+    angle = (GOLDEN * np.arange(len(towards)))[:, None]
+    turned = (np.cos(angle) * first + np.sin(angle) * second, np.cos(angle) * second - np.sin(angle) * first)
+    across = np.stack(turned, axis=1) * radius / sides
     counts = _walk(field, voi, towards * pace / sides, across, _offsets(lines), int(np.ceil(radius / pace)))
     with np.errstate(divide="ignore", invalid="ignore"):
         lengths: NDArray[np.float64] = counts[:, 0] * pace / counts[:, 1]
     return lengths
+
+
+def _reach(voi: NDArray[np.bool_], spacing: tuple[float, float, float]) -> float:
+    """Distance from the middle of a stack to the farthest voxel centre inside, and half a voxel's diagonal [mm]."""
+    z, y, x = (((np.arange(n) - (n - 1) / 2) * step) ** 2 for n, step in zip(voi.shape, spacing, strict=True))
+    across = y[:, None] + x
+    farthest = max(height + float(across[plane].max(initial=0.0)) for height, plane in zip(z, voi, strict=True))
+    return float(np.sqrt(farthest) + np.linalg.norm(spacing) / 2)
 
 
 def ellipsoid(lengths: NDArray[np.float64], towards: Vectors) -> tuple[NDArray[np.float64], Vectors]:

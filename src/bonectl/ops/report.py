@@ -128,6 +128,8 @@ def caption(found: Examined, window: Window | None = None) -> str:
         f"Volume of interest: {conditions['volume_of_interest']}. ",
         f"Bone is {specimen.cut}, filter before the threshold: {specimen.cut.filter}.",
     ]
+    if specimen.pure:
+        sentences.append(f" Purified: {conditions['purification']}.")
     if found.reference is not None:
         sentences.append(" Orange: the volume; blue: the reference. A bar marked ▸ or ◂ goes on beyond the panel.")
     if sources := found.table.interval_sources:
