@@ -108,6 +108,21 @@ def test_the_interval_is_students(findings):
     assert findings.summary([]) == (None, None)
 
 
+def test_numbers_of_a_measurement(study):
+    def row(name, value, reference=None):
+        difference = None if reference is None else value - reference
+        percent = 100 * difference / abs(reference) if reference else None
+        return {"name": name, "value": value, "reference": reference, "difference": difference, "percent": percent}
+
+    rows = [row("bvtv", 0.22, 0.2), row("chi", -12, -10), row("conn", 30, 40), row("psnr", 31.0), row("mtf10", 20.0)]
+    found = study.numbers({"rows": rows}, 0.02)
+    # A percent of few loops says nothing; an MTF is kept up to Nyquist's frequency.
+    assert found == pytest.approx(
+        {"bvtv bias [%]": 10, "chi bias": -2, "conn bias": -10, "conn bias [%]": -25, "psnr": 31, "mtf10": 20}
+    )
+    assert "mtf10" not in study.numbers({"rows": rows}, 0.03)
+
+
 @pytest.mark.slow
 def test_the_smallest_study_runs_and_goes_on_where_it_stopped(tmp_path):
     output = tmp_path / "out"

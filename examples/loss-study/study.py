@@ -120,7 +120,7 @@ SIZES = {
     "small": Size(
         shape="96,160,160", voxel=0.02, doses=((180, 5e3),), seeds=3, steps=600, patch=48, batch=1, run=16,
         model="unet25d(width=8, scales=3)", critic=16, real=True,
-        decisive=DECISIVE, confirmed=CLAIMED, further=6,
+        decisive=DECISIVE, confirmed=CLAIMED, further=3,
     ),
     "full": Size(
         shape="256,512,512", voxel=0.01, doses=((720, 1e4), (360, 1e4), (180, 1e4), (720, 1e3)), seeds=5, steps=20000,
@@ -261,7 +261,7 @@ class Study:
                 share = round(setting.threshold / SCALE, 3)
                 self.train(setting, self.losses[name].format(threshold=share), seed, model)
                 self.judge(setting, str(model), table)
-        return Run(setting.name, name, seed, numbers(json.loads(table.read_text())))
+        return Run(setting.name, name, seed, numbers(json.loads(table.read_text()), setting.voxel))
 
     def train(self, setting: Setting, loss: str, seed: int, model: Path) -> None:
         """Train, or go on where an interrupted run was saved."""
@@ -318,8 +318,12 @@ class Study:
         return int(setting.real)
 
 
-def numbers(table: dict) -> dict[str, float]:
-    """Error of every number of one measurement: in percent of the reference, else as a difference, else as it is."""
+def numbers(table: dict, voxel: float) -> dict[str, float]:
+    """Error of every number of one measurement: in percent of the reference, else as a difference, else as it is.
+
+    An MTF beyond Nyquist's frequency of the voxels [mm] says that edges are narrower than a voxel, and no more than
+    that: it is left out.
+    """
     found = {}
     for row in table["rows"]:
         if row["name"] in AS_THEY_ARE:
@@ -330,6 +334,8 @@ def numbers(table: dict) -> dict[str, float]:
                 found[f"{row['name']} bias [%]"] = row["percent"]
         elif row["reference"] is not None:
             found[f"{row['name']} bias [%]"] = row["percent"]
+    if (found.get("mtf10") or 0) > 0.5 / voxel:
+        del found["mtf10"]
     return {name: value for name, value in found.items() if value is not None}
 
 
