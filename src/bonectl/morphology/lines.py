@@ -88,7 +88,7 @@ class Counter:
         before = np.zeros_like(planes[:1]) if self._before is None else self._before
         around = np.concatenate([before, planes])
         self._number += number(around != OUTSIDE, around)
-        self._before = around[-2:]
+        self._before = around[-2:].copy()
 
 
 def count(slabs: Iterable[Labels]) -> Lines:
