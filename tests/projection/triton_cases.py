@@ -78,11 +78,8 @@ def main():
         found |= compare(kind, ours, reference, torch.randn(g.volume_shape), torch.randn(g.shape))
     g = parallel(4, 3, VOXEL, views=3, columns=6, centre=2.4)
     p = fsp.plan(g.angles.degrees.tobytes(), g.columns, g.pitch, g.centre, g.size, g.voxel, "strip")
-    ours = [
-        lambda v: torch_fsp.project(p, v, triton_fsp.gather),
-        lambda v: torch_fsp.backproject(p, v, triton_fsp.scatter),
-    ]
-    reference = [lambda v: torch_fsp.project(p, v), lambda v: torch_fsp.backproject(p, v)]
+    ours = [lambda v, f=f: f(p, v) for f in (triton_fsp.project, triton_fsp.backproject)]
+    reference = [lambda v, f=f: f(p, v) for f in (torch_fsp.project, torch_fsp.backproject)]
     found |= compare("gridding", ours, reference, torch.randn(3, 4, 4), torch.randn(3, 3, 6))
     sys.stdout.write(json.dumps(found))
 

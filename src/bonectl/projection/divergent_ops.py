@@ -17,8 +17,7 @@ from bonectl.errors import UsageError
 from bonectl.projection import astra_gpu, cone, divergent, fan, torch_cone, torch_joseph
 from bonectl.projection.backends import engine
 from bonectl.projection.fsp import Array
-
-Step = Callable[[divergent.Plan, Tensor], Tensor]
+from bonectl.projection.pairs import Pair, Step, compiled, each, named
 
 
 class Run(Protocol):
@@ -28,15 +27,6 @@ class Run(Protocol):
         self, x: Tensor, degrees: Tensor, sizes: Sequence[int], numbers: Sequence[float], backend: str = "auto"
     ) -> Tensor:
         """The result, a fresh tensor."""
-
-
-def _compiled(run: Callable[[divergent.Plan, Array], Array]) -> Step:
-    return lambda p, stack: torch.from_numpy(run(p, stack.numpy()))
-
-
-def _each(run: Step) -> Step:
-    """A step for volumes, done for a stack of them."""
-    return lambda p, stack: torch.stack([run(p, one) for one in stack])
 
 
 def _astra_project_fan(p: divergent.Plan, stack: Tensor) -> Tensor:
@@ -59,58 +49,26 @@ def _astra_backproject_cone(p: divergent.Plan, scan: Tensor) -> Tensor:
     return astra_gpu.backproject(astra_gpu.cone_vectors(p), "cone_vec", scan, (p.slices, p.size, p.size), p.voxel)
 
 
-def _triton_project_fan(p: divergent.Plan, stack: Tensor) -> Tensor:
-    from bonectl.projection import triton_joseph
-
-    return triton_joseph.project(torch_joseph.fan_rays(p), stack)
+def _arrays(run: Callable[[divergent.Plan, Array], Array]) -> Step:
+    return lambda p, scan: torch.from_numpy(run(p, scan.numpy()))
 
 
-def _triton_backproject_fan(p: divergent.Plan, stack: Tensor) -> Tensor:
-    from bonectl.projection import triton_joseph
-
-    return triton_joseph.backproject(torch_joseph.fan_rays(p), stack)
-
-
-def _triton_project_cone(p: divergent.Plan, volume: Tensor) -> Tensor:
-    from bonectl.projection import triton_cone
-
-    return triton_cone.project(p, volume)
-
-
-def _triton_backproject_cone(p: divergent.Plan, scan: Tensor) -> Tensor:
-    from bonectl.projection import triton_cone
-
-    return triton_cone.backproject(p, scan)
-
-
-# By engine: for stacks of slices, or of volumes.
-PROJECT_FAN: dict[str, Step] = {
-    "numba": _compiled(fan.project),
-    "torch": lambda p, stack: torch_joseph.project(torch_joseph.fan_rays(p), stack),
-    "triton": _triton_project_fan,
-    "astra": _astra_project_fan,
+# By engine: for stacks of slices, for stacks of volumes, and by kind of beam what fdk takes.
+FAN = {
+    "numba": compiled(fan),
+    "torch": named("torch_joseph", torch_joseph.fan_rays),
+    "triton": named("triton_joseph", torch_joseph.fan_rays),
+    "astra": Pair(_astra_project_fan, _astra_backproject_fan),
 }
-BACKPROJECT_FAN: dict[str, Step] = {
-    "numba": _compiled(fan.backproject),
-    "torch": lambda p, stack: torch_joseph.backproject(torch_joseph.fan_rays(p), stack),
-    "triton": _triton_backproject_fan,
-    "astra": _astra_backproject_fan,
-}
-PROJECT_CONE: dict[str, Step] = {
-    "numba": _each(_compiled(cone.project)),
-    "torch": _each(torch_cone.project),
-    "triton": _each(_triton_project_cone),
-    "astra": _each(_astra_project_cone),
-}
-BACKPROJECT_CONE: dict[str, Step] = {
-    "numba": _each(_compiled(cone.backproject)),
-    "torch": _each(torch_cone.backproject),
-    "triton": _each(_triton_backproject_cone),
-    "astra": _each(_astra_backproject_cone),
+CONE = {
+    "numba": each(compiled(cone)),
+    "torch": each(named("torch_cone")),
+    "triton": each(named("triton_cone")),
+    "astra": each(Pair(_astra_project_cone, _astra_backproject_cone)),
 }
 COLLECT: dict[str, dict[str, Step]] = {
-    "fan": {"numba": _compiled(fan.collect), "torch": torch_joseph.collect},
-    "cone": {"numba": _compiled(cone.collect), "torch": torch_cone.collect},
+    "fan": {"numba": _arrays(fan.collect), "torch": torch_joseph.collect},
+    "cone": {"numba": _arrays(cone.collect), "torch": torch_cone.collect},
 }
 
 
@@ -137,17 +95,31 @@ def collect(geometry: Geometry, scan: Tensor, backend: str = "auto") -> Tensor:
     return COLLECT[geometry.kind][run](divergent.plan_of(geometry), scan.detach().contiguous())
 
 
-def _now(steps: dict[str, Step]) -> Run:
-    """The operator that takes the engine's step, without torch's dispatch."""
+def _project_now(pairs: dict[str, Pair]) -> Run:
+    """The operator that projects by the engine's pair, without torch's dispatch."""
 
     def run(
         x: Tensor, degrees: Tensor, sizes: Sequence[int], numbers: Sequence[float], backend: str = "auto"
     ) -> Tensor:
-        size, columns, rows, slices = sizes
-        p = divergent.plan(degrees.numpy().tobytes(), (size, columns, rows, slices), tuple(numbers))
-        return steps[engine(x.device, backend)](p, x.detach().contiguous())
+        return pairs[engine(x.device, backend)].project(_plan(degrees, sizes, numbers), x.detach().contiguous())
 
     return run
+
+
+def _backproject_now(pairs: dict[str, Pair]) -> Run:
+    """The operator that projects back by the engine's pair, without torch's dispatch."""
+
+    def run(
+        x: Tensor, degrees: Tensor, sizes: Sequence[int], numbers: Sequence[float], backend: str = "auto"
+    ) -> Tensor:
+        return pairs[engine(x.device, backend)].backproject(_plan(degrees, sizes, numbers), x.detach().contiguous())
+
+    return run
+
+
+def _plan(degrees: Tensor, sizes: Sequence[int], numbers: Sequence[float]) -> divergent.Plan:
+    size, columns, rows, slices = sizes
+    return divergent.plan(degrees.numpy().tobytes(), (size, columns, rows, slices), tuple(numbers))
 
 
 def _fan_scan(x: Tensor, degrees: Tensor, sizes: Sequence[int]) -> Tensor:
@@ -188,7 +160,7 @@ def _operator(name: str, now: Run, shape: Shape) -> Any:
     return operator
 
 
-def _pair(kind: str, there: Run, back: Run, scan: Shape, volume: Shape) -> tuple[Run, Run]:
+def _operators(kind: str, there: Run, back: Run, scan: Shape, volume: Shape) -> tuple[Run, Run]:
     """Two operators, each the gradient of the other."""
     forward = _operator(f"project_{kind}", there, scan)
     reverse = _operator(f"backproject_{kind}", back, volume)
@@ -204,10 +176,10 @@ def _pair(kind: str, there: Run, back: Run, scan: Shape, volume: Shape) -> tuple
     return forward, reverse
 
 
-project_fan_now, backproject_fan_now = _now(PROJECT_FAN), _now(BACKPROJECT_FAN)
-project_cone_now, backproject_cone_now = _now(PROJECT_CONE), _now(BACKPROJECT_CONE)
-project_fan, backproject_fan = _pair("fan", project_fan_now, backproject_fan_now, _fan_scan, _fan_volume)
-project_cone, backproject_cone = _pair("cone", project_cone_now, backproject_cone_now, _cone_scan, _cone_volume)
+project_fan_now, backproject_fan_now = _project_now(FAN), _backproject_now(FAN)
+project_cone_now, backproject_cone_now = _project_now(CONE), _backproject_now(CONE)
+project_fan, backproject_fan = _operators("fan", project_fan_now, backproject_fan_now, _fan_scan, _fan_volume)
+project_cone, backproject_cone = _operators("cone", project_cone_now, backproject_cone_now, _cone_scan, _cone_volume)
 
 # By kind of beam: without torch's dispatch, and with it.
 PROJECT = {"fan": (project_fan_now, project_fan), "cone": (project_cone_now, project_cone)}

@@ -9,11 +9,50 @@ or the side of a slice, `numbers` (pitch, centre [column], voxel; lengths in mm)
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from bonectl.projection import astra_gpu, fsp, joseph, torch_fsp, torch_joseph
+from bonectl.projection import astra_gpu, fsp, joseph
 from bonectl.projection.backends import engine
+from bonectl.projection.pairs import Pair, compiled, named
+from bonectl.projection.torch_joseph import parallel_rays
+
+# The bytes of the angles, columns, pitch, centre, size, voxel: see `joseph.plan`.
+Key = tuple[bytes, int, float, float, int, float]
+
+
+def _astra_project(key: Key, volume: Tensor) -> Tensor:
+    _degrees, columns, _pitch, _centre, _size, voxel = key
+    return astra_gpu.project(_astra_vectors(key), "parallel3d_vec", volume, (len(volume), columns), voxel)
+
+
+def _astra_backproject(key: Key, scan: Tensor) -> Tensor:
+    *_, size, voxel = key
+    return astra_gpu.backproject(_astra_vectors(key), "parallel3d_vec", scan, (len(scan), size, size), voxel)
+
+
+def _astra_vectors(key: Key) -> NDArray[np.float64]:
+    degrees, columns, pitch, centre, _size, voxel = key
+    return astra_gpu.parallel_vectors(np.frombuffer(degrees), columns, pitch, centre, voxel)
+
+
+# By engine; ASTRA takes the key itself for its plan.
+JOSEPH = {
+    "numba": compiled(joseph),
+    "torch": named("torch_joseph", parallel_rays),
+    "triton": named("triton_joseph", parallel_rays),
+    "astra": Pair(_astra_project, _astra_backproject),
+}
+FSP = {"numba": compiled(fsp), "torch": named("torch_fsp"), "triton": named("triton_fsp")}
+
+
+def _planned(run: str, key: Key, model: str, response: Tensor, shares: Tensor) -> tuple[Any, Pair]:
+    """The plan of a geometry, and the pair of the engine `run` that takes it."""
+    if model == "joseph":
+        return key if run == "astra" else joseph.plan(*key), JOSEPH[run]
+    return fsp.plan(*key, model, _filter(response, shares)), FSP[run]
 
 
 def project_now(  # noqa: PLR0913 (an operator's arguments are flat)
@@ -28,15 +67,9 @@ def project_now(  # noqa: PLR0913 (an operator's arguments are flat)
 ) -> Tensor:
     """The operator `project_parallel` without torch's dispatch."""
     pitch, centre, voxel = numbers
-    volume = x.detach().contiguous()
     key = (degrees.numpy().tobytes(), columns, pitch, centre, x.shape[-1], voxel)
-    run = engine(x.device, backend)
-    if run == "astra":
-        vectors = astra_gpu.parallel_vectors(degrees.numpy(), columns, pitch, centre, voxel)
-        return astra_gpu.project(vectors, "parallel3d_vec", volume, (len(volume), columns), voxel)
-    if model == "joseph":
-        return _joseph_project(run, joseph.plan(*key), volume)
-    return _fsp_project(run, fsp.plan(*key, model, _filter(response, shares)), volume)
+    plan, pair = _planned(engine(x.device, backend), key, model, response, shares)
+    return pair.project(plan, x.detach().contiguous())
 
 
 def backproject_now(  # noqa: PLR0913
@@ -51,55 +84,9 @@ def backproject_now(  # noqa: PLR0913
 ) -> Tensor:
     """The operator `backproject_parallel` without torch's dispatch."""
     pitch, centre, voxel = numbers
-    scan = y.detach().contiguous()
     key = (degrees.numpy().tobytes(), y.shape[-1], pitch, centre, size, voxel)
-    run = engine(y.device, backend)
-    if run == "astra":
-        vectors = astra_gpu.parallel_vectors(degrees.numpy(), y.shape[-1], pitch, centre, voxel)
-        return astra_gpu.backproject(vectors, "parallel3d_vec", scan, (len(scan), size, size), voxel)
-    if model == "joseph":
-        return _joseph_backproject(run, joseph.plan(*key), scan)
-    return _fsp_backproject(run, fsp.plan(*key, model, _filter(response, shares)), scan)
-
-
-def _joseph_project(run: str, p: joseph.Plan, volume: Tensor) -> Tensor:
-    if run == "numba":
-        return torch.from_numpy(joseph.project(p, volume.numpy()))
-    if run == "triton":
-        from bonectl.projection import triton_joseph
-
-        return triton_joseph.project(torch_joseph.parallel_rays(p), volume)
-    return torch_joseph.project(torch_joseph.parallel_rays(p), volume)
-
-
-def _joseph_backproject(run: str, p: joseph.Plan, scan: Tensor) -> Tensor:
-    if run == "numba":
-        return torch.from_numpy(joseph.backproject(p, scan.numpy()))
-    if run == "triton":
-        from bonectl.projection import triton_joseph
-
-        return triton_joseph.backproject(torch_joseph.parallel_rays(p), scan)
-    return torch_joseph.backproject(torch_joseph.parallel_rays(p), scan)
-
-
-def _fsp_project(run: str, p: fsp.Plan, volume: Tensor) -> Tensor:
-    if run == "numba":
-        return torch.from_numpy(fsp.project(p, volume.numpy()))
-    if run == "triton":
-        from bonectl.projection import triton_fsp
-
-        return torch_fsp.project(p, volume, triton_fsp.gather)
-    return torch_fsp.project(p, volume)
-
-
-def _fsp_backproject(run: str, p: fsp.Plan, scan: Tensor) -> Tensor:
-    if run == "numba":
-        return torch.from_numpy(fsp.backproject(p, scan.numpy()))
-    if run == "triton":
-        from bonectl.projection import triton_fsp
-
-        return torch_fsp.backproject(p, scan, triton_fsp.scatter)
-    return torch_fsp.backproject(p, scan)
+    plan, pair = _planned(engine(y.device, backend), key, model, response, shares)
+    return pair.backproject(plan, y.detach().contiguous())
 
 
 def _filter(response: Tensor, shares: Tensor) -> fsp.Filter | None:

@@ -19,7 +19,7 @@ from bonectl.projection import torch_cone, torch_joseph, torch_tilted
 from bonectl.projection.divergent import Plan
 from bonectl.projection.kernels_joseph import MARGIN
 from bonectl.projection.torch_memory import on
-from bonectl.projection.triton_joseph import columns_near, share_of, tables
+from bonectl.projection.triton_joseph import columns_near, crossing, share_of, strides_of, tables
 
 # Rows, or slices, of one program at most.
 WIDEST = 128
@@ -56,22 +56,15 @@ def walk_cone(
     rise = tl.load(rises + ray)
     middle = tl.load(ends)
     foot = tl.load(ends + 1)
-    side = size + 2
     depth = slices + 2
-    flat = tl.load(turned + ray) != 0
-    across = tl.where(flat, side, 1)
-    along = tl.where(flat, 1, side)
+    across, along = strides_of(turned, ray, size)
     total = tl.zeros((WIDTH,), tl.float32)
     for line in range(size):
-        place = start + line * slope
-        meets = (place > -1.0) & (place < size)
-        cell = tl.floor(place)
-        weight = (place - cell).to(tl.float32)
-        index = tl.where(meets, cell, 0.0).to(tl.int64) + 1
+        meets, cell, weight = crossing(start, slope, line, size)
         step = tl.where(meets, (line - source) * rise, 1.0)
         level, above = split(fixed(middle - foot * step) + row.to(tl.int64) * fixed(step))
         taken = (row < tl.where(meets, rows, 0)) & (level >= -1) & (level < slices)
-        at = (index * across + (line + 1) * along) * depth + level + 1
+        at = (cell * across + (line + 1) * along) * depth + level + 1
         near = (1.0 - above) * tl.load(grid + at, mask=taken, other=0.0)
         near += above * tl.load(grid + at + 1, mask=taken, other=0.0)
         beyond = at + across * depth

@@ -1,4 +1,4 @@
-"""Gridding of the Fourier-slice projector compiled by Triton: what `bonectl.projection.torch_fsp` takes as an argument.
+"""The Fourier-slice projector of `bonectl.projection.torch_fsp` with its gridding compiled by Triton.
 
 The transpose gathers too: points are sorted by their first cell, and a program adds up, for one cell, the points that
 reach it. Nothing is added to from two sides, and the sum's order is fixed.
@@ -13,6 +13,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from bonectl.projection import torch_fsp
+from bonectl.projection.fsp import Plan
 from bonectl.projection.kernels_fsp import TAPS
 from bonectl.projection.torch_fsp import Points
 from bonectl.projection.torch_memory import on
@@ -103,3 +105,13 @@ def scatter(values: Tensor, points: Points) -> Tensor:
             grid, lanes, points.side, TAPS=TAPS, POINTS=POINTS, WIDTH=width, num_warps=1,
         )  # fmt: skip
     return grid
+
+
+def project(p: Plan, volume: Tensor) -> Tensor:
+    """Line integrals (slice, view, column) of a volume (slice, y, x) in 1/cm."""
+    return torch_fsp.project(p, volume, gather)
+
+
+def backproject(p: Plan, scan: Tensor) -> Tensor:
+    """The transpose of `project`: (slice, view, column) to (slice, y, x)."""
+    return torch_fsp.backproject(p, scan, scatter)

@@ -24,30 +24,43 @@ LANES = 256
 
 
 @triton.jit
+def strides_of(turned, ray, size):
+    """How far apart neighbours across a ray's lines, and along the way from line to line, lie in a grid with margins.
+
+    Cells are counted row by row; lines are columns of the grid where the ray is turned, else rows.
+    """
+    side = size + 2
+    flat = tl.load(turned + ray) != 0
+    return tl.where(flat, side, 1), tl.where(flat, 1, side)
+
+
+@triton.jit
+def crossing(start, slope, line, size):
+    """Where a ray crosses a line: whether in the grid, the first of two cells in a grid with margins, the second's
+    weight."""
+    place = start + line * slope
+    meets = (place > -1.0) & (place < size)
+    cell = tl.floor(place)
+    return meets, tl.where(meets, cell, 0.0).to(tl.int64) + 1, (place - cell).to(tl.float32)
+
+
+@triton.jit
 def walk(grid, starts, slopes, turned, lengths, lines, size, lanes, WIDTH: tl.constexpr):
     """``lines[ray, lane]``: the sum along a ray through ``grid[cell, lane]``, which has a margin of one cell."""
     ray = tl.program_id(0).to(tl.int64)
     lane = tl.program_id(1) * WIDTH + tl.arange(0, WIDTH)
-    inside = lane < lanes
     start = tl.load(starts + ray)
     slope = tl.load(slopes + ray)
-    side = size + 2
-    flat = tl.load(turned + ray) != 0
-    across = tl.where(flat, side, 1)
-    along = tl.where(flat, 1, side)
+    across, along = strides_of(turned, ray, size)
     total = tl.zeros((WIDTH,), tl.float32)
     for line in range(size):
-        place = start + line * slope
-        meets = (place > -1.0) & (place < size)
-        cell = tl.floor(place)
-        weight = (place - cell).to(tl.float32)
-        index = tl.where(meets, cell, 0.0).to(tl.int64) + 1
-        at = (index * across + (line + 1) * along) * lanes + lane
+        meets, cell, weight = crossing(start, slope, line, size)
+        at = (cell * across + (line + 1) * along) * lanes + lane
         taken = lane < tl.where(meets, lanes, 0)
         near = tl.load(grid + at, mask=taken, other=0.0)
         far = tl.load(grid + at + across * lanes, mask=taken, other=0.0)
         total += (1.0 - weight) * near + weight * far
-    tl.store(lines + ray * lanes + lane, total * tl.load(lengths + ray), mask=inside)
+    tl.store(lines + ray * lanes + lane, total * tl.load(lengths + ray), mask=lane < lanes)
 
 
 @triton.jit
