@@ -59,6 +59,8 @@ def reconstruct(shell, scans, options):
         (GOOD.replace("degrees.npy", "radians.npy"), 65, "look like radians"),
         (GOOD.replace("degrees.npy", "nanangles.npy"), 65, "angle 5 of 90 is nan"),
         (GOOD.replace("degrees.npy", "words.txt"), 65, "no list of angles"),
+        (GOOD.replace("degrees.npy", "0"), 2, "give the arc that the views divide"),
+        (GOOD.replace("degrees.npy", "nan"), 65, "both must be finite"),
         (f"{GOOD} --method fbpp", 2, "did you mean 'fbp'"),
         (f"{GOOD} --method 'fbp(window=hannn)'", 2, "no window 'hannn'"),
         (f"{GOOD} --method 'fbp(cutoff=half)'", 2, "cutoff is a number"),

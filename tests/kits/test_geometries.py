@@ -43,6 +43,7 @@ def test_prints_as_the_call_that_makes_it():
     [
         ({"views": 0}, "0 views"),
         ({"pitch": -1.0}, "pitch = -1.0 mm"),
+        ({"pitch": -0.01}, "pitch = -0.01 mm"),  # not the columns that would follow from it
         ({"columns": -3}, "columns = -3"),
         ({"centre": float("nan")}, "column nan"),
     ],

@@ -217,6 +217,10 @@ def test_warnings(notes):
     reconstruct(Stack.of(lines(), header(geometry=limited))).collect()
     assert "no view within 90 of 180 degrees" in notes[0]
     notes.clear()
+    still = GEOMETRY.replace(angles=Angles(0.0, 180.0, VIEWS))
+    reconstruct(Stack.of(lines(), header(geometry=still))).collect()
+    assert "from one direction" in notes[0]
+    notes.clear()
     reconstruct(Stack.of(lines() + 1, header())).collect()
     assert notes == ["5 of 5 rows are cut off by the detector: their absolute values are not to be trusted"]
 

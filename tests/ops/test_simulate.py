@@ -321,6 +321,15 @@ def test_mineral_without_energy_takes_the_usual_one_and_says_so():
     assert "25 keV" in notes.said[0]
 
 
+def test_a_detector_too_narrow_for_the_object_is_told_of():
+    notes = Notes()
+    with progress.reporting(notes):
+        simulate(disc(), geometry="parallel(views=9)", energy=25.0).collect()
+        assert not notes.said
+        simulate(disc(), geometry="parallel(views=9, columns=60)", energy=25.0).collect()
+    assert notes.said == ["the detector does not cover the grid of 96 voxels in all views; what lies beyond is cut off"]
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

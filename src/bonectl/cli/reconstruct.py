@@ -389,6 +389,8 @@ def _angles(text: str | None, views: int) -> "Angles | None":
         arc = float(text)
     except ValueError:
         return _listed_angles(Path(text))
+    if not arc:
+        raise UsageError(f"--angles {text}; give the arc that the views divide, such as 180, or a file of angles")
     return Angles(0.0, arc / views, views)
 
 

@@ -190,13 +190,13 @@ class Geometry:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise DataError(f"no geometry {self.kind!r}; there are {', '.join(KINDS)}")
-        for name in ("rows", "columns", "size"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"geometry has {name} = {getattr(self, name)}; it must be at least 1")
-        for name in ("pitch", "row_pitch", "voxel"):
+        for name in ("pitch", "row_pitch", "voxel"):  # lengths first: counts are derived from them
             value = getattr(self, name)
             if not (isfinite(value) and value > 0):
                 raise UsageError(f"geometry has {name} = {value} mm; it must be a positive length")
+        for name in ("rows", "columns", "size"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"geometry has {name} = {getattr(self, name)}; it must be at least 1")
         if not isfinite(self.centre):
             raise UsageError(f"the rotation axis is at column {self.centre}; it must be a finite column")
         self._check_detector()

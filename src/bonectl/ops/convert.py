@@ -124,7 +124,7 @@ def ordered(stack: Stack, order: str) -> Stack:
     turned = header.replace(axes=ORDERS[order], shape=(b, a, c), spacing=(db, da, dc))
 
     def slabs() -> Iterator[Array]:
-        progress.note(f"holding {header.total_bytes >> 20} MiB in memory to change the order of views")
+        progress.note(f"holding {ceil(header.total_bytes / 2**20)} MiB in memory to change the order of views")
         whole = stack.collect().swapaxes(0, 1)
         size = thickness(turned.slice_bytes)
         for start in range(0, b, size):

@@ -29,6 +29,8 @@ from bonectl.projection.projector import Projector
 UNITS = ("1/cm", "mgHA/cm3")
 # Methods that invert one kind of beam in closed form; others take any.
 BEAMS = {"fbp": ("parallel",), "fdk": ("fan", "cone"), "lpd": ("parallel", "fan")}
+# Views closer to one direction than this [degree] give no slice.
+SAME_DIRECTION = 1e-3
 Method = Callable[[Projector, Tensor], Tensor]
 Axis = Callable[[Geometry, Array], float]
 
@@ -235,7 +237,10 @@ def _warn(geometry: Geometry) -> None:
             "values near its rim are incomplete"
         )
     degrees = geometry.angles.degrees
-    if geometry.kind != "parallel":
+    turned = np.mod(degrees - degrees[0] + 90.0, 180.0) - 90.0
+    if np.abs(turned).max() <= SAME_DIRECTION:
+        progress.note("all views see the object from one direction: nothing tells what lies behind what")
+    elif geometry.kind != "parallel":
         _warn_of_arc(geometry)
     elif (wedge := missing_wedge(degrees)) > 1:
         progress.note(f"no view within {wedge:.0f} of 180 degrees: edges along the missing rays are lost")

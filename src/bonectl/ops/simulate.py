@@ -189,6 +189,11 @@ def simulate(  # noqa: PLR0913 (one flows, the rest is what a scanner is set to)
     readings = _readings(_blurred_rows(beams, layout.rows, detector.blur), header, detector, seed)
     if assumed:
         readings = _noted(readings, f"no --energy given: mineral attenuates as at {USUAL_ENERGY:g} keV")
+    if not layout.covers_grid:
+        readings = _noted(
+            readings,
+            f"the detector does not cover the grid of {layout.size} voxels in all views; what lies beyond is cut off",
+        )
     return chain(header, readings)
 
 
