@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from bonectl.core import progress
 from bonectl.errors import UsageError
 from bonectl.projection.projector import Projector
 
@@ -43,18 +44,20 @@ def cgls(A: Projector, y: Tensor, *, iterations: int = 20, tolerance: float = 1e
     direction = gradient
     squared = first = _squared(gradient, axes)
     x = torch.zeros_like(gradient)
-    for _ in range(iterations):
-        busy = squared > tolerance**2 * first
-        if not busy.any():
-            break
-        image = A(direction)
-        length = torch.where(busy, squared / _squared(image, axes), 0.0)
-        x = x + length * direction
-        residual = residual - length * image
-        gradient = A.T(residual)
-        now = _squared(gradient, axes)
-        direction = gradient + torch.where(busy, now / squared, 0.0) * direction
-        squared = torch.where(busy, now, squared)
+    with progress.task("cgls", iterations, "step") as advance:
+        for _ in range(iterations):
+            busy = squared > tolerance**2 * first
+            if not busy.any():
+                break
+            image = A(direction)
+            length = torch.where(busy, squared / _squared(image, axes), 0.0)
+            x = x + length * direction
+            residual = residual - length * image
+            gradient = A.T(residual)
+            now = _squared(gradient, axes)
+            direction = gradient + torch.where(busy, now / squared, 0.0) * direction
+            squared = torch.where(busy, now, squared)
+            advance(1)
     return x
 
 

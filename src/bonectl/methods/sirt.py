@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from bonectl.core import progress
 from bonectl.errors import UsageError
 from bonectl.projection.projector import Projector
 
@@ -55,16 +56,18 @@ def sirt(
     x = torch.zeros(*y.shape[: y.ndim - len(axes)], *A.domain).to(y)
     scale = _norm(y, axes)
     before, busy = scale, torch.ones_like(scale, dtype=torch.bool)
-    for _ in range(iterations):
-        error = y - A(x)
-        now = _norm(error, axes)
-        # the first residual is y itself: nothing has been gained yet
-        busy = busy & ((before - now >= tolerance * scale) | ~x.any())
-        if not busy.any():
-            break
-        before = now
-        step = x + voxels * A.T(rays * error)
-        x = torch.where(busy, step.clamp(min=0.0) if nonnegative else step, x)
+    with progress.task("sirt", iterations, "step") as advance:
+        for _ in range(iterations):
+            error = y - A(x)
+            now = _norm(error, axes)
+            # the first residual is y itself: nothing has been gained yet
+            busy = busy & ((before - now >= tolerance * scale) | ~x.any())
+            if not busy.any():
+                break
+            before = now
+            step = x + voxels * A.T(rays * error)
+            x = torch.where(busy, step.clamp(min=0.0) if nonnegative else step, x)
+            advance(1)
     return x
 
 
