@@ -16,8 +16,8 @@ panels() { python "$here/panels.py" "$@"; }
 # transmissions that nobody said anything about.
 bonectl phantom iliac --shape 2,128,128 --voxel-size 0.03 --seed 4 -o bone.npy --force
 beam="parallel(views=240, columns=192, centre=95)"
-bonectl simulate bone.npy --geometry "$beam" --photons 2e4 --unit "line integral" --seed 1 -o scan.npy --force
-bonectl simulate bone.npy --geometry "$beam" --photons 2e4 --unit transmission --seed 1 --bare -o plain.npy --force
+bonectl simulate bone.npy --geometry "$beam" --energy 25 --photons 2e4 --unit "line integral" --seed 1 -o scan.npy --force
+bonectl simulate bone.npy --geometry "$beam" --energy 25 --photons 2e4 --unit transmission --seed 1 --bare -o plain.npy --force
 rm plain.npy.json
 
 bonectl reconstruct scan.npy -o right.npy --force
