@@ -11,15 +11,14 @@ def smi(tally: Tally) -> tuple[Number, ...]:
     """SMI = 12 BV M / BS², M the integral of mean curvature: 4 for balls, 3 for rods, 0 for plates.
 
     The same number as 6 BV S'/S² (Hildebrand & Rüegsegger, Comput. Methods Biomech. Biomed. Eng. 1:15, 1997), since
-    a surface that is pushed out grows by twice M, but without a mesh. M / BS is taken between the outermost voxel
-    centres, where the border cuts off as much of either, and multiplied by BV / BS. Concave surface counts negative:
-    on dense bone the index is no longer one of rods and plates (Salmon et al., Front. Endocrinol. 6:162, 2015).
+    a surface that is pushed out grows by twice M, but without a mesh. Concave surface counts negative: on dense
+    bone the index is no longer one of rods and plates (Salmon et al., Front. Endocrinol. 6:162, 2015).
 
     Parameters
     ----------
     tally : Tally
     """
-    area, inner = (surface_area(tally.lines, tally.spacing, ends=ends) for ends in (True, False))
+    area = surface_area(tally.lines, tally.spacing)
     curvature = mean_curvature(tally.cells, tally.spacing)
-    value = 12 * tally.bone_volume * (curvature / inner) / area if inner else nan
+    value = 12 * tally.bone_volume * curvature / area**2 if area else nan
     return (Number("smi", value, "1", "structure model index 12 BV M / BS²: ball 4, rod 3, plate 0"),)

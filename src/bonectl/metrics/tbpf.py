@@ -13,13 +13,12 @@ def tbpf(tally: Tally) -> tuple[Number, ...]:
     Hahn et al. (Bone 13:327, 1992) take the difference of perimeter over that of area before and after dilation by
     a pixel, CTAn of surface over volume in three dimensions. A surface that is pushed out by ε grows by 2 M ε (M the
     integral of mean curvature) and its volume by BS ε, so the limit is 2 M / BS, here from counts of cells and lines:
-    ball of radius r 2/r, rod 1/r, plate 0. SMI = 6 BV Tb.Pf / BS. M and BS are taken between the outermost voxel
-    centres, so that what the border cuts off is missing above and below alike.
+    ball of radius r 2/r, rod 1/r, plate 0. SMI = 6 BV Tb.Pf / BS.
 
     Parameters
     ----------
     tally : Tally
     """
-    area = surface_area(tally.lines, tally.spacing, ends=False)
+    area = surface_area(tally.lines, tally.spacing)
     value = 2 * mean_curvature(tally.cells, tally.spacing) / area if area else nan
     return (Number("tbpf", value, "1/mm", "trabecular bone pattern factor dBS/dBV = 2 M / BS: ball 2/r, rod 1/r"),)

@@ -40,7 +40,7 @@ def line_weights(spacing: Spacing) -> tuple[float, ...]:
     return tuple(_shares(np.array(STEPS) * np.array(spacing)))
 
 
-def surface_area(lines: Lines, spacing: Spacing, *, ends: bool = True) -> float:
+def surface_area(lines: Lines, spacing: Spacing) -> float:
     """Area of the bone surface (BS) by Crofton's formula, S = 2 Σ weight · crossings · area per line [mm²].
 
     Bone that reaches the border of the volume of interest goes on to it as it does one step before (`Lines.ends`).
@@ -57,15 +57,13 @@ def surface_area(lines: Lines, spacing: Spacing, *, ends: bool = True) -> float:
     lines : Lines
     spacing : tuple of float
         Voxel side along z, y, x [mm].
-    ends : bool
-        Without, bone ends at the outermost voxel centres, as it does for `mean_curvature`: for ratios of the two.
 
     Returns
     -------
     float
         Faces of the volume of interest are not counted.
     """
-    crossed = lines.crossings + ends * lines.ends + UNSEEN * lines.lone
+    crossed = lines.crossings + lines.ends + UNSEEN * lines.lone
     lengths = np.linalg.norm(np.array(STEPS) * np.array(spacing), axis=1)
     per_length = (np.array(line_weights(spacing)) * crossed / lengths).sum()
     return float(2 * per_length * np.prod(spacing))
@@ -130,7 +128,6 @@ def mean_curvature(cells: Cells, spacing: Spacing) -> float:
     """Integral of mean curvature over the bone surface inside the volume of interest, M [mm].
 
     M = 2π Σ weight · distance of planes · Σ χ(section); 4πr for a ball, πL for a long rod, 0 for a wide plate.
-    Bone that is cut by the border ends at the outermost voxel centres.
     """
     euler = np.array([planar_euler(cells, step) for step in STEPS])
     return float(2 * pi * (np.array(plane_weights(spacing)) * euler).sum())
