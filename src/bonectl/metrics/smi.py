@@ -19,6 +19,6 @@ def smi(tally: Tally) -> tuple[Number, ...]:
     tally : Tally
     """
     area = surface_area(tally.lines, tally.spacing)
-    curvature = mean_curvature(tally.cells, tally.spacing)
+    curvature = mean_curvature(tally.cells, tally.rim, tally.spacing)
     value = 12 * tally.bone_volume * curvature / area**2 if area else nan
     return (Number("smi", value, "1", "structure model index 12 BV M / BS²: ball 4, rod 3, plate 0"),)

@@ -20,5 +20,5 @@ def tbpf(tally: Tally) -> tuple[Number, ...]:
     tally : Tally
     """
     area = surface_area(tally.lines, tally.spacing)
-    value = 2 * mean_curvature(tally.cells, tally.spacing) / area if area else nan
+    value = 2 * mean_curvature(tally.cells, tally.rim, tally.spacing) / area if area else nan
     return (Number("tbpf", value, "1/mm", "trabecular bone pattern factor dBS/dBV = 2 M / BS: ball 2/r, rod 1/r"),)

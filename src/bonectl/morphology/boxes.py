@@ -11,8 +11,8 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from bonectl.morphology import lines
 from bonectl.morphology.cells import CODES, OUTSIDE, Labels
+from bonectl.morphology.sweep import Count
 
 Edges = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 
@@ -102,18 +102,15 @@ def cell_counts(labels: Labels, edges: Edges) -> NDArray[np.uint32]:
     return counts
 
 
-def line_counts(labels: Labels, edges: Edges) -> NDArray[np.int64]:
-    """Crossings, ends and lone voxels of `morphology.lines` in each box, (boxes, 13, 3).
-
-    A crossing belongs to the box that it begins in, its neighbour `step` farther on to whichever.
-    """
+def counts_about(count: Count, labels: Labels, edges: Edges) -> NDArray[np.int64]:
+    """A count of `morphology.sweep` about the voxels of each box, (boxes, ...)."""
     framed = np.pad(labels, 1)
     counts = []
     for z, y, x in product(*([slice(a, b + 2) for a, b in pairwise(edge)] for edge in edges)):
         around = framed[z, y, x]
         centres = np.zeros(around.shape, bool)
         centres[1:-1, 1:-1, 1:-1] = around[1:-1, 1:-1, 1:-1] != OUTSIDE
-        counts.append(lines.number(centres, around))
+        counts.append(count(centres, around))
     return np.stack(counts)
 
 

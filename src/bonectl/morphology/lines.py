@@ -7,8 +7,6 @@ A line of direction s visits voxels p, p + s, p + 2s ... Along it three things a
              step beyond its outermost voxel centre; bone that is cut by the border goes on there as it does one step
              before. Marrow at the border does not count, so that a rim of marrow around a shape changes nothing.
 *lone*       single voxels of bone between two of marrow, and of marrow between two of bone.
-
-Planes are packed to a bit per voxel, 64 voxels to a word.
 """
 
 from collections.abc import Iterable
@@ -19,23 +17,16 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from bonectl.morphology.bits import Words, ones, packed, shifted
 from bonectl.morphology.cells import BONE, OUTSIDE, Labels
+from bonectl.morphology.sweep import Counts, swept
 
 Step = tuple[int, int, int]
-Words = NDArray[np.uint64]
-Counts = NDArray[np.int64]
 
 # One of each pair of opposite neighbours among the 26.
 STEPS: tuple[Step, ...] = tuple((z, y, x) for z, y, x in product((-1, 0, 1), repeat=3) if (z or y or x) > 0)
 
 _STEPS = np.array(STEPS)
-
-# Planes that are packed at a time.
-BLOCK = 32
-
-_ONE, _TWO, _FOUR, _LAST = (np.uint64(k) for k in (1, 2, 4, 63))
-_ODD, _PAIRS, _NIBBLES = (np.uint64(k) for k in (0x5555555555555555, 0x3333333333333333, 0x0F0F0F0F0F0F0F0F))
-_SUM, _TOP = np.uint64(0x0101010101010101), np.uint64(56)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,31 +57,6 @@ class Lines:
         return self.number[:, 2]
 
 
-class Counter:
-    """Counts along lines of slabs as they come, holding two planes; `finish` closes the far side of the stack."""
-
-    def __init__(self) -> None:
-        self._number = np.zeros((len(STEPS), 3), np.int64)
-        self._before: Labels | None = None
-
-    def add(self, slab: Labels) -> None:
-        """Count what the planes of `slab`, (n, y, x), complete."""
-        for start in range(0, len(slab), BLOCK):
-            self._add(slab[start : start + BLOCK])
-
-    def finish(self) -> Lines:
-        """The counts of the whole stack."""
-        if self._before is not None:
-            self._add(np.zeros_like(self._before[:1]))
-        return Lines(self._number)
-
-    def _add(self, planes: Labels) -> None:
-        before = np.zeros_like(planes[:1]) if self._before is None else self._before
-        around = np.concatenate([before, planes])
-        self._number += number(around != OUTSIDE, around)
-        self._before = around[-2:].copy()
-
-
 def count(slabs: Iterable[Labels]) -> Lines:
     """Count along the lines of a labelled stack.
 
@@ -99,10 +65,7 @@ def count(slabs: Iterable[Labels]) -> Lines:
     slabs : iterable of (n, y, x) uint8 arrays
         Consecutive along z, values of `morphology.cells`.
     """
-    counter = Counter()
-    for slab in slabs:
-        counter.add(slab)
-    return counter.finish()
+    return Lines(swept(number, slabs))
 
 
 def number(centres: NDArray[np.bool_], labels: Labels) -> Counts:
@@ -114,38 +77,8 @@ def number(centres: NDArray[np.bool_], labels: Labels) -> Counts:
         Where crossings begin and lone voxels lie; in the volume of interest.
     labels : (z, y, x) uint8
     """
-    counts: Counts = _number(_packed(centres), _packed(labels != OUTSIDE), _packed(labels == BONE), _STEPS)
+    counts: Counts = _number(packed(centres), packed(labels != OUTSIDE), packed(labels == BONE), _STEPS)
     return counts
-
-
-def _packed(mask: NDArray[np.bool_]) -> Words:
-    """64 voxels of a row in a word, lowest bit first, in a frame of empty words and rows; (z, y + 2, words + 2)."""
-    bits = np.packbits(mask, axis=2, bitorder="little")
-    planes, rows, filled = bits.shape
-    framed = np.zeros((planes, rows + 2, 8 * (-(-filled // 8) + 2)), np.uint8)
-    framed[:, 1:-1, 8 : 8 + filled] = bits
-    words: Words = framed.view("<u8")
-    return words
-
-
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _ones(word: np.uint64) -> np.int64:
-    """How many bits of a word are set, summed in pairs, nibbles and bytes."""
-    word -= (word >> _ONE) & _ODD
-    word = (word & _PAIRS) + ((word >> _TWO) & _PAIRS)
-    word = (word + (word >> _FOUR)) & _NIBBLES
-    return np.int64((word * _SUM) >> _TOP)
-
-
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _shifted(row: NDArray[np.uint64], w: int, step: int) -> np.uint64:
-    """The word whose bit x is that of voxel x + step of the row."""
-    word: np.uint64 = row[w]
-    if step > 0:
-        word = (word >> _ONE) | (row[w + 1] << _LAST)
-    elif step < 0:
-        word = (word << _ONE) | (row[w - 1] >> _LAST)
-    return word
 
 
 @njit(cache=True, parallel=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -163,17 +96,17 @@ def _number(centres: Words, voi: Words, bone: Words, steps: Counts) -> Counts:
                     if not here:
                         continue
                     middle = bone[z, y, w]
-                    near = _shifted(bone[z - up, y - down], w, -along)
-                    far = _shifted(bone[z + up, y + down], w, along)
-                    inside_near = _shifted(voi[z - up, y - down], w, -along)
-                    inside_far = _shifted(voi[z + up, y + down], w, along)
+                    near = shifted(bone[z - up, y - down], w, -along)
+                    far = shifted(bone[z + up, y + down], w, along)
+                    inside_near = shifted(voi[z - up, y - down], w, -along)
+                    inside_far = shifted(voi[z + up, y + down], w, along)
                     before, after = here & inside_near & (middle ^ near), here & inside_far & (middle ^ far)
-                    crossings += _ones(after)
+                    crossings += ones(after)
                     ended = (middle & after & ~inside_near) | (middle & before & ~inside_far)
                     if ended:
-                        ends += _ones(ended)
+                        ends += ones(ended)
                     if before & after:
-                        lone += _ones(before & after)
+                        lone += ones(before & after)
             counts[k, i, 0] = crossings
             counts[k, i, 1] = ends
             counts[k, i, 2] = lone

@@ -7,7 +7,6 @@ is nearest to it.
 """
 
 from functools import cache
-from itertools import combinations
 from math import pi
 
 import numpy as np
@@ -16,6 +15,7 @@ from scipy.spatial import SphericalVoronoi
 
 from bonectl.morphology.cells import CORNERS, Cells
 from bonectl.morphology.lines import STEPS, Lines, Step
+from bonectl.morphology.rim import CONFIGURATIONS, SIDES, Rim
 
 Spacing = tuple[float, float, float]
 
@@ -78,40 +78,54 @@ def _sections(step: Step) -> list[list[int]]:
     return [[int(k) for k in np.flatnonzero(place == level)] for level in levels]
 
 
-def _ring(tile: list[int]) -> list[tuple[int, int]]:
-    """Neighbouring corners of a tile: its three or four sides, never the diagonals of a quadrilateral."""
-    pairs = list(combinations(tile, 2))
-    if len(tile) == 3:
-        return pairs
-    centre = CORNERS[tile].sum(0)
-    return [(p, q) for p, q in pairs if (2 * (CORNERS[p] + CORNERS[q]) != centre).any()]
+def _lone(bone: NDArray[np.bool_], tile: list[int]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Where the tile has a single corner of bone, and where a single one of marrow; (n,) each."""
+    corners = bone[:, tile].sum(1)
+    return corners == 1, corners == len(tile) - 1
 
 
-def _tile_euler(voi: NDArray[np.bool_], bone: NDArray[np.bool_], tile: list[int]) -> NDArray[np.float64]:
-    """What each cell's tile adds to the Euler number of a planar section, pixels closed; (n,)."""
-    corners = len(tile)
-    vertex = bone[:, tile].any(1) * voi[:, tile].sum(1) / corners
-    sides = sum((bone[:, p] | bone[:, q]) * (voi[:, p].astype(int) + voi[:, q]) / 4 for p, q in _ring(tile))
-    pixels = bone[:, tile].sum(1) * {3: 1 / 6, 4: 1 / 4}[corners]
-    euler: NDArray[np.float64] = vertex - sides + pixels
-    return euler
+# What a single corner adds to the Euler number of a planar section: the share of a full turn that its contour takes.
+TURNS = {3: 1 / 6, 4: 1 / 4}
 
 
 def planar_euler(cells: Cells, step: Step) -> float:
     """Sum over all lattice planes normal to `step` of the Euler number of the bone's section.
 
     The mean of bone closed (8-connected) and marrow closed (bone 4-connected), which is right on average for a
-    smooth surface; edge-corrected like `Cells.euler_in_voi`.
+    smooth surface: the turns of the contours, tile by tile of those that lie all within the volume of interest.
     """
     shared = 2 if sum(map(abs, step)) == 1 else 1  # a face of a cell belongs to two cells
 
     def weights() -> NDArray[np.float64]:
-        tiles = _sections(step)
-        bone = sum(_tile_euler(cells.voi, cells.bone, tile) for tile in tiles)
-        marrow = sum(_tile_euler(cells.voi, cells.voi & ~cells.bone, tile) for tile in tiles)
-        return np.asarray(bone - marrow) / 2
+        total = np.zeros(len(cells.bone))
+        for tile in _sections(step):
+            bone, marrow = _lone(cells.bone, tile)
+            total += TURNS[len(tile)] * cells.voi[:, tile].all(1) * (bone.astype(int) - marrow)
+        return total / shared
 
-    return float(cells.total(("planar euler", step), weights)) / shared
+    return float(cells.total(("planar euler", step), weights))
+
+
+@cache
+def _beyond(step: Step) -> NDArray[np.float64]:
+    """What a cell at the rim adds to `planar_euler` beyond its own, by side and configuration; (6, 256).
+
+    From the outermost voxel centres to the border of the volume of interest it is half a voxel, where contours turn
+    half as often as between the outermost two planes of centres. Of the turns there, those about bone on the outer
+    plane are counted once more, and those about marrow on the inner: half of all, on average, if bone looks alike
+    from both sides, and none in a rim of marrow around a shape. Pieces of 40³ voxels lack 6 % of M without it.
+    """
+    shared = 2 if sum(map(abs, step)) == 1 else 1
+    bone = (np.arange(CONFIGURATIONS)[:, None] >> np.arange(len(CORNERS)) & 1).astype(bool)
+    more = np.zeros((len(SIDES), CONFIGURATIONS))
+    for tile in _sections(step):
+        convex, concave = _lone(bone, tile)
+        for side, (axis, end) in enumerate(SIDES):
+            outer = [corner for corner in tile if CORNERS[corner, axis] == end]
+            if 0 < len(outer) < len(tile):
+                turns = (convex & bone[:, outer].any(1)).astype(int) - (concave & bone[:, outer].all(1))
+                more[side] += TURNS[len(tile)] * turns / shared
+    return more
 
 
 @cache
@@ -124,10 +138,19 @@ def plane_weights(spacing: Spacing) -> tuple[float, ...]:
     return tuple(_shares(normals) / np.linalg.norm(normals, axis=1))
 
 
-def mean_curvature(cells: Cells, spacing: Spacing) -> float:
+def mean_curvature(cells: Cells, rim: Rim, spacing: Spacing) -> float:
     """Integral of mean curvature over the bone surface inside the volume of interest, M [mm].
 
-    M = 2π Σ weight · distance of planes · Σ χ(section); 4πr for a ball, πL for a long rod, 0 for a wide plate.
+    M = 2π Σ weight · distance of planes · Σ χ(section); 4πr for a ball, πL for a long rod, 0 for a wide plate. Bone
+    that is cut by the border goes on to it as it bends one step before.
+
+    Parameters
+    ----------
+    cells : Cells
+    rim : Rim
+        Of the same volume.
+    spacing : tuple of float
+        Voxel side along z, y, x [mm].
     """
-    euler = np.array([planar_euler(cells, step) for step in STEPS])
+    euler = np.array([planar_euler(cells, step) + (rim.number * _beyond(step)).sum() for step in STEPS])
     return float(2 * pi * (np.array(plane_weights(spacing)) * euler).sum())

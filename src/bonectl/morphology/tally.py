@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonectl.errors import UsageError
-from bonectl.morphology import cells, lines
+from bonectl.morphology import cells, lines, rim
 from bonectl.morphology.cells import BONE, OUTSIDE, Cells, Labels
 from bonectl.morphology.lines import Lines
+from bonectl.morphology.rim import Rim
+from bonectl.morphology.sweep import Sweep
 
 Spacing = tuple[float, float, float]
 
@@ -76,6 +78,7 @@ class Tally:
     ----------
     cells : Cells
     lines : Lines
+    rim : Rim
     spacing : tuple of float
         Voxel side along z, y, x [mm].
     unit : str
@@ -86,6 +89,7 @@ class Tally:
 
     cells: Cells
     lines: Lines
+    rim: Rim
     spacing: Spacing
     unit: str
     total: Moments | None = None
@@ -134,14 +138,16 @@ def tally(slabs: Iterable[tuple[Labels, NDArray[np.number] | None]], spacing: Sp
     unit : str
         Grey values are summed only when this is mgHA/cm3.
     """
-    counter, along, total, bone = cells.Counter(), lines.Counter(), _Sums(), _Sums()
+    counter, along, border = cells.Counter(), Sweep(lines.number), Sweep(rim.number)
+    total, bone = _Sums(), _Sums()
     dense = unit == "mgHA/cm3"
     for labels, grey in slabs:
         counter.add(labels)
         along.add(labels)
+        border.add(labels)
         if dense and grey is not None:
             for mask, values in zip(labels, grey, strict=True):
                 total.add(values[mask != OUTSIDE].astype(np.float64))
                 bone.add(values[mask == BONE].astype(np.float64))
     moments = (total.finish(), bone.finish()) if dense else (None, None)
-    return Tally(counter.finish(), along.finish(), spacing, unit, *moments)
+    return Tally(counter.finish(), Lines(along.finish()), Rim(border.finish()), spacing, unit, *moments)

@@ -24,10 +24,12 @@ from bonectl.core import draws, progress
 from bonectl.core.table import Finding, Interval, Number, Row, Table
 from bonectl.errors import UsageError
 from bonectl.metrics import tbsp, tbth
-from bonectl.morphology.boxes import Boxes, Edges, box_sums, boxes, cell_counts, line_counts
+from bonectl.morphology import lines, rim
+from bonectl.morphology.boxes import Boxes, Edges, box_sums, boxes, cell_counts, counts_about
 from bonectl.morphology.cells import Cells, Labels
 from bonectl.morphology.lines import Lines
 from bonectl.morphology.minkowski import surface_area
+from bonectl.morphology.rim import Rim
 from bonectl.morphology.specimen import Specimen
 from bonectl.morphology.tally import Moments, Spacing, Tally, tally
 
@@ -379,6 +381,8 @@ class _Split:
         How many cells of each configuration each part has.
     along : (parts, 13, 3) int array
         As `Lines`.
+    border : (parts, 6, 256) int array
+        As `Rim`.
     spacing : tuple of float
         [mm].
     unit : str
@@ -389,6 +393,7 @@ class _Split:
     cells: Cells
     counts: NDArray[np.int64]
     along: NDArray[np.int64]
+    border: NDArray[np.int64]
     spacing: Spacing
     unit: str
     total: _SplitMoments | None
@@ -400,10 +405,13 @@ class _Split:
         by_box = cell_counts(labels, grid.edges)
         whole = by_box.sum(axis=0, dtype=np.int64)
         counts = grid.gathered(by_box[:, whole > 0]).astype(np.int64)
-        along = grid.gathered(line_counts(labels, grid.edges)).astype(np.int64)
+        along, border = (
+            grid.gathered(counts_about(count, labels, grid.edges)).astype(np.int64)
+            for count in (lines.number, rim.number)
+        )
         unit = specimen.unit if grey is not None else "label"
         total, bone = (None, None) if grey is None or unit != "mgHA/cm3" else _moments(labels, grey, grid)
-        return cls(Cells.of(whole), counts, along, specimen.spacing, unit, total, bone)
+        return cls(Cells.of(whole), counts, along, border, specimen.spacing, unit, total, bone)
 
     @property
     def volumes(self) -> NDArray[np.float64]:
@@ -414,7 +422,8 @@ class _Split:
         """The tally of the parts, each as often as it was drawn."""
         cells = self.cells.counted(weights @ self.counts)
         moments = (None if part is None else part.drawn(weights) for part in (self.total, self.bone))
-        return Tally(cells, Lines(np.tensordot(weights, self.along, 1)), self.spacing, self.unit, *moments)
+        along, border = (np.tensordot(weights, counts, 1) for counts in (self.along, self.border))
+        return Tally(cells, Lines(along), Rim(border), self.spacing, self.unit, *moments)
 
 
 def _moments(labels: Labels, grey: NDArray[np.number], grid: Boxes) -> tuple[_SplitMoments, _SplitMoments]:
