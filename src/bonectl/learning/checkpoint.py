@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import Tensor
 
@@ -22,6 +24,8 @@ from bonectl.errors import DataError, UsageError
 from bonectl.learning.weights import digest, read
 
 VERSION = 1
+
+Values = TypeVar("Values", Tensor, NDArray[np.float32])
 
 # Mineral density that becomes 1 in normalised units: fully mineralised bone tissue [mgHA/cm3].
 BONE = 1200.0
@@ -77,8 +81,8 @@ class Normalisation:
             "reconstruct with a calibration, or give --offset and --scale in the unit of the data"
         )
 
-    def normalised(self, values: Tensor) -> Tensor:
-        """Return u for values in ``unit``."""
+    def normalised(self, values: Values) -> Values:
+        """Return u for values in ``unit``, a tensor or an array."""
         return (values - self.offset) / self.scale
 
     def physical(self, u: Tensor) -> Tensor:
