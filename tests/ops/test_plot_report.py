@@ -157,8 +157,19 @@ def test_a_page_needs_nothing_else_and_hides_nothing(found):
     for name in found.table.conditions:
         assert f"<td>{name.replace('_', ' ')}</td>" in text
     assert len(found.table.warnings) == text.count("Do not trust") > 0
-    low = found.table.row("bvtv").difference_interval.low
-    assert f"difference {low:.5g} to" in text
+    around = found.table.row("bvtv").difference_interval
+    assert "<th class=n>95 % of the difference</th>" in text
+    assert f"<td class=n>{around.low:.3g} to {around.high:.3g}</td>" in text
+
+
+@pytest.mark.parametrize("window", [(-30.0, 200.0), (0.0, 255.0), (-1000.0, 3000.0)])
+def test_bins_of_whole_numbers_hold_as_many_each(window):
+    """Else a histogram of 8-bit grey values has teeth."""
+    edges = report.bins_of(np.dtype(np.int16), *window)
+    counts, _ = np.histogram(np.arange(-5000, 5000), edges)
+    assert len(set(counts)) == 1
+    assert edges[0] <= window[0] < window[1] <= edges[-1]
+    assert len(counts) <= report.BINS + 1
 
 
 @pytest.mark.parametrize("unit", ["label", "grey", "1/cm"])

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
-from math import floor, isfinite
+from math import ceil, floor, isfinite
 from textwrap import wrap
 from typing import Any
 
@@ -196,7 +196,8 @@ def _draw_slices(
     if reference is not None:
         theirs = _slice(reference, place)
         shown = grey if reference.unit == specimen.unit else _window(Examined(found.table, reference), None)
-        pictures.section(remaining.pop(0), theirs.image, window=shown, sides=sides, unit=unit, title="Reference")
+        said = "" if shown == grey else unit
+        pictures.section(remaining.pop(0), theirs.image, window=shown, sides=sides, unit=said, title="Reference")
     axes = remaining.pop(0)
     pictures.section(axes, ours.image, window=grey, sides=sides, title="Bone")
     if reference is not None:
@@ -221,7 +222,7 @@ def _draw_values(found: Examined, axes: Axes, window: Window | None) -> None:
     for one, colour, name in pairs:
         if one.grey is not None and one.unit == specimen.unit:
             values = one.grey[one.voi]
-            counts, edges = np.histogram(values.clip(low, high), BINS, (low, high))
+            counts, edges = np.histogram(values.clip(low, high), bins_of(values.dtype, low, high))
             # The outermost bins hold all that is darker or brighter: their height would hide the rest.
             axes.stairs(counts[1:-1] / values.size, edges[1:-1], color=colour, label=name)
             axes.axvline(one.cut.value, color=colour, linestyle=":", linewidth=0.9)
@@ -235,6 +236,14 @@ def _draw_values(found: Examined, axes: Axes, window: Window | None) -> None:
         axes.text(0.5, 0.5, "a mask has no grey values", transform=axes.transAxes, ha="center")
     elif reference is not None:
         axes.legend(loc="upper right")
+
+
+def bins_of(dtype: np.dtype[Any], low: float, high: float) -> NDArray[np.float64]:
+    """Edges of the bins; each holds as many values as the next where only whole numbers occur."""
+    if not np.issubdtype(dtype, np.integer):
+        return np.linspace(low, high, BINS + 1)
+    step = ceil((high - low) / BINS)
+    return np.arange(floor(low) - 0.5, high + step, step)
 
 
 def _draw_thickness(
@@ -332,11 +341,12 @@ def _thickness(specimen: Specimen) -> NDArray[np.float32] | None:
 # -- the page -----------------------------------------------------------------------------------------------------
 
 _CSS = (
-    "body{font:15px/1.45 sans-serif;color:#222;max-width:1080px;margin:2em auto;padding:0 1em}"
+    "body{font:15px/1.45 sans-serif;color:#222;max-width:1180px;margin:2em auto;padding:0 1em}"
     "h1{font-size:1.5em}h2{font-size:1.15em;margin-top:1.6em}img{width:100%}"
     "table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}"
-    "th{text-align:left;border-bottom:1.5px solid #222}td,th{padding:.2em .6em;vertical-align:top}"
-    "td.n,th.n{text-align:right;white-space:nowrap}tr:nth-child(even) td{background:#f5f5f5}"
+    "th{text-align:left;border-bottom:1.5px solid #222}td,th{padding:.2em .5em;vertical-align:top}"
+    "td.n,th.n{text-align:right}td:not(:last-child){white-space:nowrap}td:last-child{font-size:.87em}"
+    "tr:nth-child(even) td{background:#f5f5f5}"
     ".caption,footer{font-size:.9em;color:#444}.warning{border-left:4px solid #D55E00;padding:.3em .8em;margin:.5em 0}"
     "@media print{body{margin:0;max-width:none}}"
 )
@@ -349,16 +359,17 @@ def _warnings(warnings: Iterable[str]) -> str:
 def _numbers(table: Table) -> str:
     """All rows, with what there is of reference, difference and intervals."""
     compares = bool(table.reference)
-    surrounded = bool(table.interval_sources)
+    apart = any(row.difference_interval for row in table.rows)
+    around = ["95 % of the difference" if apart else "95 % interval"] if table.interval_sources else []
     heads = ["name", "value", "unit"]
     heads += ["reference", "difference", "%"] if compares else []
-    heads += ["95 % interval"] if surrounded else []
-    right = {"value", "reference", "difference", "%", "95 % interval"}
+    heads += around
+    right = {"value", "reference", "difference", "%", *around}
     lines = [_line(heads, heads, right, "th", "definition")]
     for row in table.rows:
         cells = [row.number.name, _text(row.number.value), pictures.spoken(row.number.unit)]
         cells += [_text(row.reference), _text(row.difference), _text(row.percent)] if compares else []
-        cells += [_interval(row)] if surrounded else []
+        cells += [_interval(row, apart=apart)] if around else []
         lines.append(_line(heads, cells, right, "td", row.number.definition))
     note = f"<p class=caption>Reference: {escape(table.reference)}.</p>" if compares else ""
     return f"<table>{''.join(lines)}</table>{note}"
@@ -370,13 +381,11 @@ def _line(heads: list[str], cells: list[str], right: set[str], tag: str, last: s
     return f"<tr>{row}<{tag}>{escape(last)}</{tag}></tr>\n"
 
 
-def _interval(row: Row) -> str:
-    """Of the difference, else of the value; which of them is said."""
-    if row.difference_interval is not None:
-        return f"difference {_text(row.difference_interval.low)} to {_text(row.difference_interval.high)}"
-    if row.interval is not None:
-        return f"value {_text(row.interval.low)} to {_text(row.interval.high)}"
-    return ""
+def _interval(row: Row, *, apart: bool) -> str:
+    """Of the difference, else of the value, which is said in a table of differences."""
+    of = row.difference_interval or row.interval
+    said = "value " if apart and row.difference_interval is None else ""
+    return "" if of is None else f"{said}{of.low:.3g} to {of.high:.3g}"
 
 
 def _conditions(table: Table) -> str:
