@@ -28,6 +28,32 @@ def findings(monkeypatch):
     return findings
 
 
+@pytest.fixture
+def figures(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import figures
+
+    return figures
+
+
+def test_the_picture_of_a_trade_shows_every_cell_also_where_no_mtf_can_be_told(findings, figures):
+    """The committed runs: on real bone edges have an MTF, on phantoms they are narrower than a voxel."""
+    with (FOLDER / "report" / "runs.tsv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    for setting, sharpness in (("real (pseudo-calibrated) 180x5000", "mtf10"), ("phantom 180x5000", "edge_sigma")):
+        runs = [
+            findings.Run(setting, row.pop("cell"), int(row.pop("seed")), {k: float(v) for k, v in row.items() if v})
+            for row in rows
+            if row.get("setting") == setting and row.pop("setting")
+        ]
+        assert figures.sharpest(runs)[0] == sharpness
+        across = figures.span(runs, sharpness)
+        shown = {run.cell for run in runs if run.terms & figures.SPANNING}
+        assert shown
+        for cell in shown:
+            assert figures.within(figures.over_seeds(runs, cell, sharpness)[0], across)
+
+
 def test_the_grid_has_seventeen_cells_and_every_loss_can_be_trained(study):
     from bonectl.ops.objective import Objective
 

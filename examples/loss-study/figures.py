@@ -21,7 +21,8 @@ FAMILIES = (
     ("pixelwise or structural", {"l1", "l2", "ssim"}, pictures.INK),
     ("filters, nothing trained", {"input", "gaussian", "tv", "nlm"}, pictures.PALE),
 )
-SHARPNESS = ("mtf10", "edges: MTF 10 % [1/mm]")
+# How sharp edges are; where they are narrower than a voxel no MTF can be told, but a width.
+SHARPNESS = (("mtf10", "edges: MTF 10 % [1/mm]"), ("edge_sigma", "edges: width σ [mm], sharper to the right"))
 TRADES = (
     ("chi bias [%]", "error of the Euler number [% of the truth]"),
     ("bmd_distance", "distance of densities W1 [mg HA/cm³]"),
@@ -34,8 +35,8 @@ NUMBERS = (
     ("tbth bias [%]", "Tb.Th\nerror [%]"),
     ("bmd bias [%]", "BMD\nerror [%]"),
     ("bmd_distance", "W1 of BMD\n[mg HA/cm³]"),
-    ("mtf10", "edges: MTF 10 %\n[1/mm]"),
 )
+SHARP = {"mtf10": "edges: MTF 10 %\n[1/mm]", "edge_sigma": "edges: width σ\n[mm]"}
 # An axis spans what the cells with these terms need, and this share of it more on either side: cells without them can
 # be so far off that nothing else would be told apart.
 SPANNING, MARGIN = frozenset({"l1", "l2"}), 0.4
@@ -63,11 +64,12 @@ def trade(runs: Sequence[Run], title: str) -> bytes:
         figure.suptitle(title, x=0.01, ha="left")
         panels = figure.subplots(1, 3, width_ratios=(1, 1, 0.55))
         drawn = set()
-        across = span(runs, SHARPNESS[0])
+        sharpness, told = sharpest(runs)
+        across = span(runs, sharpness)
         for axes, (number, label) in zip(panels, TRADES, strict=False):
             upright = span(runs, number)
             for key, cell in enumerate(cells, 1):
-                sharp, sharp_half = over_seeds(runs, cell, SHARPNESS[0])
+                sharp, sharp_half = over_seeds(runs, cell, sharpness)
                 error, error_half = over_seeds(runs, cell, number)
                 if sharp is None or error is None or not (within(sharp, across) and within(error, upright)):
                     continue
@@ -76,12 +78,20 @@ def trade(runs: Sequence[Run], title: str) -> bytes:
                 axes.errorbar(sharp, error, xerr=sharp_half, yerr=error_half, color=colour, elinewidth=0.4, alpha=0.5)
                 axes.annotate(str(key), (sharp, error), ha="center", va="center", fontsize=5, color="white",
                               bbox={"boxstyle": "circle,pad=0.15", "fc": colour, "ec": "none"})  # fmt: skip
-            axes.set_xlabel(SHARPNESS[1])
+            axes.set_xlabel(told)
             axes.set_ylabel(label)
-            axes.set_xlim(*across)
+            axes.set_xlim(*(across[::-1] if sharpness == "edge_sigma" else across))
             axes.set_ylim(*upright)
         listing(panels[2], cells, drawn)
         return pictures.png(figure)
+
+
+def sharpest(runs: Sequence[Run]) -> tuple[str, str]:
+    """The first measure of sharpness, and its label, that most runs have."""
+    for number, label in SHARPNESS:
+        if sum(number in run.numbers for run in runs) > len(runs) / 2:
+            return number, label
+    return SHARPNESS[0]
 
 
 def listing(axes: Axes, cells: Sequence[str], drawn: Collection[str]) -> None:
@@ -103,8 +113,10 @@ def chart(runs: Sequence[Run], title: str) -> bytes:
     with pictures.house():
         figure = pictures.figure(180, 12 + 4 * len(cells))
         figure.suptitle(title, x=0.01, ha="left")
-        panels = figure.subplots(1, len(NUMBERS), sharey=True)
-        for axes, (number, label) in zip(panels, NUMBERS, strict=True):
+        sharpness = sharpest(runs)[0]
+        numbers = (*NUMBERS, (sharpness, SHARP[sharpness]))
+        panels = figure.subplots(1, len(numbers), sharey=True)
+        for axes, (number, label) in zip(panels, numbers, strict=True):
             needed = span(runs, number, signed=True)
             for row, cell in enumerate(cells):
                 mean, half = over_seeds(runs, cell, number, signed=True)
