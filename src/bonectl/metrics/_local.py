@@ -78,7 +78,7 @@ def within(specimen: Specimen, inside: NDArray[np.bool_], convention: str) -> Sp
 
 
 def between_axes(specimen: Specimen, slope: float) -> tuple[Spread, int]:
-    """Spread of the local thickness of what is not mid-axis of the bone, and on blocks of how many voxels a side."""
+    """Spread of the local thickness of what is not mid-axis of the bone, and at every how manyth voxel."""
     if not 0 < slope < 1:
         raise UsageError(f"tbn_direct(slope={slope:g}); it lies between 0 and 1")
     side = specimen.side("local thickness")
@@ -87,9 +87,8 @@ def between_axes(specimen: Specimen, slope: float) -> tuple[Spread, int]:
         axes = _mid_axes(specimen.bone, slope)
         # The distance between axes is that of the marrow and the bone together, so this errs to the fine side.
         factor = int(np.clip(_void_voxels(specimen) // ENOUGH, 1, max(1, min(axes.shape) // 2)))
-        space = specimen.voi & ~axes if factor == 1 else _open_blocks(specimen.voi, axes, factor)
-        diameters = 2 * np.sqrt(squared_radius(space, threads=threads.count())) * np.float32(side * factor)
-        return _spread(diameters), factor
+        squared = squared_radius(specimen.voi & ~axes, threads=threads.count(), finer=factor)
+        return _spread(2 * np.sqrt(squared) * np.float32(side * factor)), factor
 
     return specimen.once(("axes", slope), work)
 
@@ -105,12 +104,6 @@ def _mid_axes(bone: NDArray[np.bool_], slope: float) -> NDArray[np.bool_]:
             there = tuple(slice(k, k + n) for k, n in zip(step, bone.shape, strict=True))
             axes &= depth[there] - depth[1:-1, 1:-1, 1:-1] < slope * length
     return axes
-
-
-def _open_blocks(voi: NDArray[np.bool_], axes: NDArray[np.bool_], factor: int) -> NDArray[np.bool_]:
-    """Blocks of the volume of interest that no mid-axis runs through."""
-    inside = _means(voi.astype(np.float32), factor) > 0.5
-    return np.asarray(inside & (_means(axes.astype(np.float32), factor) == 0))
 
 
 def marrow(specimen: Specimen, convention: str, coarsen: int) -> tuple[Spread, str]:

@@ -11,14 +11,15 @@ def tbn_direct(specimen: Specimen, *, slope: float = 0.5) -> tuple[Number, ...]:
     The mid-axes are the voxels from which the distance to the marrow grows nowhere steeply, at least 3/4 of the local
     radius deep (bumps of the surface have small axes of their own); their distance is the
     local thickness of all that is not mid-axis (Hildebrand et al., J. Bone Miner. Res. 14:1167, 1999), 2 x the
-    distance to the nearest mid-axis voxel centre, on a coarser grid where that is wide enough. Tb.N by the plate
+    distance to the nearest mid-axis voxel centre, of balls around every second (third ...) voxel where they are wide
+    enough. Tb.N by the plate
     model is tbn; the two differ by tens of percent on rods.
 
     Plates of period a have 1/a. Rods have less, for the balls between their axes are wider: 1 / 1.414 a on squares,
-    1 / 1.345 a in a cubic lattice. Of such a lattice the spacing reads 3 to 4 % less than that on the full grid and 6
-    to 12 % less on blocks: where rods meet, the ridge of the distance map is a patch and no line (95 % of it lies
-    within 2 voxels of the axes for rods 6 voxels thick, within 4.8 for 12), and a block that holds any of it is none
-    of the space. With axes one voxel wide in its place the spacing is read within 1.2 %.
+    1 / 1.345 a in a cubic lattice. The spacing of such a lattice reads 4 % less than that where rods take a fifth or a
+    quarter of the period, and 8 to 10 % less where they take a third: where rods meet, the ridge of the distance map is
+    a patch and no line (95 % of it lies within 2 voxels of the axes for rods 6 voxels thick, within 4.8 for 12). With
+    axes one voxel wide in its place the spacing is read within 1.2 %.
 
     Parameters
     ----------
@@ -30,7 +31,7 @@ def tbn_direct(specimen: Specimen, *, slope: float = 0.5) -> tuple[Number, ...]:
     """
     spread, factor = _local.between_axes(specimen, slope)
     how = "1 / mean local thickness of the space between the mid-axes of the bone"
-    grid = f", on blocks of {factor}³ voxels" if factor > 1 else ""
+    grid = f", balls {factor} voxels apart" if factor > 1 else ""
     return (
         Number("tbn_direct", 1 / spread.mean, "1/mm", f"trabecular number: {how}{grid}"),
         Number("tbn_spacing", spread.mean, "mm", "mean distance between the mid-axes"),
