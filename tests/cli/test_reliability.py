@@ -386,3 +386,19 @@ def test_more_than_four_gigabytes(shell, tmp_path):
     with tifffile.TiffFile(tmp_path / "big.tif") as tif:
         assert tif.is_bigtiff
     assert np.load(tmp_path / "out.npy").ravel()[-1] == 7
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("mesure a.npy", "bonectl: no such command 'mesure'. Did you mean 'measure'?; see 'bonectl --help'\n"),
+        ("reconstruct a.npy --methd fbp", "no such option: --methd (Possible options: --method"),
+        ("reconstruct a.npy --unit HU", "invalid value for '--unit': 'HU' is not one of '1/cm', 'mgHA/cm3'; see"),
+        ("simulate a.npy --views many", "invalid value for '--views': "),
+    ],
+)
+def test_a_misspelt_line_is_told_in_one_line(run, line, said):
+    made = run(*line.split())
+    assert made.status == 2
+    assert made.err.count("\n") == 1
+    assert said in made.err

@@ -126,9 +126,11 @@ def test_a_signal_saves_and_the_run_can_be_resumed(pair, here, tmp_path, name):
                 break
             time.sleep(0.05)
         running.send_signal(getattr(signal, name))
-        running.wait(60)
+        said = running.communicate(timeout=60)[1].decode()
     assert running.returncode == -getattr(signal, name)
     stopped = Checkpoint.load(tmp_path / "x.safetensors")
     assert 0 < stopped.steps < steps
+    assert f"bonectl train: {stopped.steps} steps" in said
+    assert said.endswith("wrote x.safetensors; stopped early, --resume goes on from there\n")
     status, said = here(f"{shlex.join(line[1:])} -o x.safetensors --resume")
     assert (status, Checkpoint.load(tmp_path / "x.safetensors").steps) == (0, steps), said

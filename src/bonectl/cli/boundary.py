@@ -85,7 +85,7 @@ def _usage(name: str, message: str, *, is_help: bool) -> int:
     if is_help:  # a bare `bonectl`: the message is the help
         sys.stderr.write(f"{message}\n")
         return 2
-    message = " ".join(message.split()).rstrip(".")
+    message = " ".join(message.split()).rstrip(".").replace(": Value error, ", ": ")  # the last is the parser's own
     return _say_and_fail(name, f"{message[:1].lower()}{message[1:]}; see '{name} --help'", 2)
 
 

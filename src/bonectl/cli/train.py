@@ -192,8 +192,8 @@ def train(
         )
         if end.finished:
             stop.forget()
-    if end.leads:
-        progress.note(_summary(end, output))
+        if end.leads:
+            progress.note(_summary(end, output))
 
 
 class _Stop:
@@ -251,4 +251,5 @@ def _summary(end: "Trained", output: Path) -> str:
     bone = "" if end.now.bone is None else f", composite {end.now.composite:.3g} (input {end.before.composite:.3g})"
     kept = f"; step {end.kept} was the best" if end.kept != end.steps else ""
     psnr = f"{end.psnr:.2f} dB (input {end.psnr_input:.2f} dB)"
-    return f"{end.steps} steps; held-out PSNR {psnr}{bone}{kept}; wrote {output}"
+    stopped = "" if end.finished else "; stopped early, --resume goes on from there"
+    return f"{end.steps} steps; held-out PSNR {psnr}{bone}{kept}; wrote {output}{stopped}"
