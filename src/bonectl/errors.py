@@ -48,7 +48,7 @@ class WriteError(BonectlError):
 
 
 class MemoryShortageError(BonectlError):
-    """out of memory after shrinking slabs; retrying with a smaller slab may help"""
+    """not enough memory: a smaller slab or volume, or a larger --max-memory, may help"""
 
     status = 75
 

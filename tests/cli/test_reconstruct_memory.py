@@ -46,12 +46,13 @@ def tell(run):
 
 def test_memory_changes_no_byte(tell, save, tmp_path):
     save(lines(12) + np.random.default_rng(0).normal(0, 0.01, GEOMETRY.shape).astype(np.float32))
-    from bonectl.ops import memory
+    from bonectl.core import memory
+    from bonectl.ops import block_plan
 
     header = Header(shape=GEOMETRY.shape, axes=SINOGRAMS, unit="line integral", geometry=GEOMETRY)
-    need = memory.needed(header, GEOMETRY, "fbp", memory.FEWEST).at_worst
-    tight = (memory.resident() + need) / 2**20 + 20
+    need = block_plan.needed(header, GEOMETRY, "fbp", block_plan.FEWEST).at_worst
     tell("reconstruct scan.npy --no-history -o a.npy")
+    tight = (memory.resident() + need) / 2**20 + 20  # by now all is loaded that there is to load
     tell(f"reconstruct scan.npy --no-history --max-memory {tight:.0f}M -o b.npy")
     assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
 

@@ -228,7 +228,7 @@ def test_warnings(notes):
 @pytest.mark.parametrize("size", [1, 3, ROWS])
 def test_a_look_at_the_first_rows_puts_a_region_of_interest_into_the_header(size, monkeypatch):
     """By the rows that are looked at, however they arrive; no value changes."""
-    monkeypatch.setattr("bonectl.ops.memory.FEWEST", 2)
+    monkeypatch.setattr("bonectl.ops.block_plan.FEWEST", 2)
     for cut_row, told in ((1, True), (2, False)):
         p = lines().copy()
         p[cut_row] += 1

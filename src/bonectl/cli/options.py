@@ -1,5 +1,6 @@
 """Every option that two commands share, declared once; and what they amount to, as values."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,6 +10,7 @@ from typing import Annotated
 import typer
 
 from bonectl.cli.report import Progress
+from bonectl.errors import UsageError
 
 DASH = Path("-")
 
@@ -64,6 +66,16 @@ Slab = Annotated[
         metavar="N",
         min=0,
         help="Slices read and written at a time; 0 chooses. Never changes a value.",
+    ),
+]
+MaxMemory = Annotated[
+    str | None,
+    typer.Option(
+        "--max-memory",
+        metavar="SIZE",
+        help="Memory that may be held, such as 6G or 800M (of 1024): work is cut to fit, or refused. Never changes a "
+        "value.",
+        show_default="most of what is free",
     ),
 ]
 VoxelSize = Annotated[
@@ -173,3 +185,16 @@ KIT_OF = {
     "noise": "noises",
     "calibrate": "calibrations",
 }
+
+
+_POWERS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
+
+
+def size_in_bytes(text: str | None) -> int | None:
+    """A size such as 6G, 6GiB or 6GB, all of 1024, in bytes."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    if found is None or not float(found[1]) > 0:
+        raise UsageError(f"--max-memory {text!r}; give a size such as 6G or 800M")
+    return int(float(found[1]) * (1 << _POWERS[found[2].upper()]))

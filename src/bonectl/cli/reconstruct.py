@@ -1,6 +1,5 @@
 """`bonectl reconstruct`."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +11,18 @@ import typer
 
 from bonectl.cli import streams
 from bonectl.cli.command import command
-from bonectl.cli.options import DASH, READS, WRITES, Calibrate, Device, Energy, Matrix, Request
+from bonectl.cli.options import (
+    DASH,
+    READS,
+    WRITES,
+    Calibrate,
+    Device,
+    Energy,
+    Matrix,
+    MaxMemory,
+    Request,
+    size_in_bytes,
+)
 from bonectl.core import atomic, progress
 from bonectl.errors import DataError, MissingInputError, UsageError
 
@@ -136,16 +146,7 @@ def reconstruct(
             "slow; astra, the ASTRA toolbox on CUDA.",
         ),
     ] = Backend.auto,
-    max_memory: Annotated[
-        str | None,
-        typer.Option(
-            "--max-memory",
-            metavar="SIZE",
-            help="Memory that may be held, such as 6G or 800M (of 1024): fewer slices are worked on at a time. Never "
-            "changes a value.",
-            show_default="most of what is free",
-        ),
-    ] = None,
+    max_memory: MaxMemory = None,
 ) -> None:
     """Reconstruct a scan: line integrals from its readings, and a volume from these.
 
@@ -188,7 +189,9 @@ def reconstruct(
     if attempt is None and (index is not None or sheet is not None or as_json):
         raise UsageError("--slice, --sheet and --json are for --try; give --try FROM:TO:STEP, or auto")
     law = _calibration(energy, matrix, calibrate)
-    asked = _Asked(method, unit.value, law, centre, angles, size, axes, _bytes(max_memory), device, backend.value)
+    asked = _Asked(
+        method, unit.value, law, centre, angles, size, axes, size_in_bytes(max_memory), device, backend.value
+    )
     if attempt is not None:
         _try(request, asked, _Tries(attempt, index, sheet, as_json), flats, darks)
         return
@@ -265,14 +268,14 @@ def _write_volume(
 
 def _plan(header: "Header", geometry: "Geometry", asked: _Asked) -> dict[str, str]:
     """What --dry-run says of memory and time."""
-    from bonectl.core import threads
-    from bonectl.ops import duration, memory
+    from bonectl.core import memory, threads
+    from bonectl.ops import block_plan, duration
     from bonectl.ops.reconstruct import method_for
 
     method, _ = method_for(asked.method, geometry)
     limit = asked.max_memory or memory.available()
-    block = memory.chosen_block(header, geometry, method, limit)
-    need, here = memory.needed(header, geometry, method, block), memory.resident()
+    block = block_plan.chosen_block(header, geometry, method, limit)
+    need, here = block_plan.needed(header, geometry, method, block), memory.resident()
     usual, worst = here + need.usual, here + need.at_worst
     more = f", {memory.spoken(worst)} for an object that is cut off" if worst > usual else ""
     count = threads.count()
@@ -340,19 +343,6 @@ def _verdict(done: "Attempts") -> str:
     if len(columns) > 1 and best in (0, len(columns) - 1):
         return f"{said}, at the end of what was tried; try on from there"
     return f"{said}; the least score lies near {done.between:.2f}" if len(columns) > 1 else said
-
-
-_POWERS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
-
-
-def _bytes(text: str | None) -> int | None:
-    """A size such as 6G, 6GiB or 6GB, all of 1024, in bytes."""
-    if text is None:
-        return None
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
-    if found is None or not float(found[1]) > 0:
-        raise UsageError(f"--max-memory {text!r}; give a size such as 6G or 800M")
-    return int(float(found[1]) * (1 << _POWERS[found[2].upper()]))
 
 
 def _centre(text: str | None) -> float | None:

@@ -22,7 +22,7 @@ from bonectl.morphology.cells import MARROW, OUTSIDE, Labels
 from bonectl.morphology.cut import Cut, Volume
 from bonectl.morphology.specimen import Specimen
 from bonectl.morphology.tally import Spacing, Tally, tally
-from bonectl.ops import bootstrap
+from bonectl.ops import bootstrap, held
 
 # What is measured when nothing is said: the numbers of the field's minimum lists, and what a reference allows.
 STRUCTURE = "bvtv + surface + euler + components + connd + tbth + tbsp + tbn + smi + anisotropy"
@@ -55,6 +55,7 @@ def measure(  # noqa: PLR0913 (the volume, and what each option says)
     intervals: float | str | None = None,
     seed: int = 0,
     purify: bool = False,
+    max_memory: int | None = None,
 ) -> Table:
     """Measure a bone volume.
 
@@ -87,6 +88,9 @@ def measure(  # noqa: PLR0913 (the volume, and what each option says)
     purify : bool
         Whether the bone is purified before anything is measured, as by BoneJ: the largest 26-connected piece, with
         the marrow that it encloses filled. The volume and the reference alike; density counts what is filled as bone.
+    max_memory : int, optional
+        Bytes that the process may hold; nothing is most of what is free. What does not fit is refused before a voxel
+        is read (`bonectl.ops.held`).
 
     Returns
     -------
@@ -98,6 +102,8 @@ def measure(  # noqa: PLR0913 (the volume, and what each option says)
         When the request does not fit the data.
     DataError
         When values are not finite, or there is no bone or nothing but bone.
+    MemoryShortageError
+        When the volume has to be held, and does not fit.
 
     Notes
     -----
@@ -110,6 +116,7 @@ def measure(  # noqa: PLR0913 (the volume, and what each option says)
     wanted = _sub_volumes(intervals)
     if case.streams and case.reference is None and wanted in (None, "none"):
         return _stream(case)
+    _check_room(case, max_memory)
     return _examined(case, wanted, seed).table
 
 
@@ -140,21 +147,23 @@ def examine(  # noqa: PLR0913 (as `measure`)
     intervals: float | str | None = None,
     seed: int = 0,
     purify: bool = False,
+    max_memory: int | None = None,
 ) -> Examined:
     """As `measure`, and keep the volumes: for pictures of what was measured.
 
     Parameters
     ----------
-    stack, metrics, threshold, mask, reference, intervals, seed, purify
+    stack, metrics, threshold, mask, reference, intervals, seed, purify, max_memory
         As `measure`. The volume is always held as a whole.
 
     Raises
     ------
-    UsageError, DataError
+    UsageError, DataError, MemoryShortageError
         As `measure`.
     """
     numba.set_num_threads(min(threads.count(), numba.config.NUMBA_NUM_THREADS))
     case = _plan(stack, metrics, threshold, mask, reference, purify=purify)
+    _check_room(case, max_memory, "tbth")  # which pictures show
     return _examined(case, _sub_volumes(intervals), seed)
 
 
@@ -165,12 +174,13 @@ def thickness_map(
     threshold: float | str | None = None,
     mask: Stack | str | None = None,
     purify: bool = False,
+    max_memory: int | None = None,
 ) -> Stack:
     """Local thickness of the bone or of the marrow, voxel by voxel.
 
     Parameters
     ----------
-    stack, threshold, mask, purify
+    stack, threshold, mask, purify, max_memory
         As `measure`.
     what : str
         ``"tbth"`` of the bone, ``"tbsp"`` of the marrow, with the convention: ``"tbth(convention=bonej)"``. A map of
@@ -184,7 +194,7 @@ def thickness_map(
 
     Raises
     ------
-    UsageError, DataError
+    UsageError, DataError, MemoryShortageError
         As `measure`; UsageError for another map, or voxels that are not cubic.
     """
     spec = parse(what)
@@ -196,6 +206,7 @@ def thickness_map(
     case = _plan(stack, what, threshold, mask, None, purify=purify)
     if max(case.spacing) > min(case.spacing) * (1 + SAME_SIDE):
         raise UsageError("local thickness needs cubic voxels; resample the volume first")
+    _check_room(case, max_memory, "tbth")
     facts = {"quantity": f"local thickness of the {MAPS[spec.name][0]}, {spec}"}
     header = case.stack.header.replace(dtype="<f4", unit="mm", calibration=None, answers={}, acquisition=facts)
     return Stack(header, _thicknesses(case, spec))
@@ -448,6 +459,14 @@ def _parts(metrics: str | None, header: Header, compared: bool) -> tuple[_Part, 
     if lonely := [part.name for part in parts if part.compares and not compared]:
         raise UsageError(f"{lonely[0]} compares with a reference; give --reference")
     return parts
+
+
+def _check_room(case: _Case, limit: int | None, *more: str) -> None:
+    """Refuse what does not fit into memory, with what other names work in too."""
+    names = [part.name for part in case.parts] + list(more)
+    names += ["components"] if case.purify else []
+    names += ["cortical"] if "bone" in case.region.flows else []
+    held.check(names, [stack.header for stack in (case.stack, case.reference) if stack is not None], limit)
 
 
 # -- run ----------------------------------------------------------------------------------------------------------

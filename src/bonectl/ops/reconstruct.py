@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bonectl.core import kit, progress
+from bonectl.core import kit, memory, progress
 from bonectl.core.calibration import Calibration
 from bonectl.core.geometry import KINDS, Geometry
 from bonectl.core.header import SINOGRAMS, VOLUME
@@ -20,7 +20,7 @@ from bonectl.errors import DataError, UsageError
 from bonectl.learning import device
 from bonectl.methods._quadrature import missing_wedge
 from bonectl.methods._ramp import truncated_rows
-from bonectl.ops import memory
+from bonectl.ops import block_plan
 from bonectl.ops.on_device import OnDevice
 from bonectl.ops.scan import Fields, check_scan, geometry_of, line_integrals, sinograms
 from bonectl.projection import backends
@@ -51,7 +51,7 @@ def reconstruct(  # noqa: PLR0913 (the scan, and what each option says)
 ) -> Stack:
     """Reconstruct a scan.
 
-    Slices are worked on in blocks, as large as `bonectl.ops.memory` finds that memory allows; any block gives the
+    Slices are worked on in blocks, as large as `bonectl.ops.block_plan` finds that memory allows; any block gives the
     same bits. Memory does not grow with the number of slices, except for projections (view, row, col) and for cone
     beams, whose voxels need all rows; these are collected.
 
@@ -111,9 +111,9 @@ def reconstruct(  # noqa: PLR0913 (the scan, and what each option says)
     name, run = method_for(method, geometry)
     worker = OnDevice(device.choose(device_name), divisible=geometry.kind != "cone")
     backends.engine(worker.where, backend)
-    block = memory.chosen_block(scan.header, geometry, name, max_memory or memory.available())
+    block = block_plan.chosen_block(scan.header, geometry, name, max_memory or memory.available())
     if look:
-        rows = _looked_at(rows, geometry.rows if geometry.kind == "cone" else memory.FEWEST)
+        rows = _looked_at(rows, geometry.rows if geometry.kind == "cone" else block_plan.FEWEST)
     header = rows.header.replace(
         shape=geometry.volume_shape,
         axes=VOLUME,
@@ -215,7 +215,7 @@ def _slabs(
         for index, block in enumerate(rows.blocks(size)):
             if index == 0:
                 if axis is not None:  # seen by as many rows however few a block has
-                    seen = block if A.geometry.kind == "cone" else block[: memory.FEWEST]
+                    seen = block if A.geometry.kind == "cone" else block[: block_plan.FEWEST]
                     A = Projector(A.geometry.replace(centre=axis(A.geometry, seen)), backend=A.backend)
                 _warn(A.geometry)
             y = torch.from_numpy(block)

@@ -4,13 +4,12 @@ An estimate counts arrays: at the moments when a method holds most, how many cop
 volume it holds beside the projector's own workspace. It is compared with measured peaks in the tests.
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil, prod, sqrt
-from pathlib import Path
 from types import MappingProxyType
 
+from bonectl.core import memory
 from bonectl.core.geometry import Geometry
 from bonectl.core.header import PROJECTIONS, Header
 from bonectl.core.spec import parse
@@ -19,8 +18,6 @@ from bonectl.projection.fsp import GRAIN, OVERSAMPLING
 from bonectl.projection.projector import Projector
 
 FLOAT = 4
-# Compiled kernels, FFT tables and the like, which are there once work has begun [byte].
-KERNELS = 160 << 20
 # Views that the transposes and the filter work on at a time, and bytes that they take for each frequency and lane.
 VIEWS, LINE = 64, 6
 # Bytes of a plan for each view and frequency (column) of it.
@@ -30,9 +27,6 @@ SLABS = 6
 # Rows that are cut off are continued beyond the detector: blocks of the scan that fbp then holds on top, and all that
 # it holds while they are made.
 BEYOND, CONTINUED = 2.1, 5.2
-
-# How much of the memory that is free now may be taken, where nobody said: the rest is for what others do meanwhile.
-SHARE = 0.9
 
 
 @dataclass(frozen=True)
@@ -103,7 +97,7 @@ def needed(header: Header, geometry: Geometry, method: str, slices: int, slab: i
     moments = MOMENTS.get(name, (Moment(3, 6, "back"),))  # what the hungriest of the others holds
     waiting = volume if slices < geometry.rows else 0  # a writer holds each block until the next one has come
     leaning = 0 if geometry.is_upright or name != "fdk" else scan
-    fixed: float = KERNELS + _plan(geometry) + waiting + leaning + _arriving(header, scan, slab)
+    fixed: float = memory.KERNELS + _plan(geometry) + waiting + leaning + _arriving(header, scan, slab)
     usual = max(m.scans * scan + m.volumes * volume + _work(geometry, m.work, slices, volume) for m in moments)
     if name != "fbp":
         return Need(int(fixed + usual), int(fixed + usual))
@@ -177,62 +171,14 @@ def chosen_block(header: Header, geometry: Geometry, method: str, limit: int, sl
     MemoryShortageError
         When not even the smallest block fits.
     """
-    here = resident()
+    here = memory.resident()
     for block in blocks(geometry):
         peak = here + needed(header, geometry, method, block, slab).at_worst
         if peak <= limit:
             return block
     least = f"{block} slices at a time" if geometry.kind != "cone" else "a cone beam, which is held whole,"
     raise MemoryShortageError(
-        f"{least} of {geometry.size} × {geometry.size} from {geometry.views} views would take about {spoken(peak)}, "
-        f"and {spoken(limit)} may be taken; give a larger --max-memory, a smaller --size, or fewer columns (convert "
-        "--bin)"
+        f"{least} of {geometry.size} × {geometry.size} from {geometry.views} views would take about "
+        f"{memory.spoken(peak)}, and {memory.spoken(limit)} may be taken; give a larger --max-memory, a smaller "
+        "--size, or fewer columns (convert --bin)"
     )
-
-
-def resident() -> int:
-    """Bytes of memory that this process holds now; 0 where the system does not tell."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-    except (OSError, ValueError, IndexError):
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def available() -> int:
-    """Bytes that this process may come to hold: a share of what is free on the machine and in its control group."""
-    free = _free()
-    return int(resident() + SHARE * free) if free is not None else 1 << 62
-
-
-def _free() -> int | None:
-    found = [value for value in (_free_on_machine(), _free_in_group()) if value is not None]
-    return min(found, default=None)
-
-
-def _free_on_machine() -> int | None:
-    """MemAvailable of Linux: what can be had without swapping."""
-    try:
-        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
-    except OSError:
-        return None
-    kibibytes = [int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
-    return kibibytes[0] << 10 if kibibytes else None
-
-
-def _free_in_group() -> int | None:
-    """What the limit of the control group (version 2, or 1) leaves."""
-    for limit, used in (
-        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-    ):
-        try:
-            return max(0, int(Path(limit).read_text("ascii")) - int(Path(used).read_text("ascii")))
-        except (OSError, ValueError):  # not there, or "max"
-            continue
-    return None
-
-
-def spoken(size: float) -> str:
-    """A size for people, as 1.3 GiB or 240 MiB."""
-    return f"{size / (1 << 30):.1f} GiB" if size >= 1 << 30 else f"{size / (1 << 20):.0f} MiB"
