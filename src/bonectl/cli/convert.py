@@ -48,7 +48,10 @@ def convert(
         str | None, typer.Option("--crop", metavar="Z,Y,X", help="Part to keep, as Python slices: 10:20,:,5:-5.")
     ] = None,
     order: Annotated[
-        Order | None, typer.Option("--order", help="Turn a scan to sinograms or projections; holds it in memory.")
+        Order | None,
+        typer.Option(
+            "--order", help="Turn a scan to sinograms or projections; holds it, in memory or a temporary file."
+        ),
     ] = None,
     bin_: Annotated[
         int, typer.Option("--bin", metavar="K", min=1, help="Average K³ voxels, or K² detector pixels (counts add up).")

@@ -171,9 +171,10 @@ def reconstruct(
     (column, score, 1 for the least score), and with --sheet a picture of all. The score is what --centre auto looks
     for; the picture is the better judge where a scan is noisy or cut off.
 
-    Streams scans in sinogram order (row, view, col), slab by slab; projections (view, row, col) are held in
-    memory to be turned, and so is a cone beam, of which every slice needs many rows. Memory is estimated before the
-    work: it ends with status 75 where not even the fewest slices fit, and --dry-run says what it would take.
+    Streams scans in sinogram order (row, view, col), slab by slab. Projections (view, row, col) are turned first, in
+    memory, or where they do not fit in a temporary file of their size in TMPDIR. A cone beam is held in memory: every
+    slice needs many rows of it. Memory is estimated before the work: it ends with status 75 where not even the fewest
+    slices fit, and --dry-run says what it would take.
 
     \b
     Examples:
@@ -269,13 +270,14 @@ def _write_volume(
 def _plan(header: "Header", geometry: "Geometry", asked: _Asked) -> dict[str, str]:
     """What --dry-run says of memory and time."""
     from bonectl.core import memory, threads
-    from bonectl.ops import block_plan, duration
+    from bonectl.ops import block_plan, duration, turning
     from bonectl.ops.reconstruct import method_for
 
     method, _ = method_for(asked.method, geometry)
     limit = asked.max_memory or memory.available()
     block = block_plan.chosen_block(header, geometry, method, limit)
-    need, here = block_plan.needed(header, geometry, method, block), memory.resident()
+    held = turning.is_held(header, limit)
+    need, here = block_plan.needed(header, geometry, method, block, held=held), memory.resident()
     usual, worst = here + need.usual, here + need.at_worst
     more = f", {memory.spoken(worst)} for an object that is cut off" if worst > usual else ""
     count = threads.count()

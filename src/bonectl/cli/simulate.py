@@ -61,7 +61,7 @@ def simulate(
     ] = 2,
     unit: Annotated[Reading, typer.Option("--unit", help="What the readings are.")] = Reading.counts,
     order: Annotated[
-        Order, typer.Option("--order", help="Order of the scan; projection holds it in memory.")
+        Order, typer.Option("--order", help="Order of the scan; projection holds it, in memory or a temporary file.")
     ] = Order.sinogram,
     flats: Annotated[
         Path | None, typer.Option("--flats", metavar="FILE", help="Also write readings without the object.")

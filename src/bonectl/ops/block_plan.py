@@ -14,6 +14,7 @@ from bonectl.core.geometry import Geometry
 from bonectl.core.header import PROJECTIONS, Header
 from bonectl.core.spec import parse
 from bonectl.errors import MemoryShortageError
+from bonectl.ops import turning
 from bonectl.projection.fsp import GRAIN, OVERSAMPLING
 from bonectl.projection.projector import Projector
 
@@ -75,7 +76,7 @@ class Need:
     at_worst: int
 
 
-def needed(header: Header, geometry: Geometry, method: str, slices: int, slab: int = 0) -> Need:
+def needed(header: Header, geometry: Geometry, method: str, slices: int, slab: int = 0, *, held: bool = True) -> Need:
     """The peak of a reconstruction in blocks of some slices.
 
     Parameters
@@ -89,6 +90,8 @@ def needed(header: Header, geometry: Geometry, method: str, slices: int, slab: i
         Slices (detector rows) at a time; all that there are in a cone beam.
     slab : int
         Rows that arrive at a time; 0 when it is not known, and small.
+    held : bool
+        Whether projections are turned in memory (`bonectl.ops.turning`).
     """
     name = parse(method).name
     slices = min(slices, geometry.rows)
@@ -97,7 +100,7 @@ def needed(header: Header, geometry: Geometry, method: str, slices: int, slab: i
     moments = MOMENTS.get(name, (Moment(3, 6, "back"),))  # what the hungriest of the others holds
     waiting = volume if slices < geometry.rows else 0  # a writer holds each block until the next one has come
     leaning = 0 if geometry.is_upright or name != "fdk" else scan
-    fixed: float = memory.KERNELS + _plan(geometry) + waiting + leaning + _arriving(header, scan, slab)
+    fixed: float = memory.KERNELS + _plan(geometry) + waiting + leaning + _arriving(header, slab, held=held)
     usual = max(m.scans * scan + m.volumes * volume + _work(geometry, m.work, slices, volume) for m in moments)
     if name != "fbp":
         return Need(int(fixed + usual), int(fixed + usual))
@@ -134,10 +137,10 @@ def _work(geometry: Geometry, work: str, slices: int, volume: int) -> float:
     return lines + {"project": 1.1, "back": 2, "collect": 1}[work] * volume
 
 
-def _arriving(header: Header, block: int, slab: int) -> float:
+def _arriving(header: Header, slab: int, *, held: bool) -> float:
     """What of the scan is held while a block is filled, beyond the block itself."""
-    if header.axes == PROJECTIONS:  # all of it is turned, and stays
-        return float(header.total_bytes) * (1 if header.total_bytes > block else 2)
+    if header.axes == PROJECTIONS and held:  # all of it is turned, and stays
+        return float(header.total_bytes)
     return SLABS * FLOAT * max(slab, 1) * prod(header.shape[1:])
 
 
@@ -171,9 +174,9 @@ def chosen_block(header: Header, geometry: Geometry, method: str, limit: int, sl
     MemoryShortageError
         When not even the smallest block fits.
     """
-    here = memory.resident()
+    here, held = memory.resident(), turning.is_held(header, limit)
     for block in blocks(geometry):
-        peak = here + needed(header, geometry, method, block, slab).at_worst
+        peak = here + needed(header, geometry, method, block, slab, held=held).at_worst
         if peak <= limit:
             return block
     least = f"{block} slices at a time" if geometry.kind != "cone" else "a cone beam, which is held whole,"

@@ -1,7 +1,7 @@
 """Change a stack's form and never its meaning: order, extent, sampling, type, and what a plain file is.
 
 Every function takes a stack and returns one, refuses by the header before any voxel moves, and streams,
-except `ordered`, which must hold the stack. No value is ever rescaled.
+except `ordered`, which needs the whole stack first. No value is ever rescaled.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,9 +13,10 @@ import numpy as np
 from bonectl.core import progress
 from bonectl.core.geometry import Geometry
 from bonectl.core.header import DTYPES, PROJECTIONS, SINOGRAMS, VOLUME, Header
-from bonectl.core.slabs import Array, thickness
+from bonectl.core.slabs import Array
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, UsageError
+from bonectl.ops import turning
 
 ORDERS = {"sinogram": SINOGRAMS, "projection": PROJECTIONS}
 LAYOUTS = {"volume": VOLUME, **ORDERS}
@@ -105,8 +106,16 @@ def with_axes(stack: Stack, layout: str) -> Stack:
     return Stack(header.replace(axes=axes, spacing=spacing), stack.slabs)
 
 
-def ordered(stack: Stack, order: str) -> Stack:
-    """A scan by sinograms (row, view, col) or by projections (view, row, col); holds the whole stack.
+def ordered(stack: Stack, order: str, *, limit: int | None = None) -> Stack:
+    """A scan by sinograms (row, view, col) or by projections (view, row, col).
+
+    Parameters
+    ----------
+    stack : Stack
+    order : str
+        "sinogram" or "projection".
+    limit : int, optional
+        Bytes that the process may hold (`bonectl.ops.turning`); nothing is most of what is free.
 
     Raises
     ------
@@ -122,15 +131,7 @@ def ordered(stack: Stack, order: str) -> Stack:
         return stack
     (a, b, c), (da, db, dc) = header.shape, header.spacing
     turned = header.replace(axes=ORDERS[order], shape=(b, a, c), spacing=(db, da, dc))
-
-    def slabs() -> Iterator[Array]:
-        progress.note(f"holding {ceil(header.total_bytes / 2**20)} MiB in memory to change the order of views")
-        whole = stack.collect().swapaxes(0, 1)
-        size = thickness(turned.slice_bytes)
-        for start in range(0, b, size):
-            yield np.ascontiguousarray(whole[start : start + size])
-
-    return Stack(turned, slabs())
+    return Stack(turned, turning.turned(stack, held=turning.is_held(header, limit)))
 
 
 def cropped(stack: Stack, cut: Cut) -> Stack:

@@ -105,13 +105,14 @@ def reconstruct(  # noqa: PLR0913 (the scan, and what each option says)
     if method is not None:
         kit.check("methods", [parse(method)])
     calibration = calibration or scan.header.calibration
-    rows = line_integrals(sinograms(scan), fields)
+    limit = max_memory or memory.available()
+    rows = line_integrals(sinograms(scan, limit=limit), fields)
     density = checked_density(unit, calibration)
     geometry = checked_geometry(scan, geometry)
     name, run = method_for(method, geometry)
     worker = OnDevice(device.choose(device_name), divisible=geometry.kind != "cone")
     backends.engine(worker.where, backend)
-    block = block_plan.chosen_block(scan.header, geometry, name, max_memory or memory.available())
+    block = block_plan.chosen_block(scan.header, geometry, name, limit)
     if look:
         rows = _looked_at(rows, geometry.rows if geometry.kind == "cone" else block_plan.FEWEST)
     header = rows.header.replace(

@@ -99,11 +99,17 @@ def _by(shape: tuple[int, ...]) -> str:
     return " × ".join(map(str, shape))
 
 
-def sinograms(scan: Stack) -> Stack:
+def sinograms(scan: Stack, *, limit: int | None = None) -> Stack:
     """The scan as (row, view, col).
 
-    Projections (view, row, col) are collected and turned, which holds the whole scan in memory; a note says so.
+    Projections (view, row, col) are turned in memory, or where they do not fit in a temporary file; a note says so.
     Sinograms stream through as they are.
+
+    Parameters
+    ----------
+    scan : Stack
+    limit : int, optional
+        Bytes that the process may hold; nothing is most of what is free.
 
     Raises
     ------
@@ -111,7 +117,7 @@ def sinograms(scan: Stack) -> Stack:
         When the stack is a volume.
     """
     check_scan(scan.header)
-    return ordered(scan, "sinogram")
+    return ordered(scan, "sinogram", limit=limit)
 
 
 def check_scan(header: Header) -> None:

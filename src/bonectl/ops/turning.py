@@ -1,0 +1,127 @@
+"""The order of a scan's views, changed: in memory where the scan fits, else by way of a temporary file.
+
+A scan comes by projections from the scanner and is reconstructed by sinograms, of which the first needs every
+projection.
+"""
+
+import errno
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from bonectl.core import memory, progress
+from bonectl.core.header import Header
+from bonectl.core.slabs import Array, thickness
+from bonectl.core.stack import Stack
+from bonectl.errors import DataError, WriteError
+
+# A scan is held when it takes no more than this share of what the process may still come to hold.
+SHARE = 0.5
+
+
+def is_held(header: Header, limit: int | None = None) -> bool:
+    """Whether a scan is turned in memory.
+
+    Parameters
+    ----------
+    header : Header
+    limit : int, optional
+        Bytes that the process may hold; nothing is most of what is free.
+    """
+    return header.total_bytes <= SHARE * ((limit or memory.available()) - memory.resident())
+
+
+def turned(stack: Stack, *, held: bool) -> Iterator[Array]:
+    """The slabs of a stack whose first two axes have changed places.
+
+    Parameters
+    ----------
+    stack : Stack
+        (a, b, c).
+    held : bool
+        Whether it is held in memory; else it passes through a temporary file of its size, which is gone in the end.
+
+    Yields
+    ------
+    (n, a, c) arrays
+        Together (b, a, c).
+
+    Raises
+    ------
+    DataError
+        When fewer or more slices arrive than the header announces.
+    WriteError
+        When the disk is full.
+    """
+    size = memory.spoken(stack.header.total_bytes)
+    if held:
+        progress.note(f"holding {size} in memory to change the order of views")
+        yield from _in_memory(stack)
+        return
+    folder = tempfile.gettempdir()
+    progress.note(f"the order of views changes by way of a temporary file of {size} in {folder} (or in TMPDIR)")
+    yield from _in_file(stack, folder, size)
+
+
+@contextmanager
+def _on_disk(folder: str, size: str) -> Iterator[None]:
+    """Say what is wrong with the disk."""
+    try:
+        yield
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise WriteError(f"{folder}: {reason}; {size} are needed there, and TMPDIR names another folder") from error
+
+
+def _placed(stack: Stack) -> Iterator[tuple[int, Array]]:
+    """Where each slab begins, and the slab with its axes changed, (b, n, c)."""
+    at, count = 0, stack.header.shape[0]
+    for slab in stack.slabs:
+        if at + len(slab) <= count:
+            yield at, slab.swapaxes(0, 1)
+        at += len(slab)
+    if at != count:
+        raise DataError(f"{at} slices arrived, {count} were announced")
+
+
+def _in_memory(stack: Stack) -> Iterator[Array]:
+    first, second, third = stack.header.shape
+    whole = np.empty((second, first, third), stack.header.dtype)
+    for at, slab in _placed(stack):
+        whole[:, at : at + slab.shape[1]] = slab
+    step = thickness(whole[:1].nbytes)
+    for start in range(0, second, step):
+        yield whole[start : start + step]
+
+
+def _in_file(stack: Stack, folder: str, size: str) -> Iterator[Array]:
+    first, second, third = stack.header.shape
+    line = third * stack.header.item_bytes
+    with _on_disk(folder, size):
+        file = tempfile.TemporaryFile(prefix="bonectl-", buffering=0)  # noqa: SIM115 (closed below)
+    with file:
+        for at, slab in _placed(stack):
+            with _on_disk(folder, size):
+                for row, lines in enumerate(slab):
+                    file.seek((row * first + at) * line)
+                    _all(file.write, lines)
+        file.seek(0)
+        step = thickness(first * line)
+        for start in range(0, second, step):
+            rows = np.empty((min(step, second - start), first, third), stack.header.dtype)
+            with _on_disk(folder, size):
+                _all(file.readinto, rows)
+            yield rows
+
+
+def _all(move: Callable[[memoryview], int | None], values: Array) -> None:
+    """Write an array, or read into one, to its end."""
+    left = np.ascontiguousarray(values).data.cast("B")
+    while left:
+        done = move(left)
+        if not done:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        left = left[done:]
