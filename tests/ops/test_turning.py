@@ -53,7 +53,9 @@ def test_nothing_is_left_behind(tmp_path, monkeypatch):
 
 def test_a_full_disk_is_told(monkeypatch):
     monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: Path("/dev/full").open("w+b", buffering=0))  # noqa: SIM115
-    with pytest.raises(WriteError, match="no space left on device; 0 MiB are needed there, and TMPDIR names another"):
+    with pytest.raises(
+        WriteError, match="no space left on device: the scan needs a temporary file of 0 MiB in .*TMPDIR"
+    ):
         list(turning.turned(scan()[0], held=False))
 
 
@@ -111,3 +113,14 @@ def test_a_file_takes_little_memory():
     """Of a scan of 200 MiB."""
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 60
+
+
+def test_a_plan_tells_of_the_file(tmp_path):
+    values = np.lib.format.open_memmap(tmp_path / "scan.npy", "w+", "<f4", (2000, 256, 512))  # 1 GiB of nothing
+    del values
+    line = "bonectl reconstruct scan.npy --axes projection --angles 180 --voxel-size 0.02 --input-unit transmission"
+    line += " --max-memory 1500M --dry-run -o a.npy"
+    done = subprocess.run(line.split(), cwd=tmp_path, capture_output=True, text=True, check=True)
+    plan = dict(row.split("\t") for row in done.stdout.splitlines())
+    assert plan["scratch"].startswith("a temporary file of 1000 MiB in ")
+    assert not (tmp_path / "a.npy").exists()

@@ -270,6 +270,7 @@ def _write_volume(
 def _plan(header: "Header", geometry: "Geometry", asked: _Asked) -> dict[str, str]:
     """What --dry-run says of memory and time."""
     from bonectl.core import memory, threads
+    from bonectl.core.header import SINOGRAMS
     from bonectl.ops import block_plan, duration, turning
     from bonectl.ops.reconstruct import method_for
 
@@ -282,7 +283,8 @@ def _plan(header: "Header", geometry: "Geometry", asked: _Asked) -> dict[str, st
     more = f", {memory.spoken(worst)} for an object that is cut off" if worst > usual else ""
     count = threads.count()
     time = duration.spoken(duration.seconds(geometry, method, count))
-    return {
+    scratch = {} if held or header.axes == SINOGRAMS else {"scratch": turning.scratch(header)}
+    return scratch | {
         "block": f"{min(block, geometry.rows)} rows at a time",
         "memory": f"about {memory.spoken(usual)}{more}; {memory.spoken(limit)} may be taken",
         "time": f"about {time} on {count} threads of the machine in bench/RESULTS.md",

@@ -56,24 +56,27 @@ def turned(stack: Stack, *, held: bool) -> Iterator[Array]:
     WriteError
         When the disk is full.
     """
-    size = memory.spoken(stack.header.total_bytes)
     if held:
-        progress.note(f"holding {size} in memory to change the order of views")
+        progress.note(f"holding {memory.spoken(stack.header.total_bytes)} in memory to change the order of views")
         yield from _in_memory(stack)
         return
-    folder = tempfile.gettempdir()
-    progress.note(f"the order of views changes by way of a temporary file of {size} in {folder} (or in TMPDIR)")
-    yield from _in_file(stack, folder, size)
+    progress.note(f"the order of views changes by way of {scratch(stack.header)}")
+    yield from _in_file(stack)
+
+
+def scratch(header: Header) -> str:
+    """The temporary file of a scan, in words."""
+    return f"a temporary file of {memory.spoken(header.total_bytes)} in {tempfile.gettempdir()} (or in TMPDIR)"
 
 
 @contextmanager
-def _on_disk(folder: str, size: str) -> Iterator[None]:
+def _on_disk(header: Header) -> Iterator[None]:
     """Say what is wrong with the disk."""
     try:
         yield
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise WriteError(f"{folder}: {reason}; {size} are needed there, and TMPDIR names another folder") from error
+        raise WriteError(f"{reason}: the scan needs {scratch(header)}") from error
 
 
 def _placed(stack: Stack) -> Iterator[tuple[int, Array]]:
@@ -97,14 +100,14 @@ def _in_memory(stack: Stack) -> Iterator[Array]:
         yield whole[start : start + step]
 
 
-def _in_file(stack: Stack, folder: str, size: str) -> Iterator[Array]:
+def _in_file(stack: Stack) -> Iterator[Array]:
     first, second, third = stack.header.shape
     line = third * stack.header.item_bytes
-    with _on_disk(folder, size):
+    with _on_disk(stack.header):
         file = tempfile.TemporaryFile(prefix="bonectl-", buffering=0)  # noqa: SIM115 (closed below)
     with file:
         for at, slab in _placed(stack):
-            with _on_disk(folder, size):
+            with _on_disk(stack.header):
                 for row, lines in enumerate(slab):
                     file.seek((row * first + at) * line)
                     _all(file.write, lines)
@@ -112,7 +115,7 @@ def _in_file(stack: Stack, folder: str, size: str) -> Iterator[Array]:
         step = thickness(first * line)
         for start in range(0, second, step):
             rows = np.empty((min(step, second - start), first, third), stack.header.dtype)
-            with _on_disk(folder, size):
+            with _on_disk(stack.header):
                 _all(file.readinto, rows)
             yield rows
 
