@@ -13,6 +13,7 @@ the memory is the highest of the whole process, the volume itself included.
 
 import argparse
 import importlib
+import importlib.metadata
 import resource
 import threading
 import time
@@ -30,7 +31,7 @@ from bonectl.core import threads
 from bonectl.core.header import Header
 from bonectl.core.stack import Stack
 from bonectl.metrics import anisotropy, tbsp
-from bonectl.morphology import cells, lines
+from bonectl.morphology import cells, lines, rim
 from bonectl.morphology.components import pieces
 from bonectl.morphology.cut import Cut
 from bonectl.morphology.distance import squared_distance
@@ -103,14 +104,14 @@ def cases(mask: np.ndarray, grey: np.ndarray, count: int) -> dict[str, dict[str,
     counted = cells.count([labels], parts=count)
     tasks: dict[str, dict[str, Work]] = {
         "Euler number": {
-            "bonectl (with BV, curvature)": lambda: cells.count([labels], parts=count).euler,
+            "bonectl (with BV)": lambda: cells.count([labels], parts=count).euler,
             "scikit-image euler_number": lambda: euler_number(mask, 3),
         },
         "bone surface": {
             "bonectl (Crofton)": lambda: surface_area(lines.count([labels]), CUBIC),
             "scikit-image marching cubes": lambda: mesh_surface_area(*marching_cubes(mask.view(np.uint8), 0.5)[:2]),
         },
-        "SMI from counts": {"bonectl": lambda: mean_curvature(counted, CUBIC)},
+        "mean curvature beside it": {"bonectl": lambda: mean_curvature(counted, rim.count([labels]), CUBIC)},
         "squared EDT": {
             "bonectl": lambda: squared_distance(mask),
             "SciPy": lambda: distance_transform_edt(mask),
@@ -138,6 +139,9 @@ def compare(side: int, count: int) -> None:
             if name.startswith("bonectl"):
                 work()
     mask, grey = bone(side)
+    peers = [name for name in ("edt", "localthickness") if peer(name) is not None]
+    packages = ("bonectl", "scikit-image", "scipy", "numba", *peers)
+    print(", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages))
     print(f"{side}³ voxels, BV/TV {mask.mean():.3f}, {count} threads\n")
     print("| task | tool | wall, s | CPU, s | MiB | wall / ours | CPU / ours |\n|---|---|---|---|---|---|---|")
     for task, tools in cases(mask, grey, count).items():
