@@ -32,6 +32,7 @@ def volume(shell, folder):
         "cat volume.npy",
         "bonectl convert volume.npy --crop 0:8,:,: --bin 2",
         "bonectl denoise volume.npy --model identity",
+        "bonectl simulate volume.npy --views 60 | bonectl reconstruct --unit mgHA/cm3",
         "bonectl convert volume.npy -o there.tif && bonectl convert there.tif",
         "bonectl convert volume.npy -o slices/slice_%05d.tif && bonectl convert slices",
         "bonectl convert volume.npy --bare -o bare.npy && bonectl convert bare.npy",

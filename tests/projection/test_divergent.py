@@ -359,3 +359,11 @@ def test_astra_agrees(degrees):
     astra.data2d.delete(key)
     astra.projector.delete(projector)
     assert relative(Projector(g)(blob)[0], torch.from_numpy(theirs) * VOXEL / 10) <= 5e-3
+
+
+@pytest.mark.parametrize("geometry", [*SMALL.values(), parallel(16, 4, VOXEL, views=5)], ids=[*KINDS, "parallel"])
+def test_nothing_is_projected_to_nothing(geometry):
+    A = Projector(geometry)
+    scan = A(torch.zeros(2, 0, *geometry.volume_shape))
+    assert scan.shape == (2, 0, *geometry.shape)
+    assert A.T(scan).shape == (2, 0, *geometry.volume_shape)

@@ -179,6 +179,7 @@ def simulate(  # noqa: PLR0913 (one flows, the rest is what a scanner is set to)
         calibration=law,
         acquisition={**facts, "views": layout.views, **detector.facts()},
         answers=volume.header.answers,
+        region_of_interest=volume.header.region_of_interest,
         history=volume.header.history,
         forgotten=volume.header.forgotten,
     )

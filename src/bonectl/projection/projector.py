@@ -132,6 +132,8 @@ class Projector(nn.Module):
         """Line integrals (..., row, view, col) of attenuation (..., z, y, x) [1/cm]."""
         _check(x, self.domain, "a volume", ("z", "y", "x"))
         flat = x.reshape(-1, *self.domain)
+        if not len(flat):
+            return x.new_empty(*x.shape[: x.ndim - len(self.domain)], *self.codomain)
         scan = self._project_parallel(flat) if self._beam is None else self._project_divergent(flat, *self._beam)
         return scan.reshape(*x.shape[: x.ndim - len(self.domain)], *self.codomain)
 
@@ -139,6 +141,8 @@ class Projector(nn.Module):
         """The transpose: (..., row, view, col) to (..., z, y, x)."""
         _check(y, self.codomain, "a scan", ("row", "view", "col"))
         flat = y.reshape(-1, *self.codomain)
+        if not len(flat):
+            return y.new_empty(*y.shape[: y.ndim - len(self.codomain)], *self.domain)
         if self._beam is None:
             volume = self._backproject_parallel(flat)
         else:
