@@ -18,7 +18,9 @@ def anisotropy(
     """DA from the ellipsoid of mean intercept lengths (Harrigan & Mann, J. Mater. Sci. 19:761, 1984).
 
     Lines run through the mask smoothed by `sigma` voxels and read between the voxels: counting on the mask itself
-    reads a true 0.75 as 0.67. They end at the largest balls that fit side by side into the box around the volume of
+    reads a true 0.75 as 0.67. Of level sets of Gaussian fields of 3.5 voxels, stretched by 1.5, 2 and 3 (true 0.556,
+    0.75, 0.889; five of 192³), it reads 0.022, 0.020 and 0.014 less than from values without noise, for the filter
+    takes thin bone away. The lines end at the largest balls that fit side by side into the box around the volume of
     interest, so that no direction has longer lines than another. On real bone of 200³ voxels DA varies by 0.0012 (SD)
     with how directions and lines happen to lie, and 6000 lines change it by 0.0003. Of isotropic structures of that
     size DA is still 0.02 to 0.07. BoneJ's lines start at random points, the middle of the stack counting most, and
