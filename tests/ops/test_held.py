@@ -106,5 +106,5 @@ def test_the_room_is_what_it_is_said_to_be():
 
 def test_the_table_names_metrics_that_there_are():
     there = set(kit.names("metrics"))
-    assert set(held.ALONE) | set(held.BOTH) | set(held.ADDITIVE) <= there
+    assert set(held.PEAKS) | set(held.ADDITIVE) <= there
     assert {name for those, _ in held.KEEPING for name in those} <= there

@@ -1,8 +1,13 @@
 """Planes of a mask packed to a bit per voxel, 64 voxels of a row to a word, lowest bit first."""
 
+from dataclasses import dataclass
+from typing import Self
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+
+from bonectl.morphology.cells import BONE, OUTSIDE, Labels
 
 Words = NDArray[np.uint64]
 
@@ -19,6 +24,28 @@ def packed(mask: NDArray[np.bool_]) -> Words:
     framed[:, 1:-1, 8 : 8 + filled] = bits
     words: Words = framed.view("<u8")
     return words
+
+
+@dataclass(frozen=True, eq=False)
+class Planes:
+    """Labelled planes, packed: the first and the last are only seen as neighbours.
+
+    Parameters
+    ----------
+    centres : (z, y + 2, words + 2) uint64
+        The voxels about which is counted; in the volume of interest.
+    voi, bone : arrays of the same shape
+    """
+
+    centres: Words
+    voi: Words
+    bone: Words
+
+    @classmethod
+    def of(cls, labels: Labels, centres: NDArray[np.bool_] | None = None) -> Self:
+        """Pack labels (z, y, x), values of `morphology.cells`; centres are all of the volume of interest."""
+        voi = packed(labels != OUTSIDE)
+        return cls(voi if centres is None else packed(centres), voi, packed(labels == BONE))
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]

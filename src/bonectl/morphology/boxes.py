@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from bonectl.morphology.bits import Planes
 from bonectl.morphology.cells import CODES, OUTSIDE, Labels
 from bonectl.morphology.sweep import Count
 
@@ -102,16 +103,17 @@ def cell_counts(labels: Labels, edges: Edges) -> NDArray[np.uint32]:
     return counts
 
 
-def counts_about(count: Count, labels: Labels, edges: Edges) -> NDArray[np.int64]:
-    """A count of `morphology.sweep` about the voxels of each box, (boxes, ...)."""
+def counts_about(labels: Labels, edges: Edges, *counts: Count) -> list[NDArray[np.int64]]:
+    """Each of some counts of `morphology.sweep` about the voxels of each box, (boxes, ...)."""
     framed = np.pad(labels, 1)
-    counts = []
+    found = []
     for z, y, x in product(*([slice(a, b + 2) for a, b in pairwise(edge)] for edge in edges)):
         around = framed[z, y, x]
         centres = np.zeros(around.shape, bool)
         centres[1:-1, 1:-1, 1:-1] = around[1:-1, 1:-1, 1:-1] != OUTSIDE
-        counts.append(count(centres, around))
-    return np.stack(counts)
+        planes = Planes.of(around, centres)
+        found.append([count(planes) for count in counts])
+    return [np.stack(one) for one in zip(*found, strict=True)]
 
 
 def _edges(inside: NDArray[np.bool_], axis: int, number: int) -> NDArray[np.int64]:

@@ -15,10 +15,9 @@ from itertools import product
 
 import numpy as np
 from numba import njit, prange
-from numpy.typing import NDArray
 
-from bonectl.morphology.bits import Words, ones, packed, shifted
-from bonectl.morphology.cells import BONE, OUTSIDE, Labels
+from bonectl.morphology.bits import Planes, Words, ones, shifted
+from bonectl.morphology.cells import Labels
 from bonectl.morphology.sweep import Counts, swept
 
 Step = tuple[int, int, int]
@@ -68,16 +67,15 @@ def count(slabs: Iterable[Labels]) -> Lines:
     return Lines(swept(number, slabs))
 
 
-def number(centres: NDArray[np.bool_], labels: Labels) -> Counts:
-    """Crossings, ends and lone voxels about the chosen voxels of all planes but the first and the last; (13, 3).
+def number(planes: Planes) -> Counts:
+    """Crossings, ends and lone voxels, (13, 3), as a `morphology.sweep.Count`.
 
     Parameters
     ----------
-    centres : (z, y, x) bool
-        Where crossings begin and lone voxels lie; in the volume of interest.
-    labels : (z, y, x) uint8
+    planes : Planes
+        The centres are where crossings begin and lone voxels lie.
     """
-    counts: Counts = _number(packed(centres), packed(labels != OUTSIDE), packed(labels == BONE), _STEPS)
+    counts: Counts = _number(planes.centres, planes.voi, planes.bone, _STEPS)
     return counts
 
 

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit, prange
-from numpy.typing import NDArray
 
-from bonectl.morphology.bits import Words, ones, packed, shifted
-from bonectl.morphology.cells import BONE, CORNERS, OUTSIDE, Labels
+from bonectl.morphology.bits import Planes, Words, ones, shifted
+from bonectl.morphology.cells import CORNERS, Labels
 from bonectl.morphology.sweep import Counts, swept
 
 # (axis, which end of it): side 2 · axis + end.
@@ -50,16 +49,15 @@ def count(slabs: Iterable[Labels]) -> Rim:
     return Rim(swept(number, slabs))
 
 
-def number(centres: NDArray[np.bool_], labels: Labels) -> Counts:
-    """Cells at the rim about the chosen voxels of all planes but the first and the last; (6, 256).
+def number(planes: Planes) -> Counts:
+    """Cells at the rim, (6, 256), as a `morphology.sweep.Count`.
 
     Parameters
     ----------
-    centres : (z, y, x) bool
+    planes : Planes
         A cell at the rim belongs, of its corners on the side of the border, to the one farthest along the other axes.
-    labels : (z, y, x) uint8
     """
-    counts: Counts = _number(packed(centres), packed(labels != OUTSIDE), packed(labels == BONE))
+    counts: Counts = _number(planes.centres, planes.voi, planes.bone)
     return counts
 
 

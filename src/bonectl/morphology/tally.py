@@ -138,16 +138,15 @@ def tally(slabs: Iterable[tuple[Labels, NDArray[np.number] | None]], spacing: Sp
     unit : str
         Grey values are summed only when this is mgHA/cm3.
     """
-    counter, along, border = cells.Counter(), Sweep(lines.number), Sweep(rim.number)
-    total, bone = _Sums(), _Sums()
+    counter, around, total, bone = cells.Counter(), Sweep(lines.number, rim.number), _Sums(), _Sums()
     dense = unit == "mgHA/cm3"
     for labels, grey in slabs:
         counter.add(labels)
-        along.add(labels)
-        border.add(labels)
+        around.add(labels)
         if dense and grey is not None:
             for mask, values in zip(labels, grey, strict=True):
                 total.add(values[mask != OUTSIDE].astype(np.float64))
                 bone.add(values[mask == BONE].astype(np.float64))
     moments = (total.finish(), bone.finish()) if dense else (None, None)
-    return Tally(counter.finish(), Lines(along.finish()), Rim(border.finish()), spacing, unit, *moments)
+    along, border = around.finish()
+    return Tally(counter.finish(), Lines(along), Rim(border), spacing, unit, *moments)

@@ -406,8 +406,8 @@ class _Split:
         whole = by_box.sum(axis=0, dtype=np.int64)
         counts = grid.gathered(by_box[:, whole > 0]).astype(np.int64)
         along, border = (
-            grid.gathered(counts_about(count, labels, grid.edges)).astype(np.int64)
-            for count in (lines.number, rim.number)
+            grid.gathered(count).astype(np.int64)
+            for count in counts_about(labels, grid.edges, lines.number, rim.number)
         )
         unit = specimen.unit if grey is not None else "label"
         total, bone = (None, None) if grey is None or unit != "mgHA/cm3" else _moments(labels, grey, grid)

@@ -13,10 +13,10 @@ from bonectl.core import memory
 from bonectl.core.header import Header
 from bonectl.errors import MemoryShortageError
 
-# Of the cut into bone and marrow, and of every number that is not named below and takes one volume.
+# Of the cut into bone and marrow, and of every number that is not named below.
 LEAST = 5.0
-# Beside values and labels, at the peak of a number of one volume [byte per voxel].
-ALONE: Mapping[str, float] = MappingProxyType(
+# Beside values and labels, at the peak of a number; the last ones take two volumes [byte per voxel].
+PEAKS: Mapping[str, float] = MappingProxyType(
     {
         "components": 15.0,
         "connd": 15.0,
@@ -31,13 +31,6 @@ ALONE: Mapping[str, float] = MappingProxyType(
         "tmd_eroded": 8.0,
         "cortical": 27.0,
         "ctth": 27.0,
-    }
-)
-# The same of a number of two volumes.
-BOTH: Mapping[str, float] = MappingProxyType(
-    {
-        "psnr": 5.0,
-        "dice": 5.0,
         "ssim": 18.0,
         "surface_distance": 21.0,
         "fsc": 44.0,
@@ -65,7 +58,7 @@ def needed(names: Collection[str], headers: Collection[Header]) -> int:
         Of the volume, and of its reference where there is one.
     """
     values_and_labels = sum(header.item_bytes + 1 for header in headers)
-    work = max((ALONE.get(name) or BOTH.get(name) or LEAST for name in names), default=LEAST)
+    work = max((PEAKS.get(name, LEAST) for name in names), default=LEAST)
     masks = MASKS if set(names) - set(ADDITIVE) else 0.0
     kept = masks + sum(size for those, size in KEEPING if those & set(names))
     voxels = prod(next(iter(headers)).shape)
