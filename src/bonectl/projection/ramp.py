@@ -18,9 +18,10 @@ def ramp(length: int) -> NDArray[np.float64]:
     length : int
         Even, and at least twice the detector's columns, so that nothing wraps around.
     """
-    n = np.fft.fftfreq(length, 1 / length)
+    # whole numbers: one that was rounded is neither odd nor even
+    n = np.minimum(np.arange(length), length - np.arange(length))
     impulse = np.zeros(length)
-    odd = np.abs(n) % 2 == 1
+    odd = n % 2 == 1
     impulse[odd] = -1 / (pi * n[odd]) ** 2
     impulse[0] = 0.25
     return np.asarray(np.fft.rfft(impulse).real, dtype=np.float64)
