@@ -133,17 +133,56 @@ def test_bin_of_a_scan_keeps_views_and_the_place_of_the_axis(axes):
     assert (geometry.pitch, geometry.row_pitch, geometry.voxel, geometry.size) == pytest.approx((0.3, 0.6, 0.3, 3))
     # the axis is 4.25 + 0.5 old columns from the detector's left edge
     assert (geometry.centre + 0.5) * geometry.pitch == pytest.approx(4.75 * 0.1)
-    assert made.header.acquisition == {"blur_px": 1 / 3, "white": 100.0}
+    assert made.header.acquisition == {"blur_px": 1 / 3, "white": 900.0}  # of the nine pixels together
     first = {SINOGRAMS: array[:3, 0, :3], PROJECTIONS: array[0, :3, :3]}[axes]
     assert made.collect()[0, 0, 0] == pytest.approx(first.mean(), rel=1e-6)
 
 
 def test_binned_counts_add_up_and_keep_the_transmission():
-    stack, array = scan(unit="counts", dtype="<u2", white=50000.0, photons=1e4)
+    stack, array = scan(unit="counts", dtype="<u2", white=50000.0, photons=1e4, gain_sd=0.03)
     made = convert.binned(stack, 3)
-    assert made.header.dtype == "<u8"
-    assert made.header.acquisition == {"white": 450000.0, "photons": 9e4}
+    assert made.header.dtype == "<u4"
+    assert made.header.acquisition == {"white": 450000.0, "photons": 9e4, "gain_sd": 0.01}
     assert made.collect()[1, 2, 1] == array[3:6, 2, 3:6].sum()
+
+
+@pytest.mark.parametrize(
+    ("source", "sums"),
+    [("|u1", "<u2"), ("|i1", "<i2"), ("<u2", "<u4"), ("<i2", "<i4"), ("<u4", "<u8"), ("<f2", "<f4"), ("<f4", "<f4")],
+)
+def test_sums_of_counts_take_the_shortest_type_that_holds_them(source, sums):
+    """The brightest pixels of their type, which no sum may wrap; the mean of other values keeps its type."""
+    info = np.iinfo(source) if source[1] in "iu" else np.finfo(source)
+    brightest = info.max if source != "<f4" else 1e30
+    array = np.full((4, 4, 4), brightest, source)
+    made = convert.binned(volume(array, unit="counts"), 2)
+    assert made.header.dtype == sums
+    np.testing.assert_array_equal(made.collect().astype(float), 8.0 * array[:2, :2, :2].astype(float))
+    mean = convert.binned(volume(array), 2)
+    np.testing.assert_array_equal(mean.collect(), array[:2, :2, :2])
+
+
+def test_sums_that_float64_cannot_count_are_refused():
+    array = np.full((2, 2, 2), 2**60, "<u8")
+    with pytest.raises(DataError, match="8 values beyond .*first 1152921504606846976 at"):
+        convert.binned(volume(array, unit="counts"), 2).collect()
+
+
+def test_views_are_counted_in_what_is_there():
+    stack, _ = scan(views=8, photons=1e4)
+    few = convert.cropped(stack, (slice(None), slice(0, 3), slice(None))).header
+    assert few.acquisition == {"views": 3, "photons": 1e4}
+    assert few.replace(geometry=None).acquisition["views"] == 3
+
+
+def test_unequal_pixels_keep_their_height():
+    """As the resolution tags of a TIFF say it: 0.2 mm high, 0.1 mm wide; views have no step."""
+    known = volume(spacing=(None, 0.2, 0.1))
+    assert convert.with_axes(known, "projection").header.spacing == (None, 0.2, 0.1)
+    assert convert.with_axes(known, "sinogram").header.spacing == (0.1, None, 0.1)
+    assert convert.with_axes(volume(spacing=(0.3, 0.2, 0.1)), "sinogram").header.spacing == (0.3, None, 0.1)
+    high, _ = scan()
+    assert convert.with_voxel_size(high, 0.1).header.spacing == (0.2, None, 0.1)
 
 
 @pytest.mark.parametrize("k", [0, 1, 8, 99])

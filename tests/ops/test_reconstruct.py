@@ -69,7 +69,7 @@ def test_header_is_complete_before_the_first_slab():
     done = reconstruct(chain(known, never())).header
     assert (done.shape, done.dtype, done.axes) == ((ROWS, SIZE, SIZE), "<f4", ("z", "y", "x"))
     assert (done.unit, done.spacing, done.geometry) == ("1/cm", (VOXEL, VOXEL, VOXEL), None)
-    assert done.acquisition == known.acquisition
+    assert done.acquisition == {**known.acquisition, "views": VIEWS}
     assert done.answers == known.answers
     assert done.calibration == known.calibration
 
@@ -165,12 +165,23 @@ def test_geometry_from_options():
     g = geometry_of(plain, angles=Angles(0.0, 2.0, VIEWS))
     assert (g.rows, g.columns, g.size, g.centre, g.pitch) == (ROWS, SIZE, SIZE, (SIZE - 1) / 2, VOXEL)
     assert geometry_of(plain, angles=Angles(0.0, 2.0, VIEWS), size=20).size == 20
+    high = geometry_of(plain.replace(spacing=(None, 2 * VOXEL, VOXEL)), angles=Angles(0.0, 2.0, VIEWS))
+    assert (high.row_pitch, high.pitch, high.voxel) == (2 * VOXEL, VOXEL, VOXEL)
     with pytest.raises(UsageError, match="no angles; give --angles"):
         geometry_of(plain)
     with pytest.raises(UsageError, match="pitch is unknown; give --voxel-size"):
         geometry_of(plain.replace(spacing=(None, None, None)), angles=Angles(0.0, 2.0, VIEWS))
     with pytest.raises(DataError, match="89 angles for 90 views"):
         geometry_of(plain, angles=Angles(0.0, 2.0, 89))
+
+
+def test_facts_of_a_volume_are_those_of_what_was_reconstructed():
+    known = header(acquisition={"views": 720, "photons": 1e5}, answers={"bvtv": 0.2})
+    whole = reconstruct(Stack.of(lines(), known)).header
+    assert (whole.acquisition["views"], whole.answers) == (VIEWS, {"bvtv": 0.2})
+    assert not reconstruct(Stack.of(lines(), known), geometry=geometry_of(known, size=20)).header.answers
+    high = known.replace(geometry=GEOMETRY.replace(row_pitch=2 * VOXEL))
+    assert reconstruct(Stack.of(lines(), high)).header.spacing == (2 * VOXEL, VOXEL, VOXEL)
 
 
 def refused(kind, message, scan=None, **options):

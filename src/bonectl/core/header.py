@@ -109,7 +109,8 @@ class Header:
     calibration : Calibration, optional
         Attenuation to mineral density.
     acquisition : mapping
-        Facts of the exposure: ``energy_kev``, ``photons``, ``views``, ``white``, ``blur_px`` ...
+        Facts of the exposure: ``energy_kev``, ``photons``, ``views``, ``white``, ``blur_px`` ... A scan's ``views``
+        are counted, not believed.
     answers : mapping
         Known answers of a phantom, by metric name with its unit.
     region_of_interest : bool
@@ -140,7 +141,7 @@ class Header:
     forgotten: tuple[int, str] | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "acquisition", MappingProxyType(dict(self.acquisition)))
+        object.__setattr__(self, "acquisition", MappingProxyType(self._exposure()))
         object.__setattr__(self, "answers", MappingProxyType(dict(self.answers)))
         if len(self.shape) != 3 or min(self.shape) < 1:
             raise UsageError(f"a stack of shape {self.shape}; three positive lengths are needed")
@@ -157,6 +158,13 @@ class Header:
                 raise UsageError(f"the spacing along {axis} is {step} mm; it must be a positive length")
         if self.geometry is not None:
             self._check_scan(self.geometry)
+
+    def _exposure(self) -> dict[str, Fact]:
+        """The facts of the exposure; a scan has as many views as are there, whatever it had once."""
+        facts = dict(self.acquisition)
+        if "views" in facts and "view" in self.axes:
+            facts["views"] = dict(zip(self.axes, self.shape, strict=False))["view"]
+        return facts
 
     def _check_scan(self, geometry: Geometry) -> None:
         if self.axes == VOLUME:

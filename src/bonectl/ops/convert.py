@@ -6,11 +6,12 @@ except `ordered`, which needs the whole stack first. No value is ever rescaled.
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from math import ceil
+from math import ceil, prod
 
 import numpy as np
 
 from bonectl.core import progress
+from bonectl.core.counted import counted
 from bonectl.core.geometry import Geometry
 from bonectl.core.header import DTYPES, PROJECTIONS, SINOGRAMS, VOLUME, Header
 from bonectl.core.slabs import Array
@@ -78,10 +79,11 @@ def with_voxel_size(stack: Stack, voxel: float) -> Stack:
     header = stack.header
     if header.geometry is not None and not _near(header.geometry.pitch, voxel):
         raise UsageError(f"the scan's geometry has a pitch of {header.geometry.pitch:g} mm, not {voxel:g} mm")
-    spacing = tuple(None if axis == "view" else voxel for axis in header.axes)
-    changed = header.replace(spacing=spacing)
+    high = voxel if header.geometry is None else header.geometry.row_pitch
+    steps = {"view": None, "row": high}
+    changed = header.replace(spacing=tuple(steps.get(axis, voxel) for axis in header.axes))
     known = [step for step in header.spacing if step is not None]
-    if any(not _near(step, voxel) for step in known):
+    if header.geometry is None and any(not _near(step, voxel) for step in known):
         sides = " × ".join(f"{step:g}" for step in known)
         progress.note(f"the input says {sides} mm; {voxel:g} mm is taken, as given")
     return replace(stack, header=changed)
@@ -89,6 +91,8 @@ def with_voxel_size(stack: Stack, voxel: float) -> Stack:
 
 def with_axes(stack: Stack, layout: str) -> Stack:
     """Say whether a plain file is a volume, or a scan by sinograms or projections.
+
+    Every axis keeps its step; views have none, and where one is unknown it is that of the last axis.
 
     Raises
     ------
@@ -100,10 +104,9 @@ def with_axes(stack: Stack, layout: str) -> Stack:
     header, axes = stack.header, LAYOUTS[layout]
     if header.geometry is not None and header.axes != axes:
         raise UsageError(f"the input has the axes {', '.join(header.axes)} already; --order turns them")
-    lengths = [step for step in header.spacing if step is not None]
-    step = lengths[-1] if lengths else None
-    spacing = tuple(None if axis == "view" else step for axis in axes) if axes != header.axes else header.spacing
-    return Stack(header.replace(axes=axes, spacing=spacing), stack.slabs)
+    usual = next((step for step in reversed(header.spacing) if step is not None), None)
+    spacing = tuple(None if axis == "view" else step or usual for axis, step in zip(axes, header.spacing, strict=True))
+    return replace(stack, header=header.replace(axes=axes, spacing=spacing))
 
 
 def ordered(stack: Stack, order: str, *, limit: int | None = None) -> Stack:
@@ -195,13 +198,16 @@ def binned(stack: Stack, k: int) -> Stack:
     """A stack of larger voxels: k³ of a volume become one, k² detector pixels of a scan (its views stay).
 
     A voxel becomes the mean of what it covers, computed in float64 and, for integers, rounded half to
-    even. Counts are added instead, so that they stay counts (Poisson), and with them the white level.
-    What does not fill a voxel at the end of an axis is left out, and said so.
+    even. Counts are added instead, so that they stay counts (Poisson), in the shortest type of their kind that
+    holds any sum of them. A scan's photons, white level and dark counts become those of the larger pixels. What
+    does not fill a voxel at the end of an axis is left out, and said so.
 
     Raises
     ------
     UsageError
         When k is smaller than 2 or larger than an axis, or the stack is a mask.
+    DataError
+        From the slabs, when a sum of 64-bit integers would pass 2**53, up to where float64 counts.
     """
     header = stack.header
     if header.unit == "label" or header.dtype == "|b1":
@@ -215,7 +221,19 @@ def binned(stack: Stack, k: int) -> Stack:
         ends = ", ".join(f"{rest} along {axis}" for rest, axis in zip(left, header.axes, strict=True) if rest)
         progress.note(f"the last voxels ({ends}) fill no bin and are left out")
     changed = _binned_header(header, shape, factors, k)  # type: ignore[arg-type]
+    if header.dtype in ("<i8", "<u8"):
+        stack = _exact(stack, prod(factors))
     return Stack(changed, _means(stack, changed, factors))  # type: ignore[arg-type]
+
+
+def _exact(stack: Stack, cells: int) -> Stack:
+    """The same 64-bit integers, refusing those whose sums over `cells` float64 would not hold."""
+    most = 2**53 // cells
+
+    def refuse(bad: Array, count: int, at: tuple[int, ...]) -> DataError:
+        return DataError(f"{counted(count, 'value')} beyond ±{most:.4g}, the first {bad} at {at}; too large to add up")
+
+    return _screened(stack, lambda slab: (slab <= most) & (slab >= -most), refuse)
 
 
 def _binned_header(header: Header, shape: tuple[int, int, int], factors: tuple[int, int, int], k: int) -> Header:
@@ -225,9 +243,12 @@ def _binned_header(header: Header, shape: tuple[int, int, int], factors: tuple[i
     facts = dict(header.acquisition)
     if "blur_px" in facts:
         facts["blur_px"] = float(facts["blur_px"]) / k
-    if header.unit == "counts":
+    if header.is_scan:
         facts |= {key: float(facts[key]) * k * k for key in ("white", "dark", "photons") if key in facts}
-        dtype = {"u": "<u8", "i": "<i8"}.get(dtype[1], dtype)
+        if "gain_sd" in facts:  # of the mean of k² pixels that know nothing of each other
+            facts["gain_sd"] = float(facts["gain_sd"]) / k
+    if header.unit == "counts":
+        dtype = _holding_sums(np.dtype(dtype), prod(factors))
     geometry = header.geometry
     if geometry is not None:
         lengths = dict(zip(header.axes, shape, strict=True))
@@ -249,6 +270,16 @@ def _binned_header(header: Header, shape: tuple[int, int, int], factors: tuple[i
         acquisition=facts,
         answers={} if is_trimmed else header.answers,
     )
+
+
+def _holding_sums(dtype: np.dtype, cells: int) -> str:
+    """The shortest type of the same kind that holds the sum of any `cells` values."""
+    if dtype.kind == "f":
+        return "<f4" if dtype.itemsize == 2 else dtype.str
+    low, high = _range(dtype)
+    wider = [np.dtype(name) for name in DTYPES if name[1] == dtype.kind]
+    fitting = (other.str for other in wider if _range(other)[0] <= cells * low and cells * high <= _range(other)[1])
+    return next(fitting, wider[-1].str)
 
 
 def _binned_row(geometry: Geometry, k: int) -> float | None:

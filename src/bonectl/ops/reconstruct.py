@@ -122,9 +122,16 @@ def reconstruct(  # noqa: PLR0913 (the scan, and what each option says)
         unit=unit,
         geometry=None,
         calibration=calibration,
+        acquisition={**rows.header.acquisition, "views": geometry.views},
+        answers=rows.header.answers if _same_extent(geometry, scan.header.geometry) else {},
     )
     A = Projector(geometry, backend=backend)
     return Stack(header, _slabs(rows, A, block, axis, partial(_worked, worker, run), density))
+
+
+def _same_extent(geometry: Geometry, scanned: Geometry | None) -> bool:
+    """Whether a volume is as large as the one that was scanned, so that what is known of that one holds for it."""
+    return scanned is None or (geometry.size, geometry.voxel) == (scanned.size, scanned.voxel)
 
 
 def method_for(text: str | None, geometry: Geometry) -> tuple[str, Method]:

@@ -154,7 +154,8 @@ def geometry_of(
     centre : float, optional
         Detector column of the rotation axis (0-based, fractional).
     pitch : float, optional
-        Detector pitch [mm] where the header has none; also the voxel's side then.
+        Side of a square detector pixel [mm] where the header has none; also the voxel's side then. Without it, pixels
+        are as wide and as high as the header's spacing says.
     size : int, optional
         Side of the grid to reconstruct [voxel]; the detector's columns where nothing says otherwise.
 
@@ -175,7 +176,8 @@ def geometry_of(
             raise UsageError("the scan carries no angles; give --angles")
         if step is None:
             raise UsageError("the detector pitch is unknown; give --voxel-size in mm")
-        known = parallel(lengths["col"], lengths["row"], step, columns=lengths["col"]).replace(angles=angles)
+        known = parallel(lengths["col"], lengths["row"], step, columns=lengths["col"])
+        known = known.replace(angles=angles, row_pitch=pitch or header.spacing[header.axes.index("row")] or step)
     elif angles is not None:
         known = known.replace(angles=angles)
     if centre is not None:

@@ -178,7 +178,7 @@ def simulate(  # noqa: PLR0913 (one flows, the rest is what a scanner is set to)
         geometry=layout,
         calibration=law,
         acquisition={**facts, "views": layout.views, **detector.facts()},
-        answers=volume.header.answers,
+        answers=volume.header.answers if volume.header.shape[1] == volume.header.shape[2] else {},
         region_of_interest=volume.header.region_of_interest,
         history=volume.header.history,
         forgotten=volume.header.forgotten,
@@ -340,7 +340,7 @@ def _transmissions(
         for block in volume.blocks(_block(project)):
             values = block.astype(np.float32, copy=False)
             mu = np.asarray(attenuate(values) if attenuate else values, dtype=np.float32)
-            slices = torch.from_numpy(_squared(refined(mu, factor), layout.size * factor))
+            slices = torch.from_numpy(_squared(refined(mu, factor), layout.size, factor))
             beam = physics.transmission(worker(project, slices).numpy())
             if detector.blur:
                 gaussian_filter1d(beam, detector.blur * factor, axis=-1, mode="nearest", truncate=TAIL, output=beam)
@@ -361,7 +361,7 @@ def _cone_transmissions(
     fine = _fine(layout, factor)
     values = volume.collect().astype(np.float32, copy=False)
     mu = np.asarray(attenuate(values) if attenuate else values, dtype=np.float32)
-    grid = torch.from_numpy(_thinner(_squared(refined(mu, factor), fine.size), factor))
+    grid = torch.from_numpy(_thinner(_squared(refined(mu, factor), layout.size, factor), factor))
     beams = np.empty(layout.shape, dtype=np.float32)
     step = max(1, BLOCK_VALUES // (fine.rows * fine.columns))
     with progress.task("simulate", layout.views, "view") as advance, torch.no_grad():
@@ -392,12 +392,17 @@ def _block(project: Projector) -> int:
     return min(project.block, max(8, BLOCK_VALUES // row // 8 * 8))
 
 
-def _squared(slices: Array, side: int) -> Array:
-    """Slices in the middle of a square of air."""
-    high, wide = side - slices.shape[1], side - slices.shape[2]
+def _squared(slices: Array, side: int, factor: int) -> Array:
+    """Slices, refined by `factor`, in the middle of a square of air.
+
+    The air is whole voxels of the `side` of the grid, so that refinement moves nothing: where one side has one
+    more than the other, it is the far one.
+    """
+    high, wide = (side - length // factor for length in slices.shape[1:])
     if not (high or wide):
         return slices
-    return np.pad(slices, ((0, 0), (high // 2, high - high // 2), (wide // 2, wide - wide // 2)))
+    ends = [(factor * (air // 2), factor * (air - air // 2)) for air in (high, wide)]
+    return np.pad(slices, ((0, 0), *ends))
 
 
 def _blurred_rows(beams: Iterator[Array], rows: int, blur: float) -> Iterator[Array]:
