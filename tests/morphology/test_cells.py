@@ -138,6 +138,66 @@ def test_volumes_that_tile_a_specimen_add_up_to_its_euler_number():
     assert left.bone_voxels + right.bone_voxels == whole.bone_voxels
 
 
+def gyroid(n, period, phase):
+    z, y, x = np.meshgrid(*(2 * np.pi * (np.arange(n) + p) / period for p in phase), indexing="ij", sparse=True)
+    return np.sin(z) * np.cos(y) + np.sin(y) * np.cos(x) + np.sin(x) * np.cos(z)
+
+
+def schwarz(n, period, phase):
+    z, y, x = np.meshgrid(*(2 * np.pi * (np.arange(n) + p) / period for p in phase), indexing="ij", sparse=True)
+    return np.cos(z) + np.cos(y) + np.cos(x)
+
+
+# Euler number of one labyrinth per cubic cell: half that of the surface, whose genus in the cell is 5 and 3.
+SURFACES = {"gyroid": (gyroid, -4), "schwarz p": (schwarz, -2)}
+
+
+@pytest.mark.parametrize("name", list(SURFACES))
+def test_the_cells_of_a_periodic_surface_have_its_euler_number(name):
+    """The cells within a box of whole periods and one voxel are all there are on the torus."""
+    function, euler = SURFACES[name]
+    assert counted(function(2 * 24 + 1, 24, (0.3, 0.1, 0.7)) > 0.2).euler_in_voi == 8 * euler
+
+
+def borders(n, seed):
+    """A box, and regions whose borders are stairs, are moved from slice to slice, and are noisy."""
+    rng = np.random.default_rng(seed)
+    z, y, x = np.meshgrid(*([np.arange(n) - (n - 1) / 2] * 3), indexing="ij", sparse=True)
+    around, radius, whole = np.hypot(y, x), n / 2, np.ones((n, n, n), bool)
+    return {
+        "box": whole,
+        "ball": z * z + around**2 <= radius**2,
+        "cylinder": whole & (around <= radius),
+        "ragged": whole & (around <= radius - 2 + rng.uniform(-2, 2, (n, 1, 1))),
+        "noisy": whole & (around + rng.normal(0, 1.5, (n, n, n)) <= radius - 4),
+    }
+
+
+@pytest.mark.parametrize("border", ["box", "ball", "cylinder", "ragged", "noisy"])
+def test_the_border_of_the_region_does_not_make_the_euler_number(border):
+    """Per volume it is the surface's, times the factor ((n - 1) / n)³ of a box or one between that and 1."""
+    n, period, runs = 60, 19.7, 6
+    found = []
+    for seed in range(runs):
+        voi = borders(n, seed)[border]
+        bone = gyroid(n, period, np.random.default_rng(seed).uniform(0, period, 3)) > 0.4
+        found.append(counted(bone & voi, voi).euler_in_voi / (-4 * voi.sum() / period**3))
+    assert 0.93 < np.mean(found) < 1.02
+
+
+def test_bone_that_ends_within_a_region_keeps_its_euler_number():
+    voi = ball(34, 17)
+    for mask in (ball(34, 9), ball(34, 9) & ~ball(34, 5), torus(34, 9, 3.5)):
+        there = counted(mask, voi)
+        assert there.euler_in_voi == there.euler
+
+
+def test_a_region_without_a_whole_cell_has_no_euler_number():
+    voi = np.zeros((5, 9, 9), bool)
+    voi[2] = True
+    assert counted(voi, voi).euler_in_voi == 0
+
+
 @pytest.mark.parametrize("size", [1, 2, 5, 30])
 @pytest.mark.parametrize("parts", [1, 3])
 def test_the_cut_into_slabs_and_threads_is_nobodys_business(size, parts):

@@ -8,7 +8,8 @@ def connd(specimen: Specimen) -> tuple[Number, ...]:
     """Euler number, connectivity and connectivity density of the purified mask, as BoneJ.
 
     Purified: the largest 26-connected piece of bone, with its cavities filled. Conn = 1 - Δχ with the
-    edge-corrected Euler number (Odgaard & Gundersen, Bone 14:173, 1993), Conn.D = Conn / TV.
+    edge-corrected Euler number (Odgaard & Gundersen, Bone 14:173, 1993), Conn.D = Conn / TV. In a box of n³ voxels it
+    is ((n - 1) / n)³ of the true one, as in BoneJ; in other regions, whose border is stairs, between that and 1.
 
     Parameters
     ----------

@@ -8,8 +8,10 @@ def euler(tally: Tally) -> tuple[Number, ...]:
     """Euler number χ of the bone mask as it is cut, and its edge-corrected form Δχ.
 
     χ = components + cavities - tunnels; bone 26-connected, marrow 6-connected, no bone beyond the volume of
-    interest (Toriwaki & Yonekura 2002). Δχ counts what lies on the border of the volume of interest by its share
-    inside (Odgaard & Gundersen, Bone 14:173, 1993); 1 - Δχ is BoneJ's Connectivity of an unpurified stack.
+    interest (Toriwaki & Yonekura 2002). Δχ leaves out what the border of the volume of interest adds: for a box as
+    Odgaard & Gundersen (Bone 14:173, 1993), so that 1 - Δχ is BoneJ's Connectivity of an unpurified stack; at the
+    steps of a ball, a cylinder or a ragged region by the mean of the inside. Of bone that fills a box of n³ voxels Δχ
+    is ((n - 1) / n)³ of the true one, 0.97 at n = 100, and of other regions between that and 1.
 
     Parameters
     ----------
