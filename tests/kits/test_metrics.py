@@ -13,7 +13,7 @@ from skimage.metrics import structural_similarity
 
 from bonectl.core import kit
 from bonectl.core.spec import parse
-from bonectl.core.table import Histogram, Number
+from bonectl.core.table import Doubt, Histogram, Number
 from bonectl.errors import UsageError
 from bonectl.morphology import mil
 from bonectl.morphology.cells import BONE, MARROW, OUTSIDE
@@ -176,6 +176,43 @@ def test_a_stretched_field_has_the_anisotropy_of_its_stretch(stretch):
 
 def test_an_isotropic_field_is_nearly_isotropic():
     assert numbers("anisotropy(directions=200, lines=600)", specimen(noise((96, 96, 96), seed=2)))["da"] < 0.12
+
+
+def straight(kind, period, size, towards):
+    """Parallel plates that face `towards`, or rods along it, through a cube of 48 voxels."""
+    first = np.cross(towards, (0.6, -0.64, 0.48))
+    first /= np.linalg.norm(first)
+    across = (first, np.cross(towards, first)) if kind == "rods" else (towards,)
+    places = np.mgrid[:48, :48, :48].reshape(3, -1) - 23.4
+    away = [d - period * np.rint(d / period) for d in (np.asarray(a) @ places for a in across)]
+    return (np.sqrt(sum(np.square(a) for a in away)) < size / 2).reshape(48, 48, 48)
+
+
+@pytest.mark.parametrize("towards", [(1.0, 0.0, 0.0), (0.0, 0.6, 0.8), (0.48, 0.64, 0.6)])
+@pytest.mark.parametrize(("kind", "period"), [("plates", 16), ("plates", 99), ("rods", 16), ("rods", 99)])
+def test_parallel_plates_and_rods_are_at_the_limit_of_anisotropy(kind, period, towards):
+    """DA tends to 1; rods have a longest axis, plates have none. Slanted stairs of voxels leave a little."""
+    towards = np.array(towards) / np.linalg.norm(towards)
+    found = kit.bind("metrics", parse("anisotropy(directions=200, lines=600)"))(
+        specimen(straight(kind, period, 8, towards))
+    )
+    values = {one.name: one.value for one in found if isinstance(one, Number)}
+    said = " ".join(one.text for one in found if isinstance(one, Doubt))
+    assert values["da"] > 0.99
+    assert ("da_ratio" in said) == (not np.isfinite(values["da_ratio"]))
+    if kind == "rods":
+        assert values["da_tilt"] == pytest.approx(np.degrees(np.arccos(towards[0])), abs=2)
+    elif "da_tilt" in said:
+        assert np.isnan(values["da_tilt"])
+
+
+def test_smoothing_that_takes_the_bone_away_is_said():
+    mask = np.zeros((40, 40, 40), bool)
+    mask[::10] = mask[4:6, ::10] = True
+    found = kit.bind("metrics", parse("anisotropy(directions=50, lines=200)"))(specimen(mask))
+    assert any("anisotropy(sigma=0)" in one.text for one in found if isinstance(one, Doubt))
+    found = kit.bind("metrics", parse("anisotropy(directions=50, lines=200, sigma=0.0)"))(specimen(mask))
+    assert not any("sigma" in one.text for one in found if isinstance(one, Doubt))
 
 
 def test_anisotropy_is_of_lengths_and_not_of_voxels():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bonectl.calibrations.rods import fit, rods
+from bonectl.core import progress
 from bonectl.core.header import Header
 from bonectl.core.spec import parse
 from bonectl.core.stack import Stack
@@ -127,3 +128,15 @@ def test_tables_without_their_columns_are_refused(tmp_path, text):
 def test_a_table_that_is_not_there_is_missing(tmp_path):
     with pytest.raises(MissingInputError, match="no such table of rods"):
         rods("1/cm", table=str(tmp_path / "none.tsv"))
+
+
+def test_rods_that_lie_on_no_line_are_used_with_a_warning(tmp_path, monkeypatch):
+    """R² 0.59: the rod of 800 was read in the plate of the table, or the scan is hardened beyond use."""
+    told = []
+    monkeypatch.setattr(progress, "note", told.append)
+    rods("1/cm", table=str(written(tmp_path)))
+    assert told == []
+    path = written(tmp_path, values=(0.20, 0.21, 0.22, 0.23, 0.90), densities=(0, 400, 700, 790, 800))
+    assert "R² 0." in rods("1/cm", table=str(path)).source
+    assert "lie on no straight line (R² 0." in told[0]
+    assert "the rod of 0 mgHA/cm3 is -" in told[0]

@@ -77,3 +77,14 @@ def test_no_bone_is_no_component():
     there = pieces(labelled(np.zeros((4, 4, 4), bool)))
     assert (there.components, there.cavities) == (0, 0)
     assert not (there.labels == BONE).any()
+
+
+def test_small_pieces_are_specks_and_the_largest_is_none():
+    mask = np.zeros((20, 30, 40), bool)
+    mask[:, :10, :], mask[:, 20:24, :4] = True, True  # 8000 voxels, and 320 of them: no speck
+    mask[3, 15, 20], mask[9:13, 14:18, 30:33] = True, True  # 1 and 48
+    there = pieces(labelled(mask))
+    assert (there.components, there.specks) == (4, 2)
+    alone = np.zeros((5, 5, 5), bool)
+    alone[2, 2, 2] = True
+    assert pieces(labelled(alone)).specks == 0

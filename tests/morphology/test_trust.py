@@ -4,7 +4,7 @@ import pytest
 
 from bonectl.morphology.trust import doubts
 
-GOOD = {"tbsp": 0.8, "da": 0.5, "tbth": 0.2, "components": 1, "cavities": 2, "chi_purified": -250}
+GOOD = {"tbsp": 0.8, "da": 0.5, "tbth": 0.2, "components": 1, "specks": 0, "cavities": 2, "chi_purified": -250}
 
 
 def judge(**changes):
@@ -22,7 +22,7 @@ def test_good_numbers_and_none_raise_no_doubt():
         ({"tbsp": 0.83}, "4.9 Tb.Sp wide"),
         ({"da": 0.099}, "DA 0.099 is under 0.1"),
         ({"tbth": 0.059}, "2.9 voxels"),
-        ({"components": 20, "cavities": 8}, "20 components and 8 cavities"),
+        ({"components": 20, "specks": 19, "cavities": 8}, "19 specks and 8 cavities"),
     ],
 )
 def test_each_limit_has_its_line(changes, line):
@@ -30,14 +30,18 @@ def test_each_limit_has_its_line(changes, line):
     assert line in only
 
 
-@pytest.mark.parametrize("changes", [{"tbsp": 0.81}, {"da": 0.1}, {"tbth": 0.061}, {"components": 20, "cavities": 6}])
+@pytest.mark.parametrize("changes", [{"tbsp": 0.81}, {"da": 0.1}, {"tbth": 0.061}, {"specks": 19, "cavities": 6}])
 def test_the_good_side_of_each_limit_is_silent(changes):
     assert judge(**changes) == ()
 
 
 def test_the_unfiltered_real_bone_of_the_notes_is_warned_of():
     """LHDL 3155 without a filter: 40 components, 32 cavities."""
-    assert "40 components" in judge(components=40, cavities=32, chi_purified=-314)[0]
+    assert "39 specks" in judge(components=40, specks=39, cavities=32, chi_purified=-314)[0]
+
+
+def test_bone_in_pieces_is_no_noise():
+    assert judge(components=20, specks=0, cavities=0, chi_purified=1) == ()
 
 
 def test_numbers_that_are_not_defined_raise_no_doubt():
@@ -66,7 +70,7 @@ def test_bounds_from_surface_and_volume_stand_in_for_thickness_that_was_not_meas
 
 
 def test_what_was_measured_goes_before_its_bounds():
-    measured = {"tbsp": 0.8, "tbth": 0.2, "components": 1, "cavities": 0, "chi_purified": -30}
+    measured = {"tbsp": 0.8, "tbth": 0.2, "components": 1, "specks": 0, "cavities": 0, "chi_purified": -30}
     assert doubts(STREAMED | {"bstv": 0.1, "bsbv": 90.0, "chi": 900} | measured, voxel=0.02, width=4.1) == ()
 
 

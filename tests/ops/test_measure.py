@@ -298,7 +298,7 @@ def test_a_volume_cut_short_is_refused():
 
 def test_a_noisy_volume_is_not_to_be_trusted():
     table = measure(stack(bone(noise=400.0)), metrics="components + connd + tbth + tbsp")
-    assert any("components and" in line for line in table.warnings)
+    assert any("specks and" in line for line in table.warnings)
     assert table.to_json()["warnings"] == list(table.warnings)
 
 

@@ -101,7 +101,20 @@ class Histogram:
         }
 
 
-Finding = Number | Histogram
+@dataclass(frozen=True)
+class Doubt:
+    """Why a metric should not be believed here, or what it cannot say.
+
+    Parameters
+    ----------
+    text : str
+        One line, with the knob that would mend it.
+    """
+
+    text: str
+
+
+Finding = Number | Histogram | Doubt
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Pieces of bone and enclosed marrow."""
 
 from bonectl.core.table import Number
+from bonectl.morphology.components import SPECK, SPECK_SHARE
 from bonectl.morphology.specimen import Specimen
 
 
@@ -16,6 +17,12 @@ def components(specimen: Specimen) -> tuple[Number, ...]:
     return (
         Number("components", pieces.components, "1", "26-connected pieces of bone"),
         Number("cavities", pieces.cavities, "1", "6-connected pieces of marrow enclosed in bone"),
+        Number(
+            "specks",
+            pieces.specks,
+            "1",
+            f"of the pieces, those under {SPECK} voxels or {SPECK_SHARE:.0%} of the largest",
+        ),
         Number(
             "bv_purified",
             purified * specimen.purified.voxel_volume,

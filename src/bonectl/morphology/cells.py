@@ -202,5 +202,8 @@ class Cells:
 
     def _flat(self) -> NDArray[np.bool_]:
         """Where the corners in the volume of interest are those of a box, (n,): a wall, an edge or a corner of it."""
-        sides = [[self.voi[:, CORNERS[:, axis] == end].any(1) for end in (0, 1)] for axis in range(3)]
-        return np.asarray(np.prod([np.add(*side, dtype=np.int64) for side in sides], axis=0) == self.voi.sum(1))
+        box = np.ones(len(self.voi), np.int64)
+        for axis in range(3):
+            near, far = (self.voi[:, CORNERS[:, axis] == end].any(1) for end in (0, 1))
+            box *= near.astype(np.int64) + far
+        return np.asarray(box == self.voi.sum(1))

@@ -8,6 +8,9 @@ from scipy.ndimage import generate_binary_structure, label
 
 from bonectl.morphology.cells import BONE, MARROW, Labels
 
+# A piece that is smaller than this [voxel], or than this share of the largest, is a speck.
+SPECK, SPECK_SHARE = 64, 0.01
+
 FULL = generate_binary_structure(3, 3)  # 26 neighbours
 CROSS = generate_binary_structure(3, 1)  # 6 neighbours
 
@@ -24,11 +27,14 @@ class Pieces:
         6-connected pieces of marrow that bone encloses: they do not reach the border of the volume of interest.
     labels : (z, y, x) uint8
         The purified specimen: the largest piece of bone, its cavities filled; of equals, the first.
+    specks : int
+        Of the pieces, those of less than `SPECK` voxels or `SPECK_SHARE` of the largest, which is none.
     """
 
     components: int
     cavities: int
     labels: Labels
+    specks: int = 0
 
 
 def pieces(labels: Labels) -> Pieces:
@@ -50,8 +56,10 @@ def pieces(labels: Labels) -> Pieces:
     sizes = np.bincount(numbered.ravel())
     largest = numbered == (1 + int(sizes[1:].argmax())) if components else bone
     del numbered
+    small = sizes[1:] < max(SPECK, SPECK_SHARE * float(sizes[1:].max(initial=0)))
+    specks = min(int(small.sum()), max(0, components - 1))
     filled = largest | _enclosed(~largest, labels)[0]
-    return Pieces(int(components), cavities, np.where(filled, BONE, labels & MARROW).astype(np.uint8))
+    return Pieces(int(components), cavities, np.where(filled, BONE, labels & MARROW).astype(np.uint8), specks)
 
 
 def enclosed_marrow(labels: Labels) -> NDArray[np.bool_]:

@@ -11,6 +11,9 @@ Vectors = NDArray[np.float64]
 # Of a turn, the part that leaves the largest gaps smallest however often it is repeated [rad].
 GOLDEN = pi * (1 + 5**0.5)
 
+# An axis whose squared rate of crossings is a smaller share of the largest is one along which nothing is crossed.
+STRAIGHT = 1e-3
+
 
 def directions(count: int) -> Vectors:
     """Unit vectors spread evenly over a half sphere by the golden angle, (count, 3) as z, y, x."""
@@ -140,7 +143,8 @@ def ellipsoid(lengths: NDArray[np.float64], towards: Vectors) -> tuple[NDArray[n
     Returns
     -------
     radii : (3,) float64
-        Half axes from the longest to the shortest [mm].
+        Half axes from the longest to the shortest [mm]; infinite along rods and within plates, which lines along them
+        never leave.
     axes : (3, 3) float64
         Their unit vectors (z, y, x) in rows.
     """
@@ -148,5 +152,5 @@ def ellipsoid(lengths: NDArray[np.float64], towards: Vectors) -> tuple[NDArray[n
     design = np.stack([z * z, y * y, x * x, 2 * y * x, 2 * z * x, 2 * z * y], axis=1)
     a, b, c, d, e, f = np.linalg.lstsq(design, np.ones(len(design)), rcond=None)[0]
     values, vectors = np.linalg.eigh(np.array([[a, f, e], [f, b, d], [e, d, c]]))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return 1 / np.sqrt(values), vectors.T
+    with np.errstate(divide="ignore"):
+        return 1 / np.sqrt(np.where(values < STRAIGHT * values[2], 0.0, values)), vectors.T

@@ -80,14 +80,15 @@ def _thickness(numbers: Mapping[str, float], voxel: float) -> str:
 
 
 def _topology(numbers: Mapping[str, float]) -> str:
-    if not {"components", "cavities", "chi_purified"} <= numbers.keys():
+    """Specks, not pieces: plates and rods that do not touch are no noise."""
+    if not {"specks", "cavities", "chi_purified"} <= numbers.keys():
         return ""
-    specks, holes = int(numbers["components"]) - 1, int(numbers["cavities"])
+    specks, holes = int(numbers["specks"]), int(numbers["cavities"])
     if specks + holes <= max(1.0, NOISE * abs(numbers["chi_purified"])):
         return ""
     return (
-        f"{specks + 1} components and {holes} cavities beside a purified Euler number of {numbers['chi_purified']:g}: "
-        "noise or specks are in the raw chi, BS and Tb.Th; a filter before the threshold removes them"
+        f"{specks} specks and {holes} cavities beside a purified Euler number of {numbers['chi_purified']:g}: "
+        "noise is in the raw chi, BS and Tb.Th; a filter before the threshold removes them"
     )
 
 
@@ -97,6 +98,6 @@ def _raw_topology(numbers: Mapping[str, float]) -> str:
     if "components" in numbers or not chi > SPECKS:
         return ""
     return (
-        f"the raw Euler number is {chi:g}: as many pieces and cavities or more, noise or specks are in it and in BS; "
-        "a filter before the threshold removes them"
+        f"the raw Euler number is {chi:g}: the bone has as many pieces and cavities or more; unless it is of separate "
+        "rods or plates (-m components counts specks), noise is in it and in BS"
     )

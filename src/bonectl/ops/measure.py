@@ -14,7 +14,7 @@ from bonectl.core.header import Header
 from bonectl.core.slabs import windows
 from bonectl.core.spec import Spec, parse, parse_sum
 from bonectl.core.stack import Stack
-from bonectl.core.table import Finding, Histogram, Number, Row, Table, compared
+from bonectl.core.table import Doubt, Finding, Histogram, Number, Row, Table, compared
 from bonectl.errors import DataError, UsageError
 from bonectl.metrics import tbsp, tbth
 from bonectl.morphology import trust, voi
@@ -541,10 +541,12 @@ def _compare(case: _Case, stack: Stack) -> Examined:
     ours = _specimen(case, _collected(case.stack, "the volume"), inside, "the volume", fixed)
     alone = [part for part in case.parts if not part.compares]
     table = _table(case, _findings(case.parts, _given(ours) | {"reference": theirs}), ours.cut)
-    numbers = [f for f in _findings(alone, _given(theirs)) if isinstance(f, Number)]
+    others = _findings(alone, _given(theirs))
+    numbers = [f for f in others if isinstance(f, Number)]
     conditions = {**table.conditions, **_cut_conditions(theirs.cut, "reference_threshold")}
     rows = compared((row.number for row in table.rows), numbers)
-    table = replace(table, rows=rows, conditions=conditions, reference="the reference volume")
+    warnings = (*table.warnings, *(f"{text} (the reference)" for text in _said(others)))
+    table = replace(table, rows=rows, conditions=conditions, reference="the reference volume", warnings=warnings)
     return Examined(_judged(table, case, _extent(ours)), ours, theirs)
 
 
@@ -552,7 +554,7 @@ def _judged(table: Table, case: _Case, extent: voi.Extent) -> Table:
     """The table with its warnings, which are also said."""
     numbers = {row.number.name: row.number.value for row in table.rows}
     width = min(voxels * side for voxels, side in zip(extent.voxels, case.spacing, strict=True))
-    warnings = trust.doubts(numbers, max(case.spacing), width, _cut_off(case))
+    warnings = table.warnings + trust.doubts(numbers, max(case.spacing), width, _cut_off(case))
     for warning in warnings:
         progress.note(f"do not trust: {warning}")
     return replace(table, warnings=warnings)
@@ -668,10 +670,15 @@ def _table(case: _Case, findings: list[Finding], cut: Cut) -> Table:
         conditions["calibration"] = header.calibration.source + pseudo
     rows = tuple(Row(found) for found in findings if isinstance(found, Number))
     histograms = tuple(found for found in findings if isinstance(found, Histogram))
-    table = Table(rows, conditions, histograms)
+    table = Table(rows, conditions, histograms, warnings=_said(findings))
     if header.answers and case.reference is None:
         return replace(table.beside(header.answers), reference="known answers of the phantom")
     return table
+
+
+def _said(findings: Iterable[Finding]) -> tuple[str, ...]:
+    """What the metrics themselves doubt."""
+    return tuple(found.text for found in findings if isinstance(found, Doubt))
 
 
 def _cut_conditions(cut: Cut, name: str) -> dict[str, float | str]:
