@@ -111,3 +111,44 @@ def test_bone_without_marrow_and_nonsense_are_refused():
         compartments(np.zeros_like(solid), (0.02,) * 3, **KNOBS)
     with pytest.raises(UsageError, match="pore=0 mm"):
         compartments(solid, (0.02,) * 3, gap=0.5, pore=0, strut=0.4)
+
+
+def flat(*circles, planes=20, side=0.02, width=(160, 260)):
+    """Slices all alike: discs are added and taken away in order, (y, x, radius, bone) [mm]."""
+    y, x = np.meshgrid(*((np.arange(n) - (n - 1) / 2) * side for n in width), indexing="ij", sparse=True)
+    plane = np.zeros(width, bool)
+    for up, right, radius, bone in circles:
+        plane[np.hypot(y - up, x - right) < radius] = bone
+    return np.repeat(plane[None], planes, 0)
+
+
+def bored(canal):
+    ring = ((1.1 * np.sin(a), 1.1 * np.cos(a), canal / 2, False) for a in np.arange(6) * pi / 3)
+    return flat((0, 0, 1.4, True), (0, 0, 0.8, False), *ring)
+
+
+def test_canals_that_are_counted_as_marrow_are_said_and_their_width_counts_them():
+    bone = bored(canal=0.3)
+    wrong = compartments(bone, (0.02,) * 3, **KNOBS)
+    assert "pore=0.2 mm" in wrong.doubts[0]
+    right = compartments(bone, (0.02,) * 3, **KNOBS | {"pore": 0.32})
+    pores = np.count_nonzero(right.cortex & ~bone) / np.count_nonzero(right.cortex)
+    assert pores == pytest.approx(6 * 0.15**2 / (1.4**2 - 0.8**2), rel=0.02)
+    assert right.doubts == ()
+    assert compartments(bored(canal=0.16), (0.02,) * 3, **KNOBS).doubts == ()
+
+
+@pytest.mark.parametrize("other", [0.5, 1.0])
+def test_two_bones_that_the_gap_closes_into_one_are_said(other):
+    left, right = -1.1, 0.1 + other
+    bone = flat((0, left, 1, True), (0, left, 0.7, False), (0, right, other, True), (0, right, other - 0.3, False))
+    (line,) = compartments(bone, (0.02,) * 3, **KNOBS).doubts
+    assert "2 pieces of bone less than gap=0.5 mm apart" in line
+    apart = compartments(bone, (0.02,) * 3, **KNOBS | {"gap": 0.15})
+    assert apart.doubts == ()
+    assert areas(apart.total, (0.02,) * 3) == pytest.approx(pi, rel=5e-3)
+
+
+def test_a_porous_tube_with_trabeculae_raises_no_doubt():
+    bone, _, _ = tube(1.2, 0.25, tilt=0.1, shift=(0.03, 0.01), canal=0.06, lattice=(0.6, 0.15), planes=16)
+    assert compartments(bone, (0.02,) * 3, **KNOBS).doubts == ()

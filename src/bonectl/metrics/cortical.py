@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from bonectl.core.table import Number
+from bonectl.core.table import Doubt, Finding, Number
 from bonectl.morphology import cortex
 from bonectl.morphology.specimen import Specimen
 
 
-def cortical(specimen: Specimen, *, gap: float = 0.5, pore: float = 0.2, strut: float = 0.4) -> tuple[Number, ...]:
+def cortical(specimen: Specimen, *, gap: float = 0.5, pore: float = 0.2, strut: float = 0.4) -> tuple[Finding, ...]:
     """Tt.Ar, Ct.Ar, Ma.Ar, Ct.Ar/Tt.Ar and Ct.Po of a bone whose long axis lies along z (Bouxsein et al., 2010).
 
     Areas are of cross-sections normal to z: volume over the length of bone in the stack. The cortex is what lies
@@ -19,9 +19,11 @@ def cortical(specimen: Specimen, *, gap: float = 0.5, pore: float = 0.2, strut: 
     ----------
     specimen : Specimen
     gap : float
-        Widest opening of the cortex to the outside [mm].
+        Widest opening of the cortex to the outside [mm]. Bones that are nearer to each other are taken as one, with a
+        warning.
     pore : float
-        Widest pore of the cortex [mm]. 0.2 and 0.4 suit human bone; a mouse's wants 0.03 and 0.1.
+        Widest pore of the cortex [mm]; wider ones near the marrow are taken as marrow, with a warning.
+        0.2 and 0.4 suit human bone; a mouse's wants 0.03 and 0.1.
     strut : float
         Thickest trabecula [mm].
     """
@@ -38,4 +40,5 @@ def cortical(specimen: Specimen, *, gap: float = 0.5, pore: float = 0.2, strut: 
         Number("maar", (total - compact) * area, "mm2", "mean medullary area, trabeculae included: Tt.Ar - Ct.Ar"),
         Number("ctar_ttar", compact / total, "1", "cortical area fraction Ct.Ar/Tt.Ar"),
         Number("ctpo", pores / compact, "1", "cortical porosity: volume of pores / cortical volume"),
+        *(Doubt(f"cortical: {text}") for text in parts.doubts),
     )

@@ -1,6 +1,6 @@
 """Cortical thickness."""
 
-from bonectl.core.table import Number
+from bonectl.core.table import Doubt, Finding, Number
 from bonectl.metrics import _local
 from bonectl.morphology import cortex
 from bonectl.morphology.specimen import Specimen
@@ -8,7 +8,7 @@ from bonectl.morphology.specimen import Specimen
 
 def ctth(
     specimen: Specimen, *, convention: str = "subvoxel", gap: float = 0.5, pore: float = 0.2, strut: float = 0.4
-) -> tuple[Number, ...]:
+) -> tuple[Finding, ...]:
     """Ct.Th: local thickness of the cortex, its pores filled (Bouxsein et al., 2010).
 
     As tbth, of the space between the periosteal and the endocortical surface, which are found as by cortical.
@@ -28,7 +28,8 @@ def ctth(
     """
     rule = _local.check(convention)
     specimen.side("local thickness")
-    shell = cortex.of(specimen, gap=gap, pore=pore, strut=strut).cortex
+    parts = cortex.of(specimen, gap=gap, pore=pore, strut=strut)
+    shell = parts.cortex
     spread = specimen.once(
         ("cortical thickness", convention, gap, pore, strut), lambda: _local.within(specimen, shell, convention)
     )
@@ -36,4 +37,5 @@ def ctth(
         Number("ctth", spread.mean, "mm", f"mean local thickness of the cortex, pores filled, {convention}: {rule}"),
         Number("ctth_sd", spread.deviation, "mm", "standard deviation of the local thickness of the cortex"),
         Number("ctth_max", spread.largest, "mm", "largest ball inside the cortex"),
+        *(Doubt(f"cortical: {text}") for text in parts.doubts),
     )

@@ -5,13 +5,14 @@ endocortical surface encloses, each from the bone by threshold, dilation, connec
 between. Dilations and erosions are by balls, through exact distances [mm], so voxels need not be cubic.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, hypot
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, label
 
+from bonectl.core import progress
 from bonectl.errors import DataError, UsageError
 from bonectl.morphology.components import CROSS, FULL
 from bonectl.morphology.distance import Weights, squared_distance
@@ -20,8 +21,14 @@ from bonectl.morphology.specimen import Specimen
 Mask = NDArray[np.bool_]
 Spacing = tuple[float, float, float]
 
+# Marrow that is counted wrongly is said from this share of the cortex on, a second bone from this share of the first.
+STRAY, SECOND = 0.005, 0.05
+
 # Distances of voxel centres that differ by less than this share are the same.
 SAME = 1e-5
+
+# A frame in y and x: what lies beside the stack is outside the bone, what lies beyond its ends may be bone.
+RIM, INNER = ((0, 0), (1, 1), (1, 1)), (slice(None), slice(1, -1), slice(1, -1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,10 +41,13 @@ class Compartments:
         Inside the periosteal surface.
     medulla : (z, y, x) bool
         Inside the endocortical surface: marrow and trabeculae; part of `total`.
+    doubts : tuple of str
+        Where a diameter may not suit the bone, one line each.
     """
 
     total: Mask
     medulla: Mask
+    doubts: tuple[str, ...] = ()
 
     @property
     def cortex(self) -> Mask:
@@ -94,7 +104,45 @@ def compartments(bone: Mask, spacing: Spacing, *, gap: float, pore: float, strut
             "widest pore of the cortex, pore=MM, or a volume that shows the whole cross-section"
         )
     inner = tuple(slice(before, n - after) for (before, after), n in zip(rim, padded.shape, strict=True))
-    return Compartments(np.ascontiguousarray(total[inner]), np.ascontiguousarray(medulla[inner]))
+    found = Compartments(np.ascontiguousarray(total[inner]), np.ascontiguousarray(medulla[inner]))
+    doubt = _bones(found, bone, gap)
+    if not doubt and len(bone) * spacing[0] >= pore:  # in thinner ones trabeculae part the marrow
+        doubt = _canals(found, bone, pore)
+    return replace(found, doubts=(doubt,) if doubt else ())
+
+
+def said(parts: Compartments) -> Compartments:
+    """The same compartments, their doubts told to the user."""
+    for text in parts.doubts:
+        progress.note(f"do not trust: the region: {text}")
+    return parts
+
+
+def _canals(parts: Compartments, bone: Mask, pore: float) -> str:
+    """Canals that bone parts from the marrow, and which are in the medulla for they are wide and near it."""
+    marrow = parts.total & ~bone
+    stray = marrow & parts.medulla & ~_largest(marrow)
+    share = int(np.count_nonzero(stray)) / max(1, int(np.count_nonzero(parts.cortex | stray)))
+    if share <= STRAY:
+        return ""
+    return (
+        f"canals wider than pore={pore:g} mm that bone parts from the marrow, {100 * share:.2g} % of the cortex, are "
+        "counted as medulla; if they are its pores, give their width, pore=MM"
+    )
+
+
+def _bones(parts: Compartments, bone: Mask, gap: float) -> str:
+    """Bones that were closed into one: more than one large piece that reaches the outer surface."""
+    numbered, count = label(bone & parts.total, FULL)
+    outer = np.unique(numbered[binary_dilation(~np.pad(parts.total, RIM), CROSS)[INNER]])
+    sizes = np.bincount(numbered.ravel(), minlength=count + 1)[outer[outer > 0]]
+    large = int((sizes >= SECOND * sizes.max(initial=1)).sum())
+    if large < 2:
+        return ""
+    return (
+        f"{large} pieces of bone less than gap={gap:g} mm apart are taken as one bone; if they are several, give a "
+        "gap=MM narrower than the space between them"
+    )
 
 
 def _periosteal(bone: Mask, weights: Weights, radius: float) -> Mask:

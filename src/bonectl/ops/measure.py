@@ -678,7 +678,7 @@ def _table(case: _Case, findings: list[Finding], cut: Cut) -> Table:
 
 def _said(findings: Iterable[Finding]) -> tuple[str, ...]:
     """What the metrics themselves doubt."""
-    return tuple(found.text for found in findings if isinstance(found, Doubt))
+    return tuple(dict.fromkeys(found.text for found in findings if isinstance(found, Doubt)))
 
 
 def _cut_conditions(cut: Cut, name: str) -> dict[str, float | str]:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from bonectl.morphology.cortex import Spacing, compartments
+from bonectl.morphology.cortex import Spacing, compartments, said
 
 
 def total(
@@ -25,4 +25,4 @@ def total(
     strut : float
         Thickest trabecula [mm].
     """
-    return compartments(bone, spacing, gap=gap, pore=pore, strut=strut).total
+    return said(compartments(bone, spacing, gap=gap, pore=pore, strut=strut)).total
