@@ -12,15 +12,16 @@ _bonectl() {
     "simulate --noise") COMPREPLY=($(compgen -W 'electronic none poisson' -- "$cur")); return ;;
     "simulate --unit") COMPREPLY=($(compgen -W 'counts transmission line integral' -- "$cur")); return ;;
     "simulate --order") COMPREPLY=($(compgen -W 'sinogram projection' -- "$cur")); return ;;
-    "simulate --nan") COMPREPLY=($(compgen -W 'fail zero' -- "$cur")); return ;;
+    "simulate --nan") COMPREPLY=($(compgen -W 'fail zero fill' -- "$cur")); return ;;
     "simulate --format") COMPREPLY=($(compgen -W 'npy tiff' -- "$cur")); return ;;
     "simulate --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
     "reconstruct --method") COMPREPLY=($(compgen -W 'cgls fbp fdk fista lpd sirt tv' -- "$cur")); return ;;
     "reconstruct --unit") COMPREPLY=($(compgen -W '1/cm mgHA/cm3' -- "$cur")); return ;;
     "reconstruct --calibrate") COMPREPLY=($(compgen -W 'energy linear peaks rods scanco' -- "$cur")); return ;;
     "reconstruct --axes") COMPREPLY=($(compgen -W 'sinogram projection' -- "$cur")); return ;;
+    "reconstruct --dead-pixels") COMPREPLY=($(compgen -W 'fill fail' -- "$cur")); return ;;
     "reconstruct --backend") COMPREPLY=($(compgen -W 'auto reference astra' -- "$cur")); return ;;
-    "reconstruct --nan") COMPREPLY=($(compgen -W 'fail zero' -- "$cur")); return ;;
+    "reconstruct --nan") COMPREPLY=($(compgen -W 'fail zero fill' -- "$cur")); return ;;
     "reconstruct --format") COMPREPLY=($(compgen -W 'npy tiff' -- "$cur")); return ;;
     "reconstruct --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
     "train --model"|"train -m") COMPREPLY=($(compgen -W 'drunet gaussian identity lpd msd nafnet nlm redcnn tv unet25d unet2d unet3d' -- "$cur")); return ;;
@@ -28,19 +29,19 @@ _bonectl() {
     "train --pairs") COMPREPLY=($(compgen -W 'lowdose noise2inverse supervised' -- "$cur")); return ;;
     "train --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
     "denoise --model"|"denoise -m") COMPREPLY=($(compgen -W 'drunet gaussian identity lpd msd nafnet nlm redcnn tv unet25d unet2d unet3d' -- "$cur")); return ;;
-    "denoise --nan") COMPREPLY=($(compgen -W 'fail zero' -- "$cur")); return ;;
+    "denoise --nan") COMPREPLY=($(compgen -W 'fail zero fill' -- "$cur")); return ;;
     "denoise --format") COMPREPLY=($(compgen -W 'npy tiff' -- "$cur")); return ;;
     "denoise --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
     "measure --metrics"|"measure -m") COMPREPLY=($(compgen -W 'anisotropy bmd bmd_distance bvtv components concavity connd cortical ctth density_spread dice ellipsoid_factor euler fractal fsc mtf porosity psnr smi ssim surface surface_distance tbn tbn_direct tbpf tbsp tbth tbth_distance tmd tmd_eroded' -- "$cur")); return ;;
     "measure --calibrate") COMPREPLY=($(compgen -W 'energy linear peaks rods scanco' -- "$cur")); return ;;
     "measure --style") COMPREPLY=($(compgen -W 'auto table tsv json' -- "$cur")); return ;;
-    "measure --nan") COMPREPLY=($(compgen -W 'fail zero' -- "$cur")); return ;;
+    "measure --nan") COMPREPLY=($(compgen -W 'fail zero fill' -- "$cur")); return ;;
     "measure --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
     "info --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
     "convert --axes") COMPREPLY=($(compgen -W 'volume sinogram projection' -- "$cur")); return ;;
     "convert --order") COMPREPLY=($(compgen -W 'sinogram projection' -- "$cur")); return ;;
     "convert --calibrate") COMPREPLY=($(compgen -W 'energy linear peaks rods scanco' -- "$cur")); return ;;
-    "convert --nan") COMPREPLY=($(compgen -W 'fail zero' -- "$cur")); return ;;
+    "convert --nan") COMPREPLY=($(compgen -W 'fail zero fill' -- "$cur")); return ;;
     "convert --format") COMPREPLY=($(compgen -W 'npy tiff' -- "$cur")); return ;;
     "convert --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
   esac
@@ -48,7 +49,7 @@ _bonectl() {
     -*) case "$command" in
       phantom) COMPREPLY=($(compgen -W '--shape --voxel-size --seed --output -o --format --bare --force -f --no-history --slab --dry-run --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
       simulate) COMPREPLY=($(compgen -W '--geometry --views --photons --energy --matrix --noise --blur --gain --dark --oversample --unit --order --flats --darks --frames --seed --device --voxel-size --input-unit --nan --output -o --format --bare --force -f --no-history --slab --dry-run --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
-      reconstruct) COMPREPLY=($(compgen -W '--method --unit --energy --matrix --calibrate --centre --try --slice --sheet --json --angles --size --axes --flats --darks --device --backend --max-memory --voxel-size --input-unit --nan --output -o --format --bare --force -f --no-history --slab --dry-run --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
+      reconstruct) COMPREPLY=($(compgen -W '--method --unit --energy --matrix --calibrate --centre --try --slice --sheet --json --angles --size --axes --flats --darks --dead-pixels --device --backend --max-memory --voxel-size --input-unit --nan --output -o --format --bare --force -f --no-history --slab --dry-run --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
       train) COMPREPLY=($(compgen -W '--output -o --target -t --model -m --loss -l --pairs --steps --batch --run --patch --rate --held-out --balance --critics --patience --seed --init-from --offset --scale --every --resume --picture --no-picture --tensorboard --force -f --device --compile --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
       denoise) COMPREPLY=($(compgen -W '--model -m --samples --sd --each --device --tile --voxel-size --input-unit --nan --output -o --format --bare --force -f --no-history --slab --dry-run --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
       measure) COMPREPLY=($(compgen -W '--metrics -m --threshold -t --reference -r --samples --mask --purify --calibrate --json --map --intervals --seed --plot --window --output -o --force -f --max-memory --style --voxel-size --input-unit --nan --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tifffile
 
 VIEWS, ROWS, COLUMNS = 90, 4, 64
 ANGLES = np.arange(VIEWS) * 2.0
@@ -22,6 +23,7 @@ def scans(tmp_path_factory):
         "zeroflats": flats * 0,
         "brightdarks": flats * 2,
         "narrowflats": flats[:, :, :50],
+        "deadflats": np.where(np.isin(np.arange(ROWS * COLUMNS).reshape(ROWS, COLUMNS), [7, 130]), np.nan, flats),
         "negative": counts / 1000 - 0.6,
         "constant": np.full_like(counts, 900),
         "degrees": ANGLES,
@@ -50,6 +52,9 @@ def reconstruct(shell, scans, options):
         (GOOD.replace("counts.npy", "nan.npy"), 65, "1 value is NaN or infinite, the first at (1, 2, 3)"),
         (GOOD.replace("flats.npy", "zeroflats.npy"), 65, "not brighter in the flats than in the darks"),
         (f"{GOOD} --darks brightdarks.npy", 65, "not brighter in the flats than in the darks"),
+        (GOOD.replace("counts.npy", "nan.npy") + " --nan zero", 2, "full absorption; --nan fill takes neighbours"),
+        (GOOD.replace("flats.npy", "deadflats.npy") + " --dead-pixels fail", 65, "2 pixels are not brighter"),
+        (GOOD.replace("flats.npy", "counts.npy"), 2, "--flats counts.npy: is the scan itself"),
         (GOOD.replace("flats.npy", "narrowflats.npy"), 65, "they must match"),
         (GOOD.replace("flats.npy", "nothere.npy"), 66, "no such file"),
         ("counts.npy --input-unit counts --angles 180", 2, "give --flats"),
@@ -79,7 +84,8 @@ def test_refused_with_one_line(shell, scans, options, status, said):
     "options",
     [
         GOOD,
-        GOOD.replace("counts.npy", "nan.npy") + " --nan zero",
+        GOOD.replace("counts.npy", "nan.npy") + " --nan fill",
+        GOOD.replace("flats.npy", "deadflats.npy"),
         GOOD.replace("counts.npy", "constant.npy"),
         "negative.npy --input-unit transmission --angles 180",
     ],
@@ -88,3 +94,18 @@ def test_defined_and_finite(shell, scans, options):
     run = reconstruct(shell, scans, options)
     assert run.returncode == 0, run.stderr
     assert np.isfinite(np.load(scans / "out.npy")).all()
+
+
+def test_one_flat_of_ten_is_told_of(run, tmp_path, scans):
+    """A frame that was named alone is taken, and the nine beside it are told of; a pattern takes all."""
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    np.save(tmp_path / "scan.npy", np.load(scans / "counts.npy"))
+    for index in range(10):
+        tifffile.imwrite(raw / f"flat_{index:04d}.tif", np.full((ROWS, COLUMNS), 1000, "u2"))
+    declared = ["--axes", "sinogram", "--voxel-size", "0.01", "--input-unit", "counts", "--angles", "180"]
+    alone = run("reconstruct", "scan.npy", *declared, "--flats", raw / "flat_0001.tif", "-o", "a.npy")
+    assert alone.status == 0
+    assert "one frame is taken, 9 more like it lie beside; give a pattern" in alone.err
+    for every in (raw, raw / "flat_%04d.tif"):
+        assert "beside" not in run("reconstruct", "scan.npy", *declared, "--flats", every, "-fo", "a.npy").err

@@ -209,14 +209,72 @@ def test_refusals_come_before_the_work():
 def test_flats_that_are_not_bright():
     flat = np.full((4, 6), 100.0)
     flat[1, 2] = 10
-    with pytest.raises(DataError, match="1 pixels .* first row 1, column 2"):
-        Fields.averaged(flat, np.full((4, 6), 10.0))
+    with pytest.raises(DataError, match="1 pixel is .* first in row 1, column 2; --dead-pixels fill"):
+        Fields.averaged(flat, np.full((4, 6), 10.0), fill=False)
+    with pytest.raises(DataError, match=r"24 pixels are .*100.0% of the detector are too many"):
+        Fields.averaged(flat, flat)
+    with pytest.raises(DataError, match="row 3 has no live one"):
+        Fields.averaged(np.where(np.arange(200)[:, None] == 3, 0, np.ones((200, 6))))
     with pytest.raises(DataError, match="flats are 4 × 6 pixels and darks 4 × 5"):
         Fields.averaged(flat, np.zeros((4, 5)))
-    with pytest.raises(DataError, match="darks hold 1 pixels"):
+    with pytest.raises(DataError, match="1 pixel is .* first in row 0, column 0"):
         dark = np.zeros((2, 4, 6))
         dark[0, 0, 0] = np.nan
-        Fields.averaged(flat, dark)
+        Fields.averaged(np.full((4, 6), 100.0), dark, fill=False)
+
+
+def test_dead_pixels_lie_between_their_neighbours(notes):
+    """Against the very scan without any: a cylinder is smooth, so a line over one pixel or two is near to it."""
+    raw = header("counts", acquisition={})
+    counts = np.exp(-lines()) * 1000
+    flat = np.full((ROWS, SIZE), 1000.0, np.float32)
+    whole = reconstruct(Stack.of(counts, raw), fields=Fields(flat)).collect()
+    broken, dimmed = counts.copy(), flat.copy()
+    for row, column, reading in ((4, 20, 0.0), (4, 26, 3e4)):  # a dead one and a hot one
+        broken[row, :, column], dimmed[row, column] = reading, 0.0
+    fields = Fields.averaged(dimmed)
+    assert notes == [
+        "2 pixels are not brighter in the flats than in the darks, the first in row 4, column 20: taken from their "
+        "neighbours in the row"
+    ]
+    assert fields.level == 1000
+    done = line_integrals(Stack.of(broken, raw), fields)
+    assert done.header.acquisition == {"dead_pixels": 2}
+    p = done.collect()
+    np.testing.assert_allclose(p[4, :, 20], (p[4, :, 19] + p[4, :, 21]) / 2, atol=1e-6)
+    mended = reconstruct(Stack.of(broken, raw), fields=fields).collect()
+    np.testing.assert_array_equal(mended[:4], whole[:4])
+    assert inside(mended) == pytest.approx(inside(whole), rel=0.005)
+    assert np.abs(mended[4] - whole[4]).max() < 0.15 * whole[4].max()
+
+
+@pytest.mark.parametrize("level", [0.01, 1.0, 3.0, 1e4])
+def test_exposures_are_a_share_of_the_open_beam(level, notes):
+    """Whatever the open beam reads, a cylinder of 3 1/cm is one; near 1, a note asks whether these are counts.
+
+    Half a count was half of the open beam there, and all that absorbed more was cut off.
+    """
+    dense = 20 * lines()  # up to exp(-5.4)
+    raw = header("counts", acquisition={})
+    p = line_integrals(Stack.of(np.exp(-dense) * np.float32(level), raw), Fields(level)).collect()
+    np.testing.assert_allclose(p, dense, atol=2e-5)
+    assert [line for line in notes if "--input-unit transmission" in line] == notes
+    assert len(notes) == (level < 10)
+    dark = np.zeros_like(dense)
+    darkest = line_integrals(Stack.of(dark, raw), Fields(level)).collect()
+    np.testing.assert_allclose(darkest, np.log(2 * level if level > 10 else 2 * 65535), rtol=1e-5)
+
+
+def test_a_known_dose_says_what_half_a_photon_is(notes):
+    """5 photons a pixel are counts of order 1, and normalised to 1 they are the same scan."""
+    counts = np.zeros((ROWS, VIEWS, SIZE), np.float32)
+    for level in (5.0, 1.0):
+        known = header("counts", acquisition={"photons": 5.0})
+        p = line_integrals(Stack.of(counts * level, known), Fields(level)).collect()
+        np.testing.assert_allclose(p, np.log(10), rtol=1e-6)
+    whole = line_integrals(Stack.of(counts.astype("u1"), header("counts", dtype="|u1", acquisition={})), Fields(4.0))
+    np.testing.assert_allclose(whole.collect(), np.log(8), rtol=1e-6)
+    assert not [line for line in notes if "--input-unit" in line]
 
 
 def test_warnings(notes):

@@ -27,6 +27,7 @@ class NaN(StrEnum):
 
     fail = "fail"
     zero = "zero"
+    fill = "fill"
 
 
 Source = Annotated[
@@ -90,7 +91,14 @@ Unit = Annotated[
     str | None,
     typer.Option("--input-unit", metavar="UNIT", help="What the input's values are, where it does not tell."),
 ]
-NotFinite = Annotated[NaN, typer.Option("--nan", help="What to do with NaN and infinite values in the input.")]
+NotFinite = Annotated[
+    NaN,
+    typer.Option(
+        "--nan",
+        help="NaN and infinite values in the input: fail; zero sets them to 0 (not in counts and transmissions, where "
+        "0 absorbs all); fill takes them from their neighbours in the slice.",
+    ),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print shape, memory, disk and time; write nothing.")]
 Threads = Annotated[int, typer.Option("--threads", metavar="N", min=0, help="Threads to use; 0 is all processors.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]

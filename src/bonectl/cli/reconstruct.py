@@ -57,6 +57,13 @@ class Backend(StrEnum):
     astra = "astra"
 
 
+class DeadPixels(StrEnum):
+    """What to do with dead pixels."""
+
+    fill = "fill"
+    fail = "fail"
+
+
 class Layout(StrEnum):
     """What the axes of a plain scan are."""
 
@@ -137,6 +144,14 @@ def reconstruct(
     darks: Annotated[
         Path | None, typer.Option("--darks", metavar="FILE", help="Readings without beam, for counts.")
     ] = None,
+    dead_pixels: Annotated[
+        DeadPixels,
+        typer.Option(
+            "--dead-pixels",
+            help="Pixels that are not brighter in the flats than in the darks: fill takes up to 1 % of the detector "
+            "from their neighbours in the row and says how many; fail ends.",
+        ),
+    ] = DeadPixels.fill,
     device: Device = "cpu",
     backend: Annotated[
         Backend,
@@ -151,9 +166,11 @@ def reconstruct(
     """Reconstruct a scan: line integrals from its readings, and a volume from these.
 
     Counts are divided by the flats less the darks, or by the white level that a simulated scan carries; -ln
-    makes line integrals of them. Readings that no photon reached are taken as half a photon, and a line on
-    standard error says how many there were. Voxels are linear attenuation in 1/cm, or mineral density in
-    mgHA/cm³ by the scan's calibration, by --energy and --matrix, or by --calibrate.
+    makes line integrals of them. Readings that no photon reached are taken as half a photon (half a count where
+    photons are not known; where the open beam reads about 1, half a step of 16 bits of it), and a line on standard
+    error says how many there were. A folder or a pattern names all flats, one file is one. Voxels are linear
+    attenuation in 1/cm, or mineral density in mgHA/cm³ by the scan's calibration, by --energy and --matrix, or by
+    --calibrate.
 
     An angle turns from the x axis to the y axis, which points down; a scanner that turns the other way needs
     negative angles (--angles -180), and shows as a mirrored volume where nobody notices. A wrong --centre shows
@@ -193,11 +210,12 @@ def reconstruct(
     asked = _Asked(
         method, unit.value, law, centre, angles, size, axes, size_in_bytes(max_memory), device, backend.value
     )
+    beam = _Beam(flats, darks, dead_pixels)
     if attempt is not None:
-        _try(request, asked, _Tries(attempt, index, sheet, as_json), flats, darks)
+        _try(request, asked, _Tries(attempt, index, sheet, as_json), beam)
         return
     with _scan(request, asked) as (stack, geometry):
-        _write_volume(stack, geometry, request, asked, _fields(flats, darks))
+        _write_volume(stack, geometry, request, asked, _fields(request, beam))
 
 
 @dataclass(frozen=True)
@@ -214,6 +232,15 @@ class _Asked:
     max_memory: int | None
     device: str
     backend: str
+
+
+@dataclass(frozen=True)
+class _Beam:
+    """What was read without a sample."""
+
+    flats: Path | None
+    darks: Path | None
+    dead: DeadPixels
 
 
 @dataclass(frozen=True)
@@ -291,7 +318,7 @@ def _plan(header: "Header", geometry: "Geometry", asked: _Asked) -> dict[str, st
     }
 
 
-def _try(request: Request, asked: _Asked, tries: _Tries, flats: Path | None, darks: Path | None) -> None:
+def _try(request: Request, asked: _Asked, tries: _Tries, beam: "_Beam") -> None:
     """Scores on standard output; a picture and a stack where asked for."""
     from bonectl.ops.attempts import attempts
 
@@ -313,7 +340,7 @@ def _try(request: Request, asked: _Asked, tries: _Tries, flats: Path | None, dar
             centres=columns,
             index=tries.index,
             method=asked.method,
-            fields=_fields(flats, darks),
+            fields=_fields(request, beam),
             unit=asked.unit,
             calibration=asked.calibration,
         )
@@ -407,21 +434,33 @@ def _listed_angles(path: Path) -> "Angles":
     return Angles.of(degrees)
 
 
-def _fields(flats: Path | None, darks: Path | None) -> "Fields | None":
-    if flats is None:
+def _fields(request: Request, beam: _Beam) -> "Fields | None":
+    if beam.flats is None:
         return None
     from bonectl.ops.scan import Fields
 
-    with _frames(flats) as bright:
-        if darks is None:
-            return Fields.averaged(bright.collect())
-        with _frames(darks) as dim:
-            return Fields.averaged(bright.collect(), dim.collect())
+    fill = beam.dead is DeadPixels.fill
+    with _frames(request, "--flats", beam.flats) as bright:
+        if beam.darks is None:
+            return Fields.averaged(bright.collect(), fill=fill)
+        with _frames(request, "--darks", beam.darks) as dim:
+            return Fields.averaged(bright.collect(), dim.collect(), fill=fill)
 
 
 @contextmanager
-def _frames(path: Path) -> Iterator["Stack"]:
-    if str(path) == "-":
+def _frames(request: Request, option: str, path: Path) -> Iterator["Stack"]:
+    if path == DASH:
         raise UsageError("only the scan itself can come from standard input; give flats and darks as files")
-    with streams.opened(path) as stack:
+    if request.source != DASH and path.exists() and request.source.exists() and path.samefile(request.source):
+        raise UsageError(f"{option} {path}: is the scan itself; give its frames, such as {path}/flat_%04d.tif")
+    with streams.opened(path, nan=None) as stack:
+        if stack.header.shape[0] == 1 and (others := _others(path)):
+            progress.note(f"{option} {path}: one frame is taken, {others} more like it lie beside; give a pattern")
         yield stack
+
+
+def _others(path: Path) -> int:
+    """How many files of the same series lie beside one that was named alone."""
+    from bonectl.io import folder
+
+    return folder.beside(path)

@@ -48,8 +48,9 @@ def reading(request: Request) -> Iterator["Stack"]:
     """
     if request.output != DASH:
         check_output(request)
-    with opened(request.source, nan=request.nan) as stack:
-        yield _cut(declared(stack, request), request.slab)
+    with opened(request.source, nan=None) as stack:
+        name = STDIN if request.source == DASH else str(request.source)
+        yield _cut(_screened(declared(stack, request), name, request.nan), request.slab)
 
 
 @contextlib.contextmanager
@@ -224,11 +225,11 @@ def _standard_input() -> BinaryIO:
 
 
 def _screened(stack: "Stack", name: str, nan: NaN | None) -> "Stack":
-    from bonectl.ops import convert
+    from bonectl.ops import convert, gaps
 
     if nan is None:
         return stack
-    return {NaN.fail: convert.finite, NaN.zero: convert.zero_filled}[nan](stack, name)
+    return {NaN.fail: convert.finite, NaN.zero: convert.zero_filled, NaN.fill: gaps.filled}[nan](stack, name)
 
 
 def _cut(stack: "Stack", slab: int) -> "Stack":

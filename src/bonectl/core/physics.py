@@ -28,6 +28,11 @@ MATRICES = MappingProxyType({"water": 1.0, "adipose": 0.95, "pmma": 1.19})
 # large but finite, and lies above that of one photon as an empty pixel must.
 LEAST_PHOTONS = 0.5
 
+# Readings whose open beam is below this are no counts of photons but were divided by the exposure: there, half a step
+# of a camera of 16 bits is the least share of the open beam that can have been read.
+NORMALISED = 10.0
+LEAST_SHARE = 0.5 / 65535
+
 Array = NDArray[Any]
 
 
@@ -137,6 +142,28 @@ def line_integrals(readings: Array, white: float | Array, least: float = LEAST_P
     clamped = int(np.count_nonzero(dark))
     seen = np.where(dark, readings.dtype.type(least), readings) if clamped else readings
     return (-np.log(seen / white)).astype(np.float32), clamped
+
+
+def least_reading(white: float, photons: float | None = None, *, whole: bool = False) -> float:
+    """What the darkest reading is taken as, in the unit of the readings: a logarithm needs something.
+
+    Parameters
+    ----------
+    white : float
+        What the open beam reads.
+    photons : float, optional
+        How many photons that are, where it is known: half of one then.
+    whole : bool
+        Whether readings are whole numbers: half a count then.
+
+    Returns
+    -------
+    float
+        Where nothing is known, half a count, or `LEAST_SHARE` of an open beam below `NORMALISED`.
+    """
+    if photons is not None and photons > 0:
+        return LEAST_PHOTONS / photons * white
+    return LEAST_PHOTONS if whole or white > NORMALISED else LEAST_SHARE * white
 
 
 def fbp_noise(pixel: float, views: int, photons: float, line_integral: float) -> float:

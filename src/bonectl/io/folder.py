@@ -94,6 +94,16 @@ def matching(path: Path) -> list[Path]:
     return [member for _, member in _matches(path)]
 
 
+def beside(path: Path) -> int:
+    """How many other files of its folder are of the same series as a file: named alike up to the number."""
+    own = _NUMBERED.fullmatch(path.name)
+    if own is None or not path.is_file():
+        return 0
+    named = [_NUMBERED.fullmatch(other.name) for other in _listed(path.parent)]
+    alike = [m for m in named if m is not None and m["prefix"].casefold() == own["prefix"].casefold()]
+    return len(alike) - 1
+
+
 def _matches(path: Path) -> list[tuple[int, Path]]:
     before, after = PATTERN.split(path.name, maxsplit=1)
     shape = re.compile(re.escape(before) + r"(\d+)" + re.escape(after))

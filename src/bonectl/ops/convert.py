@@ -38,9 +38,17 @@ def finite(stack: Stack, name: str) -> Stack:
 
 
 def zero_filled(stack: Stack, name: str) -> Stack:
-    """The same stack with 0 for NaN and infinite values; their number is noted."""
+    """The same stack with 0 for NaN and infinite values; their number is noted.
+
+    Raises
+    ------
+    UsageError
+        For counts and transmissions, in which 0 says that nothing passed.
+    """
     if not _may_be_infinite(stack.header):
         return stack
+    if stack.header.unit in ("counts", "transmission"):
+        raise UsageError(f"--nan zero: {stack.header.unit} of 0 would be full absorption; --nan fill takes neighbours")
 
     def slabs() -> Iterator[Array]:
         count = 0
@@ -49,7 +57,8 @@ def zero_filled(stack: Stack, name: str) -> Stack:
             count += good.size - int(np.count_nonzero(good))
             yield np.where(good, slab, slab.dtype.type(0))
         if count:
-            progress.note(f"{name}: {count} values that are NaN or infinite were set to 0")
+            what = counted(count, "value that is NaN or infinite was", "values that are NaN or infinite were")
+            progress.note(f"{name}: {what} set to 0")
 
     return Stack(stack.header, slabs(), finite=True)
 
@@ -372,8 +381,8 @@ def _may_be_infinite(header: Header) -> bool:
 
 
 def _not_finite(name: str, count: int, at: tuple[int, ...]) -> DataError:
-    values = "value is" if count == 1 else "values are"
-    return DataError(f"{name}: {count} {values} NaN or infinite, the first at {at}; --nan zero makes them 0")
+    values = counted(count, "value is", "values are")
+    return DataError(f"{name}: {values} NaN or infinite, the first at {at}; --nan zero makes them 0, fill mends them")
 
 
 def _screened(

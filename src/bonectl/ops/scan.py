@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonectl.core import physics, progress
+from bonectl.core.counted import counted
 from bonectl.core.geometry import Angles, Geometry
 from bonectl.core.header import Header
 from bonectl.core.slabs import Array
@@ -17,8 +18,12 @@ from bonectl.core.stack import Stack
 from bonectl.errors import DataError, UsageError
 from bonectl.geometries.parallel import parallel
 from bonectl.ops.convert import finite, ordered
+from bonectl.ops.gaps import bridged
 
 READY = ("counts", "transmission", "line integral")
+
+# A detector of which more than this share is dead was not read with the beam on [share of its pixels].
+MOST_DEAD = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,32 +36,45 @@ class Fields:
         With the beam on, dark subtracted [counts].
     dark : (row, col) array, or float
         With the beam off [counts].
+    dead : (row, col) bool array, optional
+        Pixels that read nothing of use.
     """
 
     white: NDArray[np.float32] | float
     dark: NDArray[np.float32] | float = 0.0
+    dead: NDArray[np.bool_] | None = None
 
     @classmethod
-    def averaged(cls, flats: Array, darks: Array | None = None) -> "Fields":
+    def averaged(cls, flats: Array, darks: Array | None = None, *, fill: bool = True) -> "Fields":
         """Fields from frames (frame, row, col), averaged over the frames.
+
+        A pixel that is not brighter with the beam on, or not finite, is dead.
+
+        Parameters
+        ----------
+        flats, darks : (frame, row, col) or (row, col) array
+        fill : bool
+            Whether a few dead pixels, at most `MOST_DEAD` of all, may be taken from their neighbours; a note says
+            how many.
 
         Raises
         ------
         DataError
-            When the frames do not match, or a pixel is not brighter with the beam on.
+            When the frames do not match, and for dead pixels that may not or cannot be filled.
         """
-        dark = np.zeros(flats.shape[1:], np.float32) if darks is None else _mean_frame(darks, "darks")
-        flat = _mean_frame(flats, "flats")
+        flat = _mean_frame(flats)
+        dark = np.zeros_like(flat) if darks is None else _mean_frame(darks)
         if dark.shape != flat.shape:
             raise DataError(f"flats are {_by(flat.shape)} pixels and darks {_by(dark.shape)}; they must match")
         white = flat - dark
-        if not (white > 0).all():
-            row, column = np.argwhere(~(white > 0))[0]
-            raise DataError(
-                f"{int((~(white > 0)).sum())} pixels are not brighter in the flats than in the darks, "
-                f"first row {row}, column {column}; mask or replace them"
-            )
-        return cls(white, dark)
+        dead = ~(white > 0) | ~np.isfinite(white)
+        if not dead.any():
+            return cls(white, dark)
+        said = _said_of(dead)
+        if (reason := _why_not(dead)) is not None or not fill:
+            raise DataError(f"{said}; {reason or '--dead-pixels fill takes their neighbours'}")
+        progress.note(f"{said}: taken from their neighbours in the row")
+        return cls(np.where(dead, np.float32(1), white), np.where(dead, np.float32(0), dark), dead)
 
     def check(self, header: Header) -> None:
         """Refuse fields of another detector.
@@ -77,7 +95,13 @@ class Fields:
     def of_rows(self, low: int, high: int) -> "Fields":
         """The fields of detector rows [low, high)."""
         white, dark = (field if isinstance(field, float) else field[low:high] for field in (self.white, self.dark))
-        return Fields(white, dark)
+        return Fields(white, dark, None if self.dead is None else self.dead[low:high])
+
+    @property
+    def level(self) -> float:
+        """What the open beam reads in a usual pixel."""
+        alive = self.white if self.dead is None else np.asarray(self.white)[~self.dead]
+        return float(np.median(alive))
 
     def rows(self, low: int, high: int) -> tuple[Array | float, Array | float]:
         """White and dark of rows [low, high), to be broadcast against (row, view, col)."""
@@ -86,13 +110,26 @@ class Fields:
         return white, dark
 
 
-def _mean_frame(frames: Array, name: str) -> NDArray[np.float32]:
+def _mean_frame(frames: Array) -> NDArray[np.float32]:
     if frames.ndim == 2:
         frames = frames[None]
     mean: NDArray[np.float32] = frames.mean(axis=0, dtype=np.float64).astype(np.float32)
-    if not np.isfinite(mean).all():
-        raise DataError(f"{name} hold {int((~np.isfinite(mean)).sum())} pixels that are not finite; replace them")
     return mean
+
+
+def _said_of(dead: NDArray[np.bool_]) -> str:
+    row, column = np.argwhere(dead)[0]
+    many = counted(int(dead.sum()), "pixel is", "pixels are")
+    return f"{many} not brighter in the flats than in the darks, the first in row {row}, column {column}"
+
+
+def _why_not(dead: NDArray[np.bool_]) -> str | None:
+    """Why dead pixels cannot be taken from their neighbours."""
+    if dead.sum() > max(1, MOST_DEAD * dead.size):
+        return f"{dead.mean():.1%} of the detector are too many to fill; were the flats taken with the beam on?"
+    if (whole := np.flatnonzero(dead.all(axis=1))).size:
+        return f"row {whole[0]} has no live one: crop such rows away"
+    return None
 
 
 def _by(shape: tuple[int, ...]) -> str:
@@ -188,9 +225,11 @@ def geometry_of(
 def line_integrals(scan: Stack, fields: Fields | None = None) -> Stack:
     """A sinogram stack in any unit as line integrals, float32.
 
-    p = -ln((reading - dark) / white). Readings that no photon reached have no logarithm: counts below half a
-    photon are taken as half a photon; transmissions of 0 or less as half a photon of ``acquisition["photons"]``,
-    or where that is unknown as the smallest positive one of their row. How many there were is noted at the end.
+    p = -ln((reading - dark) / white). Readings that no photon reached have no logarithm: counts below the least one
+    (`bonectl.core.physics.least_reading`: half a photon, half a count, or a share of an open beam of about 1) are
+    taken as that; transmissions of 0 or less as half a photon of ``acquisition["photons"]``, or where that is unknown
+    as the smallest positive one of their row. How many there were is noted at the end. Dead pixels lie on straight
+    lines between the nearest live ones of their row.
 
     Parameters
     ----------
@@ -218,13 +257,25 @@ def line_integrals(scan: Stack, fields: Fields | None = None) -> Stack:
     done = header.replace(unit="line integral", dtype="<f4")
     if header.unit == "line integral":
         return Stack(done, _converted(scan, _as_float))
-    if header.unit == "counts":
-        used = fields or _fields_of(header)
-        used.check(header)
-        return Stack(done, _converted(scan, lambda slab, low: _from_counts(slab, low, used)))
     photons = header.acquisition.get("photons")
-    least = physics.LEAST_PHOTONS / float(photons) if isinstance(photons, int | float) and photons > 0 else None
-    return Stack(done, _converted(scan, lambda slab, low: _from_transmission(slab, low, least)))
+    known = float(photons) if isinstance(photons, int | float) and photons > 0 else None
+    if header.unit == "transmission":
+        share = None if known is None else physics.least_reading(1.0, known)
+        return Stack(done, _converted(scan, lambda slab, low: _from_transmission(slab, low, share)))
+    used = fields or _fields_of(header)
+    used.check(header)
+    least = _least(header, used.level, known)
+    if used.dead is not None:
+        done = done.replace(acquisition={**header.acquisition, "dead_pixels": int(used.dead.sum())})
+    return Stack(done, _converted(scan, lambda slab, low: _from_counts(slab, low, used, least)))
+
+
+def _least(header: Header, level: float, photons: float | None) -> float:
+    """The least reading; a note where the open beam says that these are no counts."""
+    whole = header.dtype[1] != "f"
+    if photons is None and not whole and level <= physics.NORMALISED:
+        progress.note(f"the open beam reads {level:.3g}: if these are fractions of it, say --input-unit transmission")
+    return physics.least_reading(level, photons, whole=whole)
 
 
 def _fields_of(header: Header) -> Fields:
@@ -244,16 +295,26 @@ def _converted(scan: Stack, convert: Callable[[Array, int], tuple[Array, int]]) 
         clamped += count
     if clamped:
         share = clamped / np.prod(scan.header.shape, dtype=float)
-        progress.note(f"{clamped} readings ({share:.2g} of all) were reached by no photon and set to the least one")
+        what = counted(clamped, "reading", "readings")
+        were = "was" if clamped == 1 else "were"
+        progress.note(f"{what} ({share:.2g} of all) {were} reached by no photon and set to the least one")
 
 
 def _as_float(slab: Array, _low: int) -> tuple[Array, int]:
     return slab, 0
 
 
-def _from_counts(slab: Array, low: int, fields: Fields) -> tuple[Array, int]:
-    white, dark = fields.rows(low, low + len(slab))
-    return physics.line_integrals(slab - np.float32(dark), white)
+def _from_counts(slab: Array, low: int, fields: Fields, least: float) -> tuple[Array, int]:
+    high = low + len(slab)
+    white, dark = fields.rows(low, high)
+    readings = slab - np.float32(dark)
+    if fields.dead is None or not (dead := fields.dead[low:high]).any():
+        return physics.line_integrals(readings, white, least)
+    readings = np.where(dead[:, None], np.float32(white), readings)  # so that they do not count as dark
+    lines, clamped = physics.line_integrals(readings, white, least)
+    for row in np.flatnonzero(dead.any(axis=1)):
+        lines[row] = bridged(lines[row], dead[row])
+    return lines, clamped
 
 
 def _from_transmission(slab: Array, low: int, least: float | None) -> tuple[Array, int]:

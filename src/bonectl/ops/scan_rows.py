@@ -78,7 +78,9 @@ class Pair:
         values = np.asarray(self.scan.values[first:last], dtype=np.float32)
         if self.scan.header.unit == "counts":
             known = self.scan.header.acquisition
-            values, _ = physics.line_integrals(values - float(known.get("dark", 0)), float(known["white"]))
+            white, photons = float(known["white"]), float(known.get("photons", 0))
+            least = physics.least_reading(white, photons or None, whole=self.scan.header.dtype[1] != "f")
+            values, _ = physics.line_integrals(values - float(known.get("dark", 0)), white, least)
         truth = np.asarray(self.target.values[first:last], dtype=np.float32)
         if self.target.header.unit == "mgHA/cm3":
             truth = np.asarray(self.calibration.attenuation(truth), dtype=np.float32)
