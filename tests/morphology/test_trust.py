@@ -1,8 +1,11 @@
 """Warnings appear on their side of each limit, and never for numbers that are not there."""
 
+import numpy as np
 import pytest
 
+from bonectl.morphology.cells import BONE, MARROW
 from bonectl.morphology.trust import doubts
+from bonectl.morphology.voi import Extent
 
 GOOD = {"tbsp": 0.8, "da": 0.5, "tbth": 0.2, "components": 1, "specks": 0, "cavities": 2, "chi_purified": -250}
 
@@ -78,3 +81,26 @@ def test_a_scan_that_was_cut_off_is_named():
     (line,) = doubts({}, voxel=0.02, width=4.1, cut_off=("the reference",))
     assert "the scan of the reference was cut off" in line
     assert "absolute density" in line
+
+
+def extent(bone):
+    found = Extent(bone.shape)
+    for start in range(0, len(bone), 16):
+        found.add(np.where(bone[start : start + 16], BONE, MARROW).astype(np.uint8))
+    return found
+
+
+def test_an_empty_shell_around_bone_that_was_cut_is_said_with_its_crop():
+    bone = np.random.default_rng(0).random((30, 34, 38)) < 0.2
+    assert extent(bone).shell == 0
+    assert extent(np.pad(bone, 1)).shell == 1
+    assert extent(np.pad(bone, [(2, 3), (4, 2), (5, 5)])).shell == 2
+    assert extent(np.pad(bone, [(1, 1), (1, 1), (0, 1)])).shell == 0
+    (line,) = doubts({}, voxel=0.02, width=4.1, shell=2)
+    assert "--crop 2:-2,2:-2,2:-2" in line
+
+
+def test_what_ends_by_itself_has_no_shell():
+    z, y, x = np.mgrid[:40, :40, :40] - 19.5
+    for bone in (z * z + y * y + x * x < 15**2, np.hypot(np.hypot(y, x) - 11, z) < 4, np.zeros((9, 9, 9), bool)):
+        assert extent(bone).shell == 0

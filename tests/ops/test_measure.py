@@ -302,6 +302,15 @@ def test_a_noisy_volume_is_not_to_be_trusted():
     assert table.to_json()["warnings"] == list(table.warnings)
 
 
+def test_a_mask_with_an_empty_shell_is_not_to_be_trusted_streamed_or_held():
+    mask = np.pad(gaussian_filter(np.random.default_rng(0).normal(size=(40, 40, 40)), 2.0) > 0, 1).astype(np.uint8)
+    for names in ("bvtv", "bvtv + components"):
+        assert any(
+            "--crop 1:-1,1:-1,1:-1" in line for line in measure(stack(mask, unit="label"), metrics=names).warnings
+        )
+        assert measure(stack(mask[1:-1, 1:-1, 1:-1], unit="label"), metrics=names).warnings == ()
+
+
 def test_the_width_is_that_of_the_volume_of_interest():
     """Plates 4 thick, 8 apart: 60 voxels are wide enough for their gaps, the inner 36 of a mask are not."""
     mask = np.zeros((60, 60, 60), np.uint8)

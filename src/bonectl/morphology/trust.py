@@ -18,7 +18,9 @@ SPECKS = 10
 NOISE = 0.1
 
 
-def doubts(numbers: Mapping[str, float], voxel: float, width: float, cut_off: Iterable[str] = ()) -> tuple[str, ...]:
+def doubts(
+    numbers: Mapping[str, float], voxel: float, width: float, cut_off: Iterable[str] = (), shell: int = 0
+) -> tuple[str, ...]:
     """What should not be believed, one line each; numbers that are not there raise no doubt.
 
     Parameters
@@ -31,9 +33,12 @@ def doubts(numbers: Mapping[str, float], voxel: float, width: float, cut_off: It
         Shortest side of the box around the volume of interest [mm].
     cut_off : iterable of str
         The volumes, in words, whose scans were of a region of interest.
+    shell : int
+        Voxels on all sides without bone, around bone that was cut (`voi.Extent.shell`).
     """
     found = (
         *map(_absolute_values, cut_off),
+        _shell(shell),
         _separation(numbers, width),
         _anisotropy(numbers),
         _thickness(numbers, voxel),
@@ -48,6 +53,17 @@ def _absolute_values(volume: str) -> str:
     return (
         f"the scan of {volume} was cut off by the detector (region of interest): absolute density (bmd, tmd and their "
         "spread) is not to be trusted, nor is BV/TV by a threshold that was not found in this volume"
+    )
+
+
+def _shell(voxels: int) -> str:
+    """Bone that was cut seems to end by itself, and the shell counts as marrow."""
+    if not voxels:
+        return ""
+    edge = f"{voxels}:-{voxels}"
+    return (
+        f"an empty shell of {voxels} voxel lies around the bone on all sides: BV/TV, Conn.D and the border of each "
+        f"number are wrong by it; cut it off first, bonectl convert --crop {edge},{edge},{edge}"
     )
 
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from bonectl.core.header import Header
 from bonectl.core.stack import Stack
+from bonectl.morphology.cells import BONE, OUTSIDE, Labels
 
 # Slices made at a time.
 BLOCK = 16
@@ -87,7 +88,7 @@ def _envelope(rows: NDArray[np.int64], edge: NDArray[np.int64], span: NDArray[np
 
 
 class Extent:
-    """How far a volume of interest reaches, from its slabs as they come.
+    """How far a volume of interest and the bone in it reach, from slabs of labels as they come.
 
     Parameters
     ----------
@@ -96,20 +97,39 @@ class Extent:
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
-        self._filled = [np.zeros(n, bool) for n in shape]
+        self._inside, self._bone = ([np.zeros(n, np.int64) for n in shape] for _ in range(2))
         self._start = 0
 
-    def add(self, inside: NDArray[np.bool_]) -> None:
-        """The next slab, (n, y, x) bool."""
-        z, y, x = self._filled
-        z[self._start : self._start + len(inside)] = inside.any(axis=(1, 2))
-        plane = np.asarray(inside.any(axis=0))
-        y |= plane.any(axis=1)
-        x |= plane.any(axis=0)
-        self._start += len(inside)
+    def add(self, labels: Labels) -> None:
+        """The next slab, (n, y, x), values of `morphology.cells`."""
+        for sums, mask in ((self._inside, labels != OUTSIDE), (self._bone, labels == BONE)):
+            z, y, x = sums
+            z[self._start : self._start + len(labels)] = [np.count_nonzero(plane) for plane in mask]
+            plane = np.add.reduce(mask, axis=0, dtype=np.uint32)
+            y += plane.sum(axis=1, dtype=np.int64)
+            x += plane.sum(axis=0, dtype=np.int64)
+        self._start += len(labels)
 
     @property
     def voxels(self) -> tuple[int, ...]:
         """Sides of the box around what is inside; 0 where nothing is."""
-        places = (np.flatnonzero(filled) for filled in self._filled)
+        places = (np.flatnonzero(filled) for filled in self._inside)
         return tuple(int(place[-1] - place[0] + 1) if place.size else 0 for place in places)
+
+    @property
+    def shell(self) -> int:
+        """Voxels on all six sides without bone, around bone that was cut flat; 0 is none.
+
+        Bone is cut where its outermost plane holds half as much of it as the planes do on average: what ends by itself
+        ends in few voxels.
+        """
+        margins = []
+        for inside, bone in zip(self._inside, self._bone, strict=True):
+            filled, reach = np.flatnonzero(bone), np.flatnonzero(inside)
+            if not filled.size:
+                return 0
+            ends = bone[filled[[0, -1]]]
+            if ends.min() < bone[filled[0] : filled[-1] + 1].mean() / 2:
+                return 0
+            margins += [int(filled[0] - reach[0]), int(reach[-1] - filled[-1])]
+        return min(margins)

@@ -18,7 +18,7 @@ from bonectl.core.table import Doubt, Finding, Histogram, Number, Row, Table, co
 from bonectl.errors import DataError, UsageError
 from bonectl.metrics import tbsp, tbth
 from bonectl.morphology import trust, voi
-from bonectl.morphology.cells import MARROW, OUTSIDE, Labels
+from bonectl.morphology.cells import MARROW, Labels
 from bonectl.morphology.cut import Cut, Volume
 from bonectl.morphology.specimen import Specimen
 from bonectl.morphology.tally import Spacing, Tally, tally
@@ -488,7 +488,7 @@ def _labelled(case: _Case, cut: Cut, extent: voi.Extent) -> Iterator[tuple[Label
         for around, low, high in windows(_finite(case.stack, "the volume"), total, BLOCK, cut.filter.reach or 0):
             values = around[low:high]
             labels = _labels(cut.bone(around)[low:high], inside(values))
-            extent.add(labels != OUTSIDE)
+            extent.add(labels)
             yield labels, values
             advance(len(values))
 
@@ -554,7 +554,7 @@ def _judged(table: Table, case: _Case, extent: voi.Extent) -> Table:
     """The table with its warnings, which are also said."""
     numbers = {row.number.name: row.number.value for row in table.rows}
     width = min(voxels * side for voxels, side in zip(extent.voxels, case.spacing, strict=True))
-    warnings = table.warnings + trust.doubts(numbers, max(case.spacing), width, _cut_off(case))
+    warnings = table.warnings + trust.doubts(numbers, max(case.spacing), width, _cut_off(case), extent.shell)
     for warning in warnings:
         progress.note(f"do not trust: {warning}")
     return replace(table, warnings=warnings)
@@ -570,7 +570,7 @@ def _cut_off(case: _Case) -> tuple[str, ...]:
 def _extent(specimen: Specimen) -> voi.Extent:
     extent = voi.Extent(specimen.labels.shape)
     for start in range(0, len(specimen.labels), BLOCK):
-        extent.add(specimen.labels[start : start + BLOCK] != OUTSIDE)
+        extent.add(specimen.labels[start : start + BLOCK])
     return extent
 
 
