@@ -1,8 +1,12 @@
 """`bonectl denoise --samples` and `bonectl measure --samples` as one chain."""
 
 import json
+import os
 import shlex
 import shutil
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -125,3 +129,35 @@ def test_samples_of_before_are_not_mixed_in(here):
     assert "exists" in here("denoise low.npy -m 0.safetensors --samples 3 --each drawn -o b.npy", 73)
     assert "would not be replaced" in here("denoise low.npy -m 0.safetensors --samples 2 --each drawn -o b.npy -f", 73)
     here("denoise low.npy -m 0.safetensors --samples 3 --each drawn -o b.npy --force -q")
+
+
+STRUCK = """
+import os, signal, sys, threading
+
+enter, entered = threading.Condition.__enter__, 0
+
+def struck(self):
+    '''The main thread is struck by a signal while it holds the lock of a queue.'''
+    global entered
+    got = enter(self)
+    if threading.get_ident() == threading.main_thread().ident and os.listdir("drawn"):
+        entered += 1
+        if entered == 12:
+            os.kill(os.getpid(), signal.SIGTERM)
+    return got
+
+threading.Condition.__enter__ = struck
+from bonectl.cli.boundary import main
+main()
+"""
+
+
+def test_a_signal_inside_the_lock_of_a_queue_does_not_hang(here, tmp_path):
+    (tmp_path / "drawn").mkdir()
+    line = "denoise low.npy -m 0.safetensors --samples 3 --sd sd.npy --each drawn -o mean.npy"
+    process = subprocess.run(
+        [sys.executable, "-c", STRUCK, *line.split()], cwd=tmp_path, capture_output=True, timeout=60, check=False
+    )
+    assert (process.returncode, process.stderr) == (-signal.SIGTERM, b"")
+    assert sorted(os.listdir(tmp_path)) == ["0.safetensors", "1.safetensors", "drawn", "low.npy"]
+    assert os.listdir(tmp_path / "drawn") == []

@@ -1,47 +1,33 @@
-"""Where exceptions become one line on stderr and an exit status, and where signals become exceptions."""
+"""Where exceptions become one line on stderr and an exit status."""
 
 import contextlib
 import os
 import signal
 import sys
 import traceback
-from types import FrameType
 from typing import NoReturn
 
+from bonectl.core import ending
 from bonectl.errors import BonectlError, MemoryShortageError
-
-
-class Terminated(BaseException):
-    """SIGTERM or SIGHUP arrived; raised where the program is, so that temporaries are removed."""
-
-    def __init__(self, signum: int) -> None:
-        super().__init__(signum)
-        self.signum = signum
 
 
 def main() -> NoReturn:
     """Run the command line and leave with its status."""
     _hold_standard_descriptors()
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
-            signal.signal(getattr(signal, name), _terminate)
+    ending.listen()
     try:
         status = run(sys.argv[1:])
         if sys.stdout is not None:  # None: it was closed before we began
             sys.stdout.flush()
-    except KeyboardInterrupt:
-        _die_by(signal.SIGINT)
-    except Terminated as end:
-        _die_by(end.signum)
     except BrokenPipeError:
-        _die_by(signal.SIGPIPE)
+        ending.by(signal.SIGPIPE)
     except OSError as error:  # stdout itself: full disk behind a redirection
         status = _say_and_fail("bonectl", f"output: {(error.strerror or str(error)).lower()}", 74)
     _leave(status)
 
 
 def run(argv: list[str]) -> int:
-    """Run one command line; returns the exit status. Signals and broken pipes pass through."""
+    """Run one command line; returns the exit status. Broken pipes pass through."""
     from typer.exceptions import Exit, TyperException
     from typer.main import get_command
 
@@ -106,17 +92,6 @@ def _say_and_fail(name: str, message: str, status: int) -> int:
         sys.stderr.write(f"{name}: {line}\n")
         sys.stderr.flush()
     return status
-
-
-def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
-    raise Terminated(signum)
-
-
-def _die_by(signum: int) -> NoReturn:
-    """End by the signal itself, so that the shell sees 128 + its number."""
-    signal.signal(signum, signal.SIG_DFL)
-    os.kill(os.getpid(), signum)
-    os._exit(128 + signum)  # where the signal is blocked
 
 
 def _leave(status: int) -> NoReturn:

@@ -12,7 +12,7 @@ from bonectl.cli import streams
 from bonectl.cli.branch import branch
 from bonectl.cli.command import command
 from bonectl.cli.options import DASH, READS, WRITES, Device, Request
-from bonectl.core import atomic
+from bonectl.core import atomic, ending
 from bonectl.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def _write(
     spread, singles = beside
     with contextlib.ExitStack() as outputs:
         if singles and not request.dry_run:
-            singles[0].output.parent.mkdir(exist_ok=True)
+            outputs.enter_context(_there(singles[0].output.parent))
         sinks: list[Callable[[Array], None]] = []
         if spread is not None and not request.dry_run:
             push = outputs.enter_context(branch(drawn.header, spread, {**notes, "holds": "standard deviation"}))
@@ -150,6 +150,25 @@ def _write(
                 yield mean(block)
 
         streams.writing(Stack(drawn.header, means()), request, notes)
+
+
+@contextlib.contextmanager
+def _there(folder: Path) -> "Iterator[None]":
+    """A folder, made where it is not there yet; one that was made and stayed empty is removed."""
+    if folder.is_dir():
+        yield
+        return
+
+    def remove() -> None:
+        with contextlib.suppress(OSError):  # it holds something by now, or was never made
+            folder.rmdir()
+
+    with ending.undoing(remove):
+        try:
+            folder.mkdir()
+            yield
+        finally:
+            remove()
 
 
 def _of(part: "Callable[[Array], Array]", push: "Callable[[Array], None]") -> "Callable[[Array], None]":

@@ -1,12 +1,14 @@
 """The only voice on stderr: progress bars on a terminal, JSON lines for machines, one-line notes."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 
+from bonectl.core import ending
 from bonectl.core.progress import Advance, Reporter
 
 
@@ -114,13 +116,18 @@ class Bars:
             TimeRemainingColumn(elapsed_when_finished=True),
             TextColumn("{task.fields[facts]}"),
         )
-        with Progress(*columns, console=self.console, transient=True) as bar:
+        with ending.undoing(self._undo), Progress(*columns, console=self.console, transient=True) as bar:
             row = bar.add_task(name, total=total, facts="")
 
             def advance(count: int = 1, **facts: object) -> None:
                 bar.update(row, advance=count, facts="  ".join(f"{k} {v}" for k, v in facts.items()))
 
             yield advance
+
+    def _undo(self) -> None:
+        """Leave the terminal as it was: the line of the bar empty, the cursor seen."""
+        if self.console.is_terminal:
+            os.write(2, b"\r\x1b[2K\x1b[?25h")
 
 
 def _say(line: str) -> None:

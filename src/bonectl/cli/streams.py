@@ -9,7 +9,6 @@ import shlex
 import shutil
 import stat
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -390,11 +389,9 @@ def _write_folder(stack: "Stack", request: Request) -> None:
 def _scratch(folder: Path, output: Path) -> Iterator[Path]:
     """A hidden folder inside `folder`, gone afterwards whatever happens."""
     try:
-        temporary = Path(tempfile.mkdtemp(prefix=".bonectl-", dir=folder))
-        try:
+        with atomic.vanishing(folder) as temporary:
+            temporary.mkdir()
             yield temporary
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
     except OSError as error:
         raise atomic.failure(output, error) from error
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bonectl.cli.boundary import Terminated
 from bonectl.cli.command import command
 from bonectl.cli.options import Device, Force, Request, Seed
+from bonectl.core import ending
 from bonectl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ class _Stop:
         if self.signum is None:
             self.signum = signum
         elif "TORCHELASTIC_RUN_ID" not in os.environ:
-            raise _death(signum)
+            ending.by(signum)
 
 
 @contextlib.contextmanager
@@ -223,7 +223,7 @@ def _asked_to_stop() -> Iterator[_Stop]:
     """Turn signals into a wish that the training loop asks for; die of them once it has saved."""
     stop = _Stop()
     before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+    for name in ending.ASKING:
         signum = getattr(signal, name, None)
         if signum is not None and signal.getsignal(signum) is not signal.SIG_IGN:
             before[signum] = signal.signal(signum, stop.hear)
@@ -233,12 +233,7 @@ def _asked_to_stop() -> Iterator[_Stop]:
         for signum, handler in before.items():
             signal.signal(signum, handler)
     if stop.signum is not None:
-        raise _death(stop.signum)
-
-
-def _death(signum: int) -> BaseException:
-    """What the boundary turns into the end by that signal."""
-    return KeyboardInterrupt() if signum == signal.SIGINT else Terminated(signum)
+        ending.by(stop.signum)
 
 
 def _normalisation(offset: float | None, scale: float | None) -> tuple[float, float] | None:

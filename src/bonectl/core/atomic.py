@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from bonectl.core import ending
 from bonectl.errors import BonectlError, OutputError, PermissionDeniedError, WriteError
 
 
@@ -42,8 +43,8 @@ def failure(path: Path | str, error: OSError) -> BonectlError:
 def replacing(path: Path, *, force: bool = True) -> Iterator[Path]:
     """A hidden temporary name beside `path`, moved onto it when the block succeeds.
 
-    The block may create a file or a folder under that name. Whatever goes wrong, signals that are raised
-    as exceptions included, the temporary is removed and an older `path` stays as it was.
+    The block may create a file or a folder under that name. Whatever goes wrong, signals included
+    (`bonectl.core.ending`), the temporary is removed and an older `path` stays as it was.
 
     Raises
     ------
@@ -53,32 +54,50 @@ def replacing(path: Path, *, force: bool = True) -> Iterator[Path]:
         When the disk is full, or fails.
     """
     check(path, force=force)
-    # Names may have up to 255 bytes: the temporary must not be longer than the name it stands for.
-    temporary = path.with_name(f".bonectl-{secrets.token_hex(6)}.part{path.suffix if len(path.suffix) < 8 else ''}")
     try:
-        yield temporary
-        _settle(temporary)
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        temporary.replace(path)
+        with vanishing(path.parent, path.suffix) as temporary:
+            yield temporary
+            settle(temporary)
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            temporary.replace(path)
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise
         raise failure(path, error) from error
-    finally:
-        _remove(temporary)
 
 
-def _settle(path: Path) -> None:
-    """Let the bytes reach the disk before the name does."""
+@contextlib.contextmanager
+def vanishing(folder: Path, suffix: str = "") -> Iterator[Path]:
+    """A hidden name in a folder; whatever has it when the block ends, or a signal ends the process, is removed.
+
+    Parameters
+    ----------
+    folder : Path
+    suffix : str
+        What the name ends in; left out where it is long.
+    """
+    # Names may have up to 255 bytes: the temporary must not be longer than the name it stands for.
+    temporary = folder / f".bonectl-{secrets.token_hex(6)}.part{suffix if len(suffix) < 8 else ''}"
+    with ending.undoing(lambda: _remove(temporary)):
+        try:
+            yield temporary
+        finally:
+            _remove(temporary)
+
+
+def settle(path: Path) -> None:
+    """Let the bytes of a file, or of the files in a folder, reach the disk before their name does."""
     for part in path.iterdir() if path.is_dir() else [path]:
         with part.open("rb") as file:
             os.fsync(file.fileno())
 
 
 def _remove(path: Path) -> None:
+    aside = path.with_name(f"{path.name}.gone")
     with contextlib.suppress(OSError):
         if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
+            path.rename(aside)  # a thread that still writes into the folder finds it no more
         else:
             path.unlink(missing_ok=True)
+    shutil.rmtree(aside, ignore_errors=True)
