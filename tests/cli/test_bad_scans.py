@@ -29,6 +29,8 @@ def scans(tmp_path_factory):
         "degrees": ANGLES,
         "radians": np.deg2rad(ANGLES),
         "few": ANGLES[:80],
+        "twelve": counts[:, :12],
+        "twelveradians": np.arange(12) * np.pi / 12,
         "nanangles": np.where(np.arange(VIEWS) == 5, np.nan, ANGLES),
     }
     for name, array in arrays.items():
@@ -66,6 +68,12 @@ def reconstruct(shell, scans, options):
         (GOOD.replace("degrees.npy", "words.txt"), 65, "no list of angles"),
         (GOOD.replace("degrees.npy", "0"), 2, "give the arc that the views divide"),
         (GOOD.replace("degrees.npy", "nan"), 65, "both must be finite"),
+        (GOOD.replace("degrees.npy", "6.2832"), 2, "looks like radians; give degrees, such as 180"),
+        (
+            "twelve.npy --input-unit counts --flats flats.npy --angles twelveradians.npy",
+            65,
+            "12 angles span 2.88: they look like radians",
+        ),
         (f"{GOOD} --method fbpp", 2, "did you mean 'fbp'"),
         (f"{GOOD} --method 'fbp(window=hannn)'", 2, "no window 'hannn'"),
         (f"{GOOD} --method 'fbp(cutoff=half)'", 2, "cutoff is a number"),

@@ -89,3 +89,5 @@ def test_whether_the_detector_sees_the_grid():
     assert scan().covers_grid
     assert not scan(columns=60, centre=29.5).covers_grid
     assert not scan(centre=20.0).covers_grid
+    assert scan(centre=5.0, columns=80, angles=Angles(0.0, 1.0, 360)).covers_grid
+    assert not scan(centre=5.0, columns=80, angles=Angles(0.0, 1.0, 340)).covers_grid

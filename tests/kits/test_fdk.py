@@ -10,6 +10,7 @@ from bonectl.geometries.cone import cone
 from bonectl.geometries.fan import fan
 from bonectl.geometries.parallel import parallel
 from bonectl.methods._quadrature import turn_weights
+from bonectl.methods._ramp import truncated_rows
 from bonectl.methods.cgls import cgls
 from bonectl.methods.fbp import fbp
 from bonectl.methods.fdk import fdk
@@ -60,6 +61,14 @@ FANS = {
     "shuffled": fan(SIZE, 2, VOXEL, views=300, **FAR).replace(
         angles=Angles.of(np.random.default_rng(0).permutation(300) * 1.2)
     ),
+    "half acquisition": fan(SIZE, 2, VOXEL, views=300, columns=58, centre=14.2, **FAR),
+    "half acquisition, other end": fan(SIZE, 2, VOXEL, views=301, arc=-360.0, columns=58, centre=46.0, **FAR),
+    "half acquisition, golden": fan(SIZE, 2, VOXEL, views=300, columns=58, centre=14.2, **FAR).replace(
+        angles=Angles.of(np.arange(300) * 111.246117975)
+    ),
+    "jitter": fan(SIZE, 2, VOXEL, views=300, **FAR).replace(
+        angles=Angles.of(np.tile(np.arange(150) * 2.4, 2) + np.random.default_rng(0).normal(0, 0.005, 300))
+    ),
 }
 
 
@@ -79,6 +88,7 @@ CONES = {
     "axis off": cone(64, 40, VOXEL, views=240, sod=4 * 64 * VOXEL, sdd=6 * 64 * VOXEL, columns=131, centre=60.2),
     "coarse": cone(64, 40, VOXEL, views=240, sod=4 * 64 * VOXEL, sdd=5 * 64 * VOXEL, pitch=0.04),
     "fine": cone(64, 40, VOXEL, views=240, sod=4 * 64 * VOXEL, sdd=6 * 64 * VOXEL, pitch=0.012),
+    "half acquisition": cone(64, 40, VOXEL, views=240, sod=4 * 64 * VOXEL, sdd=6 * 64 * VOXEL, columns=36, centre=10.2),
     "short": cone(64, 40, VOXEL, views=200, arc=-210.0, sod=4 * 64 * VOXEL, sdd=6 * 64 * VOXEL),
 }
 
@@ -118,6 +128,20 @@ def test_a_ray_and_its_reverse_count_once(arc):
         there = np.interp(reverse[here], degrees, weights[:, 32 - k])
         assert np.abs(weights[here, k] + there - 1).max() < 0.01
     assert weights[views // 2].max() <= 1 + 1e-12
+
+
+def test_a_fan_of_half_acquisition_is_not_cut_off():
+    """A disc that reaches beyond the shorter side: the longer one measures it from behind, if the turn is full."""
+    g = FANS["half acquisition"]
+    scan = ball_scan(g, 30.0, 5.0, -8.0, 0.0)
+    assert truncated_rows(scan, g) == [False, False]
+    assert truncated_rows(scan[:, :150], g[:150]) == [True, True]
+
+
+def test_a_short_turn_of_a_small_part_is_refused():
+    g = fan(SIZE, 1, VOXEL, views=60, arc=60.0, **FAR)
+    with pytest.raises(UsageError, match="the views cover 60 of 180 degrees"):
+        fdk(Projector(g), torch.zeros(g.shape))
 
 
 @pytest.mark.parametrize("method", [sirt, cgls])

@@ -7,11 +7,13 @@ import torch
 from bonectl.core.geometry import Angles
 from bonectl.errors import UsageError
 from bonectl.geometries.parallel import parallel
-from bonectl.methods._quadrature import missing_wedge, view_weights
+from bonectl.methods._quadrature import longer_side, missing_wedge, ray_weights, view_weights
 from bonectl.methods._ramp import padded_length, response, truncated_rows
 from bonectl.methods.cgls import cgls
 from bonectl.methods.fbp import fbp
+from bonectl.methods.fista import fista
 from bonectl.methods.sirt import sirt
+from bonectl.methods.tv import tv
 from bonectl.projection.projector import Projector
 
 VOXEL = 0.02  # mm
@@ -27,6 +29,12 @@ def disc_scan(geometry, radius, x, y, attenuation=2.0):
     t = geometry.angles.radians[:, None, None]
     chord = 2 * np.sqrt(np.maximum(0, radius**2 - (s - x * np.cos(t) - y * np.sin(t)) ** 2))
     return torch.from_numpy((attenuation * chord.mean(-1) * VOXEL / 10)[None].astype(np.float32))
+
+
+def turned(degrees, **detector):
+    """Views at given angles, on a detector of the width of the grid."""
+    detector = {"columns": SIZE} | detector
+    return parallel(SIZE, 1, VOXEL, views=len(degrees), **detector).replace(angles=Angles.of(degrees))
 
 
 def distance(x, y):
@@ -48,6 +56,15 @@ GEOMETRIES = {
         angles=Angles.of(np.arange(VIEWS) * 111.246117975)
     ),
     "both ends": parallel(SIZE, 1, VOXEL, views=VIEWS + 1, arc=180.0 * (VIEWS + 1) / VIEWS, columns=SIZE),
+    "both ends of a turn": turned(np.arange(2 * VIEWS + 1) * 180 / VIEWS),
+    "540 degrees": turned(np.arange(3 * VIEWS) * 180 / VIEWS),
+    "720 degrees": turned(-np.arange(4 * VIEWS) * 180 / VIEWS),
+    "half acquisition": parallel(SIZE, 1, VOXEL, views=2 * VIEWS, arc=360.0, columns=70, centre=10.3),
+    "half acquisition, other end": parallel(SIZE, 1, VOXEL, views=399, arc=-360.0, columns=70, centre=60.1),
+    "half acquisition, golden": turned(np.arange(2 * VIEWS) * 111.246117975, columns=70, centre=10.3),
+    "half acquisition, both ends": turned(np.arange(2 * VIEWS + 1) * 180 / VIEWS, columns=70, centre=20.0),
+    "half acquisition, 720 degrees": turned(np.arange(4 * VIEWS) * 180 / VIEWS, columns=70, centre=10.3),
+    "axis a little off, full turn": parallel(SIZE, 1, VOXEL, views=2 * VIEWS, arc=360.0, columns=SIZE, centre=66.0),
 }
 
 
@@ -103,8 +120,8 @@ def test_a_truncated_scan_is_continued():
     """A disc twice as wide as the detector: flat inside instead of bright at the rim."""
     g = parallel(64, 1, VOXEL, views=VIEWS, columns=64)
     scan = disc_scan(g, 60.0, 0.0, 0.0)
-    assert truncated_rows(scan) == [True]
-    assert truncated_rows(disc_scan(g, 24.0, 0.0, 0.0)) == [False]
+    assert truncated_rows(scan, g) == [True]
+    assert truncated_rows(disc_scan(g, 24.0, 0.0, 0.0), g) == [False]
     volume = fbp(Projector(g), scan)[0].numpy()
     row, column = np.mgrid[:64, :64] - 31.5
     inside, rim = np.hypot(row, column) < 8, np.abs(np.hypot(row, column) - 27) < 2
@@ -153,6 +170,88 @@ def test_a_missing_wedge_is_not_stood_for():
     degrees = np.arange(0, 121.0)
     assert np.rad2deg(view_weights(degrees)) == pytest.approx(np.ones(121))
     assert missing_wedge(degrees) == pytest.approx(59)
+
+
+def jittered(rng):
+    """Directions as encoders give them: even, golden or irregular, each 1 to 5 times, with jitter, shuffled."""
+    count, times, turn = rng.integers(3, 61), rng.integers(1, 6), rng.choice([180.0, 360.0])
+    kinds = (
+        np.arange(count) * turn / count,
+        np.arange(count + 1) * turn / count,
+        np.arange(count) * 111.246117975,
+        (np.arange(count) + rng.uniform(-0.3, 0.3, count)) * turn / count,
+    )
+    degrees = np.tile(kinds[rng.integers(len(kinds))], times)
+    return rng.permutation(degrees + rng.normal(0, rng.choice([0.0, 1e-4, 0.005, 0.02]), degrees.size))
+
+
+def test_view_weights_of_any_directions_are_positive_and_add_up_to_pi():
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        weights = view_weights(jittered(rng))
+        assert weights.min() > 0
+        assert weights.sum() == pytest.approx(np.pi, rel=1e-9)
+
+
+@pytest.mark.parametrize(("directions", "times"), [(36, 2), (30, 3), (60, 3), (40, 5)])
+def test_repeated_directions_with_jitter_share_their_part(directions, times):
+    for seed in range(50):
+        degrees = np.tile(np.arange(directions) * 180 / directions, times)
+        degrees += np.random.default_rng(seed).normal(0, 0.005, degrees.size)
+        assert view_weights(degrees) == pytest.approx(np.full(degrees.size, np.pi / degrees.size), rel=0.01)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_fbp_of_views_that_are_repeated_with_jitter(seed):
+    rng = np.random.default_rng(seed)
+    degrees = np.tile(np.arange(100) * (1.8, 3.6)[seed % 2], rng.integers(2, 5))
+    g = turned(rng.permutation(degrees + rng.normal(0, 0.005, degrees.size)), columns=SIZE + 1 + seed % 2)
+    volume = fbp(Projector(g), disc_scan(g, 40.0, 5.0, -3.0))[0].numpy()
+    assert volume[distance(5, -3) < 30].mean() == pytest.approx(2.0, rel=0.01)
+
+
+def test_rays_of_half_acquisition_count_once():
+    """A ray and its reverse, at the same distance on the other side of the axis and half a turn on, add up to 1."""
+    g = parallel(SIZE, 1, VOXEL, views=80, arc=360.0, columns=70, centre=10.0)
+    weights = ray_weights(g) / np.deg2rad(360 / 80)
+    assert weights[:, 0:21] + np.roll(weights, 40, axis=0)[:, 20::-1] == pytest.approx(np.ones((80, 21)))
+    assert weights[:, 21:] == pytest.approx(np.ones((80, 49)))
+    assert weights.min() >= 0
+    assert np.abs(np.diff(weights, axis=1)).max() < 0.25
+    half = parallel(SIZE, 1, VOXEL, views=80, columns=70, centre=10.0)
+    assert ray_weights(half) == pytest.approx(np.full((80, 1), np.pi / 80))
+    assert not longer_side(parallel(SIZE, 1, VOXEL, columns=70, centre=35.0)).any()
+
+
+def test_a_turn_that_is_not_full_keeps_what_is_measured_once():
+    """10 degrees are missing: 3 % where nothing else is, and no more."""
+    g = turned(np.arange(350.0), columns=70, centre=20.0)
+    volume = fbp(Projector(g), disc_scan(g, 40.0, 5.0, -3.0))[0].numpy()
+    assert volume[distance(5, -3) < 30].mean() == pytest.approx(2.0, rel=0.03)
+
+
+def test_half_acquisition_is_cut_off_only_where_the_longer_side_is():
+    g = GEOMETRIES["half acquisition"]
+    whole, cut = disc_scan(g, 40.0, 5.0, -3.0), disc_scan(g, 62.0, 5.0, -3.0)
+    assert truncated_rows(whole, g) == [False]
+    assert truncated_rows(cut, g) == [True]
+    half = g[: g.views // 2]
+    assert truncated_rows(whole[:, : half.views], half) == [True]
+
+
+@pytest.mark.parametrize("method", [sirt, cgls, tv, fista])
+def test_iterations_take_half_acquisition(method):
+    g = parallel(SIZE, 1, VOXEL, views=120, arc=360.0, columns=70, centre=10.3)
+    volume = method(Projector(g), disc_scan(g, 40.0, 5.0, -3.0))[0].numpy()
+    assert volume[distance(5, -3) < 30].mean() == pytest.approx(2.0, rel=5e-3)
+
+
+@pytest.mark.parametrize("degrees", [np.arange(60.0), np.linspace(0, np.pi, 12), [0.0, 0.005], [10.0, 20.0, 30.0]])
+def test_views_that_cover_little_are_refused(degrees):
+    """Most of the density would be lost; what looks so by mistake, such as radians, is told."""
+    g = turned(degrees)
+    with pytest.raises(UsageError, match=r"the views cover .* of 180 degrees"):
+        fbp(Projector(g), torch.zeros(1, g.views, SIZE))
 
 
 def small():

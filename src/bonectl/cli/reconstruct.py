@@ -37,10 +37,6 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 
-# A list of this many angles within this span [degree] was written in radians (2 pi, and a little).
-_MANY_VIEWS = 16
-_FULL_TURN = 6.4
-
 
 class Value(StrEnum):
     """Units of a reconstruction."""
@@ -404,7 +400,10 @@ def _angles(text: str | None, views: int) -> "Angles | None":
     """An arc that the views divide evenly, or a file with one angle per view."""
     if text is None:
         return None
+    import numpy as np
+
     from bonectl.core.geometry import Angles
+    from bonectl.ops.reconstruct import looks_like_radians
 
     try:
         arc = float(text)
@@ -412,6 +411,8 @@ def _angles(text: str | None, views: int) -> "Angles | None":
         return _listed_angles(Path(text))
     if not arc:
         raise UsageError(f"--angles {text}; give the arc that the views divide, such as 180, or a file of angles")
+    if looks_like_radians(arc / views * np.arange(views)):
+        raise UsageError(f"--angles {text} for {views} views: that looks like radians; give degrees, such as 180")
     return Angles(0.0, arc / views, views)
 
 
@@ -419,6 +420,7 @@ def _listed_angles(path: Path) -> "Angles":
     import numpy as np
 
     from bonectl.core.geometry import Angles
+    from bonectl.ops.reconstruct import looks_like_radians
 
     if not path.is_file():
         raise MissingInputError(f"{path}: no such file; --angles takes an arc in degrees, or a file of angles")
@@ -428,9 +430,10 @@ def _listed_angles(path: Path) -> "Angles":
         raise DataError(f"{path}: no list of angles ({error}); one number per line [degree], or a .npy") from error
     if degrees.ndim != 1 or degrees.dtype.kind not in "fiu":
         raise DataError(f"{path}: {degrees.dtype} of shape {degrees.shape}; one angle per view is needed")
-    span = float(np.ptp(degrees)) if degrees.size else 0.0
-    if degrees.size >= _MANY_VIEWS and span <= _FULL_TURN:  # no scan has so many views in so small a wedge
-        raise DataError(f"{path}: {degrees.size} angles span {span:.4g}: they look like radians; give degrees")
+    if looks_like_radians(degrees):
+        raise DataError(
+            f"{path}: {degrees.size} angles span {np.ptp(degrees):.4g}: they look like radians; give degrees"
+        )
     return Angles.of(degrees)
 
 

@@ -86,6 +86,13 @@ class Angles:
         values.flags.writeable = False
         return values
 
+    @property
+    def full_turn(self) -> bool:
+        """Whether views go all around: no gap between directions is wider than two even ones, or 5 degrees."""
+        turn = np.sort(np.mod(self.degrees, 360.0))
+        widest = float(np.diff(turn, append=turn[0] + 360.0).max())
+        return self.count > 2 and widest <= max(2 * 360.0 / self.count, 5.0)
+
     def __len__(self) -> int:
         return self.count
 
@@ -272,9 +279,10 @@ class Geometry:
 
     @property
     def covers_grid(self) -> bool:
-        """Whether every ray through the circle inscribed in the grid meets the detector's columns in all views.
+        """Whether every ray through the circle inscribed in the grid is measured.
 
-        Judged in the plane of the orbit.
+        By the detector's columns in all views; where these go all around, by one side of it at least. Judged in the
+        plane of the orbit.
         """
         radius = self.size * self.voxel / 2
         needed = [radius, radius]
@@ -284,7 +292,8 @@ class Geometry:
             needed = [self.sdd * slope / max(cos(slant) - side * slope * sin(slant), 1e-12) for side in (-1, 1)]
             needed = [length * cos(radians(self.roll)) for length in needed]
         found = ((self.centre + 0.5) * self.pitch, (self.columns - 0.5 - self.centre) * self.pitch)
-        return all(have >= need * (1 - 1e-9) for have, need in zip(found, needed, strict=True))
+        enough = any if self.angles.full_turn else all
+        return enough(have >= need * (1 - 1e-9) for have, need in zip(found, needed, strict=True))
 
     @property
     def volume_shape(self) -> tuple[int, int, int]:

@@ -4,10 +4,13 @@ from math import pi
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.fft import next_fast_len
 from torch import Tensor
 
+from bonectl.core.geometry import Geometry
 from bonectl.errors import UsageError
+from bonectl.methods._quadrature import longer_side, reverse_measured
 from bonectl.projection.ramp import ramp
 
 # Columns whose mean a continuation begins with.
@@ -72,11 +75,36 @@ def continued(scan: Tensor, length: int, rows: list[bool]) -> Tensor:
     return torch.cat([scan, whole * torch.tensor(rows).to(scan)[:, None, None]], dim=-1)
 
 
-def truncated_rows(scan: Tensor) -> list[bool]:
+def drawn_out(weights: NDArray[np.float64], length: int) -> NDArray[np.float64]:
+    """Weights of rays (view, col) for a scan that is `continued`: what was added takes those of the nearer end."""
+    columns = weights.shape[1]
+    added = length - columns
+    place = np.concatenate([np.arange(columns), np.full(added - added // 2, columns - 1), np.zeros(added // 2, int)])
+    return weights[:, place]
+
+
+def truncated_rows(scan: Tensor, geometry: Geometry) -> list[bool]:
     """For each row of a scan (row, view, col) of line integrals, whether the object reaches beyond the detector.
 
-    Judged row by row, so that the answer does not depend on the slab a row arrives in.
+    Judged row by row, so that the answer does not depend on the slab a row arrives in. The end of a detector's
+    shorter side is judged by those views only whose rays there the longer side does not measure from behind.
     """
     mean = scan.detach().mean(dim=1)
-    ends = torch.maximum(mean[:, :OUTERMOST].mean(dim=1), mean[:, -OUTERMOST:].mean(dim=1))
-    return (ends > TRUNCATED * mean.max(dim=1).values).tolist()
+    ends = torch.stack([mean[:, :OUTERMOST].mean(dim=1), mean[:, -OUTERMOST:].mean(dim=1)])
+    side = longer_side(geometry)
+    for end, column in enumerate((0, -1)):
+        if side[column] < 0:
+            ends[end] = _shorter_end(scan.detach(), geometry, column)
+    return (ends.amax(dim=0) > TRUNCATED * mean.max(dim=1).values).tolist()
+
+
+def _shorter_end(scan: Tensor, geometry: Geometry, column: int) -> Tensor:
+    """Mean reading at the end of the shorter side over the views whose rays nobody measures from behind, (row,)."""
+    away = (column % geometry.columns - geometry.centre) * geometry.pitch
+    fan = np.zeros(1) if geometry.sdd is None else np.arctan([away / geometry.sdd])
+    alone = torch.from_numpy(~reverse_measured(geometry.angles.degrees, fan)[:, 0])
+    if not alone.any():
+        return scan.new_zeros(len(scan))
+    outermost = scan[..., :OUTERMOST] if column == 0 else scan[..., -OUTERMOST:]
+    mean: Tensor = outermost[:, alone.to(scan.device)].mean(dim=(1, 2))
+    return mean

@@ -2,13 +2,14 @@
 
 from math import ceil
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from bonectl.core.geometry import Geometry
 from bonectl.errors import UsageError
-from bonectl.methods._quadrature import view_weights
-from bonectl.methods._ramp import continued, padded_length, response, truncated_rows
+from bonectl.methods._quadrature import check_arc, ray_weights
+from bonectl.methods._ramp import continued, drawn_out, padded_length, response, truncated_rows
 from bonectl.projection.projector import Projector
 
 MM_PER_CM = 10.0
@@ -23,9 +24,10 @@ def fbp(
 
     The inverse Radon transform (Kak and Slaney 1988, eq. 3.30): each view is filtered with the ramp
     `bonectl.methods._ramp.response`, weighted with the part of the half circle it stands for
-    (`bonectl.methods._quadrature.view_weights`: right for 180 degrees, 360 degrees and irregular angles) and
-    back-projected. A row whose ends are not air is continued smoothly beyond the detector first; its attenuation
-    is still off by an unknown amount, because the rays outside were never measured.
+    (`bonectl.methods._quadrature.ray_weights`: right for 180 degrees, 360 degrees, irregular angles, and half
+    acquisition, a full turn with the axis near an end of the detector) and back-projected. A row whose ends are not
+    air is continued smoothly beyond the detector first; its attenuation is still off by an unknown amount, because the
+    rays outside were never measured.
 
     Parameters
     ----------
@@ -48,24 +50,28 @@ def fbp(
     Raises
     ------
     UsageError
-        When the beam is not parallel, there is no such window or pixel model, or the cut-off is not within (0, 1].
+        When the beam is not parallel, the views cover less than 90 degrees, there is no such window or pixel model, or
+        the cut-off is not within (0, 1].
     """
     geometry = A.geometry
     if geometry.kind != "parallel":
         raise UsageError(f"fbp is for a parallel beam; use fdk for a {geometry.kind} beam")
     length = _period(geometry)
     # The transpose gives, per view, voxel^2 / (10 pitch) times the interpolated value; the ramp is for unit pitch.
-    weights = view_weights(geometry.angles.degrees) * (MM_PER_CM / geometry.voxel) ** 2
+    check_arc(geometry)
+    weights = ray_weights(geometry) * (MM_PER_CM / geometry.voxel) ** 2
     rows = y.reshape(-1, *y.shape[-2:])
-    cut = truncated_rows(rows)
+    cut = truncated_rows(rows, geometry)
     if any(cut):
         rows = continued(rows, length, cut)
         geometry = geometry.replace(columns=length)
+    if weights.shape[1] > 1:
+        rows, weights = rows * torch.from_numpy(drawn_out(weights, rows.shape[-1])).to(rows), np.ones(geometry.views)
     filtered = Projector(
         geometry,
         model=pixels,
         response=response(length, window, cutoff),
-        shares=torch.from_numpy(weights),
+        shares=torch.from_numpy(weights.ravel()),
         backend=A.backend,
     )
     volume: Tensor = filtered.T(rows)

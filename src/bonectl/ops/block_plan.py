@@ -14,6 +14,8 @@ from bonectl.core.geometry import Geometry
 from bonectl.core.header import PROJECTIONS, Header
 from bonectl.core.spec import parse
 from bonectl.errors import MemoryShortageError
+from bonectl.methods._quadrature import longer_side
+from bonectl.methods.fdk import widened
 from bonectl.ops import turning
 from bonectl.projection.fsp import GRAIN, OVERSAMPLING
 from bonectl.projection.projector import Projector
@@ -102,8 +104,12 @@ def needed(header: Header, geometry: Geometry, method: str, slices: int, slab: i
     leaning = 0 if geometry.is_upright or name != "fdk" else scan
     fixed: float = memory.KERNELS + _plan(geometry) + waiting + leaning + _arriving(header, slab, held=held)
     usual = max(m.scans * scan + m.volumes * volume + _work(geometry, m.work, slices, volume) for m in moments)
+    if name == "fdk":  # what was filtered goes on beyond the detector's ends
+        fixed += scan * (widened(geometry)[0].columns / geometry.columns - 1)
     if name != "fbp":
         return Need(int(fixed + usual), int(fixed + usual))
+    if longer_side(geometry).any():  # rays are weighted, in a copy
+        fixed += scan
     return Need(int(fixed + usual), int(fixed + max(usual + BEYOND * scan, CONTINUED * scan)))
 
 

@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from math import asin
 from math import degrees as degrees_of
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from bonectl.core import kit, memory, progress
@@ -18,9 +20,9 @@ from bonectl.core.spec import parse
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, UsageError
 from bonectl.learning import device
-from bonectl.methods._quadrature import missing_wedge
-from bonectl.methods._ramp import truncated_rows
+from bonectl.methods._quadrature import check_arc, missing_wedge
 from bonectl.ops import block_plan
+from bonectl.ops.field_of_view import FieldOfView
 from bonectl.ops.on_device import OnDevice
 from bonectl.ops.scan import Fields, check_scan, geometry_of, line_integrals, sinograms
 from bonectl.projection import backends
@@ -31,6 +33,8 @@ UNITS = ("1/cm", "mgHA/cm3")
 BEAMS = {"fbp": ("parallel",), "fdk": ("fan", "cone"), "lpd": ("parallel", "fan")}
 # Views closer to one direction than this [degree] give no slice.
 SAME_DIRECTION = 1e-3
+# Angles of several views within so little were written in radians (2 pi, and a little).
+FULL_TURN_IN_RADIANS = 6.4
 Method = Callable[[Projector, Tensor], Tensor]
 Axis = Callable[[Geometry, Array], float]
 
@@ -94,7 +98,8 @@ def reconstruct(  # noqa: PLR0913 (the scan, and what each option says)
     ------
     UsageError
         When the stack is a volume or of a unit that has no line integrals, carries no geometry, or density is
-        asked for without a calibration; when there is no such method, knob, device or backend.
+        asked for without a calibration; when there is no such method, knob, device or backend, or the views cover too
+        little for a closed form.
     DataError
         When scan, geometry and fields differ in size; while streaming: for values that are not finite.
     MemoryShortageError
@@ -110,11 +115,13 @@ def reconstruct(  # noqa: PLR0913 (the scan, and what each option says)
     density = checked_density(unit, calibration)
     geometry = checked_geometry(scan, geometry)
     name, run = method_for(method, geometry)
+    if parse(name).name in BEAMS:
+        check_arc(geometry)
     worker = OnDevice(device.choose(device_name), divisible=geometry.kind != "cone")
     backends.engine(worker.where, backend)
     block = block_plan.chosen_block(scan.header, geometry, name, limit)
     if look:
-        rows = _looked_at(rows, geometry.rows if geometry.kind == "cone" else block_plan.FEWEST)
+        rows = _looked_at(rows, geometry, geometry.rows if geometry.kind == "cone" else block_plan.FEWEST)
     header = rows.header.replace(
         shape=geometry.volume_shape,
         axes=VOLUME,
@@ -190,13 +197,14 @@ def checked_density(unit: str, calibration: Calibration | None) -> Calibration |
     return calibration if unit == "mgHA/cm3" else None
 
 
-def _looked_at(rows: Stack, count: int) -> Stack:
+def _looked_at(rows: Stack, geometry: Geometry, count: int) -> Stack:
     """The same rows; their header says whether the object reaches beyond the detector in any of the first `count`."""
     held: list[Array] = []
     cut: list[bool] = []
+    view = FieldOfView(rows.header.shape[0])
     while len(cut) < count and (slab := next(rows.slabs, None)) is not None:
         held.append(slab)
-        cut += truncated_rows(torch.from_numpy(slab))
+        cut += view.look(geometry, slab)
     header = rows.header.replace(region_of_interest=rows.header.region_of_interest or any(cut[:count]))
     return Stack(header, _again(held, rows.slabs))
 
@@ -218,7 +226,7 @@ def _slabs(
     rows: Stack, A: Projector, size: int, axis: Axis | None, run: Method, density: Calibration | None
 ) -> Iterator[Array]:
     total = rows.header.shape[0]
-    truncated = 0
+    view = FieldOfView(total)
     with progress.task("reconstruct", total) as advance:
         for index, block in enumerate(rows.blocks(size)):
             if index == 0:
@@ -227,31 +235,32 @@ def _slabs(
                     A = Projector(A.geometry.replace(centre=axis(A.geometry, seen)), backend=A.backend)
                 _warn(A.geometry)
             y = torch.from_numpy(block)
-            truncated += sum(truncated_rows(y))
+            view.look(A.geometry, block)
             volume = run(A, y).numpy()
             yield np.asarray(density.density(volume) if density else volume, dtype=np.float32)
             advance(len(block))
             del block, y, volume  # or they would be held while the next block arrives
-    if truncated:
-        progress.note(
-            f"{truncated} of {total} rows are cut off by the detector: their absolute values are not to be trusted"
-        )
+    view.tell(A.geometry)
 
 
 def _warn(geometry: Geometry) -> None:
-    if not geometry.covers_grid:
-        progress.note(
-            f"the detector does not cover the grid of {geometry.size} voxels in all views; "
-            "values near its rim are incomplete"
-        )
     degrees = geometry.angles.degrees
     turned = np.mod(degrees - degrees[0] + 90.0, 180.0) - 90.0
     if np.abs(turned).max() <= SAME_DIRECTION:
         progress.note("all views see the object from one direction: nothing tells what lies behind what")
+    elif looks_like_radians(degrees):
+        progress.note(
+            f"{degrees.size} angles span {np.ptp(degrees):.4g} degrees: if these are radians, multiply them by 57.29578"
+        )
     elif geometry.kind != "parallel":
         _warn_of_arc(geometry)
     elif (wedge := missing_wedge(degrees)) > 1:
         progress.note(f"no view within {wedge:.0f} of 180 degrees: edges along the missing rays are lost")
+
+
+def looks_like_radians(degrees: NDArray[np.floating[Any]]) -> bool:
+    """Whether several views lie within so few degrees that no scan was meant so."""
+    return degrees.size > 2 and float(np.ptp(degrees)) <= FULL_TURN_IN_RADIANS
 
 
 def _warn_of_arc(geometry: Geometry) -> None:

@@ -1,0 +1,99 @@
+"""What lies at the ends of a detector: air, an object that reaches beyond it, or air that does not read 0."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from bonectl.core import progress
+from bonectl.core.geometry import Geometry
+from bonectl.core.slabs import Array
+from bonectl.methods._quadrature import longer_side, missing_wedge
+from bonectl.methods._ramp import TRUNCATED, truncated_rows
+
+# Columns at an end that are looked at for air: a share of them, and at least so many.
+AIR_SHARE = 1 / 16
+AIR_COLUMNS = 4
+# Air is level: across these columns, and from one end to the other, its mean varies by less than this share of itself,
+# or by what noise explains (standard errors); in each view both ends read the same to another share.
+LEVEL = 0.01
+ERRORS = 4.0
+ALIKE = 0.2
+# An object that reaches beyond the detector is thickest there, compared with this; a beam does not change by more [-].
+MOST_AIR = 0.5
+
+
+@dataclass
+class FieldOfView:
+    """Counts the rows of a scan whose ends do not read 0, by cause.
+
+    Parameters
+    ----------
+    rows : int
+        Of the whole scan.
+    """
+
+    rows: int
+    cut: int = 0
+    air: list[float] = field(default_factory=list)
+
+    def look(self, geometry: Geometry, lines: Array) -> list[bool]:
+        """Take in some rows (row, view, col) of line integrals; for each whether the detector cuts it off."""
+        levels = [air_level(row) for row in lines]
+        truncated = truncated_rows(torch.from_numpy(lines), geometry)
+        cut = [end and level is None for end, level in zip(truncated, levels, strict=True)]
+        self.cut += sum(cut)
+        self.air += [level for level in levels if level is not None]
+        return cut
+
+    def tell(self, geometry: Geometry) -> None:
+        """Note what was seen, and what helps."""
+        if self.air:
+            progress.note(
+                f"air at both ends of the detector reads {np.mean(self.air):.2g} instead of 0 in {len(self.air)} of "
+                f"{self.rows} rows: the beam changed between flats and projections; give --air "
+                f"{air_columns(geometry.columns)}, or newer flats"
+            )
+        if not self.cut:
+            return
+        missing = missing_wedge(geometry.angles.degrees, 360.0)
+        if longer_side(geometry).any() and missing > 1:
+            progress.note(
+                f"{self.cut} of {self.rows} rows are cut off at an end, with the axis at column {geometry.centre:.4g} "
+                f"of {geometry.columns}: densities are wrong; half acquisition needs views over 360 degrees, "
+                f"{missing:.0f} are missing"
+            )
+            return
+        progress.note(
+            f"{self.cut} of {self.rows} rows are cut off by the detector: their absolute values are not to be trusted"
+        )
+
+
+def air_columns(columns: int) -> int:
+    """How many columns at an end are looked at."""
+    return min(max(AIR_COLUMNS, int(columns * AIR_SHARE)), columns // 2)
+
+
+def air_level(row: Array) -> float | None:
+    """What air reads where it should read 0, from line integrals (view, col) of a row; None where it does, or is none.
+
+    Air is the same across the outermost columns and at both ends in every view; an object that is cut off is thinner
+    farther out, and turns. One that reaches far beyond the detector on all sides looks like air.
+    """
+    count = air_columns(row.shape[-1])
+    if count < 2:
+        return None
+    ends = np.stack([row[:, :count], row[:, ::-1][:, :count]]).astype(np.float64)
+    level = float(ends.mean())
+    peak = float(np.abs(row.mean(axis=0, dtype=np.float64) - level).max())
+    if abs(level) <= TRUNCATED * peak or not abs(level) < min(MOST_AIR, peak):
+        return None
+    noise = float(np.diff(ends, axis=-1).std()) / np.sqrt(2)
+    half = count // 2
+    inner, outer = ends[..., -half:].mean(axis=-1), ends[..., :half].mean(axis=-1)
+    error = noise * np.sqrt(2 / (half * len(row)))
+    views = ends.mean(axis=-1)
+    slopes = np.abs((outer - inner).mean(axis=-1)).max()
+    apart = views[0] - views[1]
+    level_here = slopes <= LEVEL * abs(level) + ERRORS * error and abs(apart.mean()) <= ALIKE * abs(level)
+    return level if level_here and apart.std() <= ALIKE * abs(level) + ERRORS * noise / np.sqrt(count) else None
