@@ -218,3 +218,34 @@ def test_real_projections_become_a_scan(run, shared_data, tmp_path):
     header, values = load(tmp_path / "s.npy")
     assert (header.shape, header.unit) == ((2, 181, 640), "counts")
     np.testing.assert_array_equal(values.swapaxes(0, 1), tifffile.imread(source))
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "line", "said"),
+    [
+        (3e38, "f4", "convert in.npy --calibrate linear(slope=1000)", "72 values are beyond float32 after this"),
+        (3e38, "f4", "convert in.npy --input-unit counts --bin 2", "9 values are beyond float32 after this"),
+        (1e300, "f8", "denoise in.npy --model gaussian(sigma=1)", "beyond float32 (±3.403e+38), the first 1e+300 at"),
+        (
+            1e300,
+            "f8",
+            "reconstruct in.npy --angles 180 --axes sinogram --voxel-size 0.1 --input-unit",
+            "first 1e+300 at",
+        ),
+        (3e38, "f4", "reconstruct in.npy --angles 180 --axes sinogram --voxel-size 0.1 --input-unit", "too large"),
+        (
+            3e38,
+            "f4",
+            "reconstruct in.npy --try 2:3:1 --angles 180 --axes sinogram --voxel-size 0.1 --input-unit",
+            "large",
+        ),
+    ],
+)
+def test_values_beyond_their_type_are_refused_with_their_place(run, tmp_path, value, kind, line, said):
+    """They were written as infinite, with status 0."""
+    np.save(tmp_path / "in.npy", np.full((2, 6, 6), value, kind))
+    words = line.split() + (["line integral"] if line.endswith("--input-unit") else [])
+    done = run(*words, "-o", "out.npy")
+    assert (done.status, said in done.err) == (65, True), done.err
+    assert "Warning" not in done.err
+    assert not (tmp_path / "out.npy").exists()

@@ -104,3 +104,27 @@ def test_devices(shell, tmp_path):
     assert b"device cuda:99 is not there" in done.stderr
     assert shell(f"bonectl simulate {options} --device tpu -o c.npy").returncode == 2
     assert not (tmp_path / "c.npy").exists()
+
+
+def test_flats_are_there_only_once_the_scan_is(shell, tmp_path):
+    """A volume with NaN in its last slice ends the scan; the flats, which need nothing of it, go with it."""
+    volume = np.zeros((40, 8, 8), np.float32)
+    volume[-1, 3, 3] = np.nan
+    np.save(tmp_path / "volume.npy", volume)
+    options = "--voxel-size 0.02 --input-unit 1/cm --views 4 --gain 0.1 --dark 5 --flats flats.npy --darks darks.npy"
+    assert shell(f"bonectl simulate volume.npy {options} -o scan.npy").returncode == 65
+    assert [path.name for path in tmp_path.iterdir()] == ["volume.npy"]
+
+
+def test_a_volume_beyond_what_can_be_counted_is_one_line(run, tmp_path):
+    options = ["--voxel-size", "0.1", "--input-unit", "mgHA/cm3", "--views", "4", "-o", "scan.npy"]
+    for value, kind, said in (
+        (-3e38, "f4", "row 0: attenuation is so large, or so negative"),
+        (3e38, "f4", "row 0: attenuation is so large, or so negative"),
+        (1e300, "f8", "128 values are beyond float32 (±3.403e+38), the first 1e+300 at (0, 0, 0)"),
+    ):
+        np.save(tmp_path / "volume.npy", np.full((2, 8, 8), value, kind))
+        done = run("simulate", "volume.npy", *options)
+        assert done.status == 65
+        assert said in done.err
+        assert not (tmp_path / "scan.npy").exists()

@@ -1,5 +1,6 @@
 """`bonectl simulate`."""
 
+import contextlib
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -7,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bonectl.cli import streams
+from bonectl.cli.branch import branch
 from bonectl.cli.command import command
 from bonectl.cli.options import READS, WRITES, Device, Energy, Matrix, Request, Seed
 from bonectl.errors import UsageError
@@ -116,13 +118,16 @@ def simulate(
             device_name=device,
         )
         plan = {"memory": f"about {ops.memory(volume.header, scan.header) >> 20} MiB"}
-        for name, where in beside.items():
-            if not request.dry_run:
-                make = {"flats": ops.flats, "darks": ops.darks}[name]
-                streams.writing(make(scan.header, detector, frames=frames, seed=seed), where, notes={"seed": seed})
+        make = {"flats": ops.flats, "darks": ops.darks}
+        fields = [(make[name](scan.header, detector, frames=frames, seed=seed), to) for name, to in beside.items()]
         if order is Order.projection:
             scan = convert.ordered(scan, "projection")
-        streams.writing(scan, request, notes={"seed": seed}, plan=plan)
+        with contextlib.ExitStack() as outputs:  # which are there, whole, only once the scan is
+            for stack, where in fields if not request.dry_run else []:
+                push = outputs.enter_context(branch(stack.header, where, {"seed": seed}))
+                for slab in stack.slabs:
+                    push(slab)
+            streams.writing(scan, request, notes={"seed": seed}, plan=plan)
 
 
 def _with_views(geometry: str, views: int | None) -> str:

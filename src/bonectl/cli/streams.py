@@ -114,17 +114,20 @@ def writing(
     ------
     UsageError, OutputError, PermissionDeniedError
         Before the first voxel; see `check_output`.
+    DataError
+        When a value is no longer finite.
     WriteError
         When the disk is full, or fails.
     """
     from bonectl.core.stack import Stack
+    from bonectl.ops import convert
 
     check_output(request)
     if request.dry_run:
         _print_plan(stack.header, request, plan or {})
         return
     header = stack.header if request.no_history else remembered(stack.header, request, notes or {})
-    stack = Stack(header, stack.slabs)
+    stack = Stack(header, convert.kept_finite(stack).slabs)
     if request.output == DASH:
         _write_standard_output(stack, request)
     elif _is_pattern(request.output):

@@ -116,7 +116,8 @@ def hounsfield(attenuation: float, water: float) -> float:
 
 def transmission(line_integrals: Array) -> Array:
     """Fraction of the beam that passes, exp(−p) (Beer and Lambert); any shape."""
-    return np.exp(-line_integrals)
+    with np.errstate(over="ignore"):  # a beam that no attenuation could make is infinite
+        return np.exp(-line_integrals)
 
 
 def line_integrals(readings: Array, white: float | Array, least: float = LEAST_PHOTONS) -> tuple[Array, int]:

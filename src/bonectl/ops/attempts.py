@@ -16,7 +16,7 @@ from bonectl.core.header import VOLUME, Header
 from bonectl.core.slabs import Array
 from bonectl.core.spec import parse
 from bonectl.core.stack import Stack
-from bonectl.errors import UsageError
+from bonectl.errors import DataError, UsageError
 from bonectl.ops import centre, opposite_rays
 from bonectl.ops.convert import cropped
 from bonectl.ops.reconstruct import checked_density, checked_geometry, method_for
@@ -155,6 +155,8 @@ def attempts(  # noqa: PLR0913 (as many as a reconstruction takes, and what is t
     with progress.task("try", len(columns), "column") as advance:
         for column in columns:
             tries.append(_slice(plane, lines, column, run, density))
+            if not np.isfinite(tries[-1]).all():
+                raise DataError(f"slice {index} is not finite; the line integrals are too large")
             scores.append(judge(column))
             advance(1)
     header = rows.header.replace(

@@ -127,4 +127,9 @@ def _flows(part: Callable[..., Calibration]) -> list[str]:
 
 def _linear(slope: float, intercept: float) -> Callable[[Array], Array]:
     """value → slope · value + intercept, worked in float64 and rounded once."""
-    return lambda slab: (slab.astype(np.float64) * slope + intercept).astype(np.float32)
+
+    def line(slab: Array) -> Array:
+        with np.errstate(over="ignore"):  # what becomes infinite is refused where it is written
+            return (slab.astype(np.float64) * slope + intercept).astype(np.float32)
+
+    return line

@@ -37,6 +37,44 @@ def finite(stack: Stack, name: str) -> Stack:
     return replace(screened, finite=True)
 
 
+def single(stack: Stack, name: str) -> Stack:
+    """The same stack, refusing what becomes infinite in float32, in which most commands work.
+
+    Raises
+    ------
+    DataError
+        From the slabs, with the number of such values in the whole stack, and the first with its index.
+    """
+    if stack.header.dtype != "<f8":
+        return stack
+    most = np.finfo(np.float32).max
+
+    def refuse(bad: Array, count: int, at: tuple[int, ...]) -> DataError:
+        values = counted(count, "value is", "values are")
+        return DataError(f"{name}: {values} beyond float32 (±{most:.4g}), the first {bad:.4g} at {at}")
+
+    return replace(_screened(stack, lambda slab: ~(np.abs(slab) > most), refuse), finite=stack.finite)
+
+
+def kept_finite(stack: Stack) -> Stack:
+    """The same stack, refusing values that became infinite or NaN on the way: the input was too large to compute with.
+
+    Raises
+    ------
+    DataError
+        From the slabs, as `finite`.
+    """
+    if stack.finite or not _may_be_infinite(stack.header):
+        return stack
+    kind = np.dtype(stack.header.dtype).name
+
+    def refuse(bad: Array, count: int, at: tuple[int, ...]) -> DataError:
+        values = counted(count, "value is", "values are")
+        return DataError(f"{values} beyond {kind} after this, the first at {at}; the input's values are too large")
+
+    return replace(_screened(stack, np.isfinite, refuse), finite=True)
+
+
 def zero_filled(stack: Stack, name: str) -> Stack:
     """The same stack with 0 for NaN and infinite values; their number is noted.
 
@@ -307,7 +345,9 @@ def _means(stack: Stack, header: Header, factors: tuple[int, int, int]) -> Itera
             continue  # the rest that fills no bin
         cells = block[:, : rows * across, : columns * over].reshape(1, along, rows, across, columns, over)
         made = combine(cells, axis=(1, 3, 5), dtype=np.float64)
-        yield (made if dtype.kind == "f" else np.rint(made)).astype(dtype)
+        with np.errstate(over="ignore"):  # what becomes infinite is refused where it is written
+            made = (made if dtype.kind == "f" else np.rint(made)).astype(dtype)
+        yield made
 
 
 def cast(stack: Stack, dtype: str) -> Stack:

@@ -25,6 +25,7 @@ from bonectl.learning import device
 from bonectl.learning.checkpoint import Checkpoint, Normalisation
 from bonectl.learning.denoiser import Denoiser, Trainable
 from bonectl.learning.tiles import apply
+from bonectl.ops.convert import single
 
 # Slices per block. A CPU is fastest with one: what a layer leaves is still in its caches when the next one reads
 # it (1.4 times the speed of four, bench/denoise.py). A GPU needs more to be busy.
@@ -163,7 +164,7 @@ def _blocks(stack: Stack, worker: "Worker") -> Iterator[Array]:
 
 def in_context(stack: Stack, size: int, context: int) -> Iterator[NDArray[np.float32]]:
     """Yield blocks of `size` slices with `context` neighbours on either side; the outermost slices are repeated."""
-    for slab, low, high in windows(stack.slabs, stack.header.shape[0], size, context):
+    for slab, low, high in windows(single(stack, "the input").slabs, stack.header.shape[0], size, context):
         numbers = np.arange(low - context, high + context).clip(0, len(slab) - 1)
         yield np.asarray(slab[numbers], dtype=np.float32)
 

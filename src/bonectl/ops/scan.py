@@ -17,7 +17,7 @@ from bonectl.core.slabs import Array
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, UsageError
 from bonectl.geometries.parallel import parallel
-from bonectl.ops.convert import finite, ordered
+from bonectl.ops.convert import finite, ordered, single
 from bonectl.ops.gaps import bridged
 
 READY = ("counts", "transmission", "line integral")
@@ -288,7 +288,7 @@ def _fields_of(header: Header) -> Fields:
 def _converted(scan: Stack, convert: Callable[[Array, int], tuple[Array, int]]) -> Iterator[Array]:
     """Slabs through `convert`, with NaN refused and clamped readings counted."""
     low = clamped = 0
-    for slab in finite(scan, "the scan").slabs:
+    for slab in single(finite(scan, "the scan"), "the scan").slabs:
         done, count = convert(slab.astype(np.float32, copy=False), low)
         yield np.ascontiguousarray(done, dtype=np.float32)
         low += len(slab)

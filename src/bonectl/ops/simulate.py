@@ -20,9 +20,10 @@ from bonectl.core.kit import bind, check
 from bonectl.core.slabs import windows
 from bonectl.core.spec import Spec, parse, parse_sum, print_sum
 from bonectl.core.stack import Stack, chain
-from bonectl.errors import UsageError
+from bonectl.errors import DataError, UsageError
 from bonectl.learning import device
 from bonectl.ops.calibrate import ORIGIN
+from bonectl.ops.convert import single
 from bonectl.ops.on_device import OnDevice
 from bonectl.projection.projector import Projector
 
@@ -32,6 +33,8 @@ UNITS = ("counts", "transmission", "line integral")
 USUAL_ENERGY = 25.0
 # Poisson draws are exact integers, and float32 holds them, up to 2^24; beyond, rounding is below the noise.
 MOST_PHOTONS = 1e12
+# Beyond, there are no Poisson draws.
+MOST_COUNTS = 2.0**62
 # A Gaussian ends here [SD].
 TAIL = 4.0
 # Values of a block of fine sinograms: bounds the memory.
@@ -155,6 +158,8 @@ def simulate(  # noqa: PLR0913 (one flows, the rest is what a scanner is set to)
     UsageError
         When the stack is a scan or of another unit, its voxels are not cubic or of unknown size, or there is no
         such geometry, energy or device.
+    DataError
+        From the slabs, when values are too large or too negative for anything to be counted.
     UnavailableError
         When the device is not there.
 
@@ -186,7 +191,7 @@ def simulate(  # noqa: PLR0913 (one flows, the rest is what a scanner is set to)
     worker = OnDevice(device.choose(device_name), divisible=layout.kind != "cone")
     attenuate = law.attenuation if law is not None and volume.header.unit == "mgHA/cm3" else None
     transmit = _cone_transmissions if layout.kind == "cone" else _transmissions
-    beams = transmit(volume, attenuate, layout, detector, worker)
+    beams = transmit(single(volume, "the volume"), attenuate, layout, detector, worker)
     readings = _readings(_blurred_rows(beams, layout.rows, detector.blur), header, detector, seed)
     if assumed:
         readings = _noted(readings, f"no --energy given: mineral attenuates as at {USUAL_ENERGY:g} keV")
@@ -430,7 +435,10 @@ def _readings(beams: Iterator[Array], header: Header, detector: Detector, seed: 
         done = np.empty_like(block)
         for beam, out in zip(block, done, strict=True):
             white = detector.photons * detector.sensitivity(seed, row, beam.shape[-1])
-            counts = _noisy(white * np.maximum(beam, 0.0), noises, seed, "scan", row)
+            mean = white * np.maximum(beam, 0.0)
+            if not mean.max() <= MOST_COUNTS:  # nor NaN
+                raise DataError(f"row {row}: attenuation is so large, or so negative, that no photons can be counted")
+            counts = _noisy(mean, noises, seed, "scan", row)
             empty += int(np.count_nonzero(counts < physics.LEAST_PHOTONS))
             out[:] = read(counts, white, detector.dark)
             row += 1
