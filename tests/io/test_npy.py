@@ -6,6 +6,7 @@ import os
 import struct
 import threading
 import tracemalloc
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from bonectl.core import progress
 from bonectl.core.calibration import Calibration
 from bonectl.core.geometry import Angles, Geometry
 from bonectl.core.header import DTYPES, SINOGRAMS, Entry, Header
@@ -338,9 +340,40 @@ def test_the_sidecar_of_a_bare_file(tmp_path):
     assert npy.mapped(path)[0] == header
     (tmp_path / "a.npy.json").write_text('{"made": "by another program"}')
     assert npy.mapped(path)[0] == Header(shape=(3, 4, 5))
-    (tmp_path / "a.npy.json").write_text("{")
+    (tmp_path / "a.npy.json").write_text(text[:40])
     with path.open("rb") as file, pytest.raises(DataError, match="no valid JSON"):
         npy.read(file, "a")
+
+
+@pytest.mark.parametrize("others", ["{", "", "plain text", "[1, 2]", '{"made": 1e999}', '{"tool": {"bonectl": 1}}'])
+def test_a_strangers_sidecar_is_left_out_and_told(tmp_path, others):
+    notes = []
+    np.save(tmp_path / "a.npy", SCAN)
+    (tmp_path / "a.npy.json").write_text(others)
+    with progress.reporting(SimpleNamespace(note=notes.append)):
+        assert npy.mapped(tmp_path / "a.npy")[0] == Header(shape=(3, 4, 5))
+    assert len(notes) == 1
+    assert "left out" in notes[0]
+
+
+def test_a_named_pipe_or_a_folder_is_no_sidecar(tmp_path):
+    np.save(tmp_path / "a.npy", SCAN)
+    os.mkfifo(tmp_path / "a.npy.json")
+    assert npy.mapped(tmp_path / "a.npy")[0] == Header(shape=(3, 4, 5))
+    (tmp_path / "a.npy.json").unlink()
+    (tmp_path / "a.npy.json").mkdir()
+    assert npy.mapped(tmp_path / "a.npy")[0] == Header(shape=(3, 4, 5))
+
+
+@pytest.mark.parametrize("how", ["bonectl info < a.npy", "cat a.npy | bonectl info", "bonectl info <(cat a.npy)"])
+def test_what_is_redirected_has_no_sidecar_by_the_name_of_its_stream(shell, tmp_path, how):
+    np.save(tmp_path / "a.npy", SCAN)
+    text = npy.write_bare(Stack.of(SCAN, Header(shape=SCAN.shape, unit="mgHA/cm3", spacing=(9, 9, 9))), io.BytesIO())
+    for name in ("<stdin>.json", ".json", "0.json"):
+        (tmp_path / name).write_text(text)
+    run = shell(how)
+    assert run.returncode == 0, run.stderr
+    assert b"unit\tgrey" in run.stdout
 
 
 @pytest.mark.parametrize("entries", [0, 10, 30, 500])

@@ -16,6 +16,7 @@ spacing), two axes (one slice). Values keep their type and are never rescaled; o
 Format: numpy.lib.format, https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from bonectl.core import progress
 from bonectl.core.header import DTYPES, MOST_VOXELS, Header
 from bonectl.core.slabs import Array, thickness
 from bonectl.core.stack import Stack
@@ -39,6 +41,8 @@ LONGEST = 9000
 _MAGIC = b"\x93NUMPY"
 _MARK = "# bonectl "
 _ALIGN = 64
+_OURS = re.compile(r'"bonectl"\s*:')
+"""What every header that `write_bare` wrote holds, a damaged one too."""
 _LONGEST_READ = 1 << 20
 """Most bytes of a header that we read; no three-axis array needs more."""
 
@@ -260,14 +264,35 @@ def _header(layout: _Layout, file: BinaryIO, name: str) -> Header:
 
 
 def _sidecar(file: BinaryIO, name: str) -> dict[str, Any] | None:
-    """The header beside a file; None where there is no file of that name, or it is somebody else's."""
-    path = Path(f"{getattr(file, 'name', '')}.json")  # a pipe is called "<stdin>", or by a number
+    """The header beside a file; None where there is none, or it is somebody else's, which is told."""
+    path = _beside(file)
+    text = None if path is None else _text(path)
+    if path is None or text is None:
+        return None
+    told = _json.loaded(text, str(path)) if _OURS.search(text) else {}
+    if "bonectl" in told:
+        return told
+    progress.note(f"{path}: is no header that bonectl wrote, and is left out")
+    return None
+
+
+def _beside(file: BinaryIO) -> Path | None:
+    """Where the header of a file may lie; nowhere for a pipe, or for what only bears a file's name."""
+    called = getattr(file, "name", None)  # "<stdin>", or a number, where the file has been opened for us
     try:
-        text = path.read_text("utf-8")
+        is_named = isinstance(called, str) and os.path.samestat(os.stat(called), os.fstat(file.fileno()))  # noqa: PTH116
     except (OSError, ValueError):
         return None
-    told = _json.loaded(text, str(path))
-    return told if "bonectl" in told else None
+    return Path(f"{called}.json") if is_named else None
+
+
+def _text(path: Path) -> str | None:
+    """What a regular file holds; None where there is none, which a named pipe is not, or it may not be read."""
+    try:
+        return path.read_text("utf-8", "replace") if path.is_file() else None
+    except OSError as error:
+        progress.note(f"{path}: is left out ({(error.strerror or str(error)).lower()})")
+        return None
 
 
 def _check_size(header: Header, there: int, name: str) -> None:
