@@ -345,6 +345,26 @@ def test_the_sidecar_of_a_bare_file(tmp_path):
         npy.read(file, "a")
 
 
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "9" * 41, "9" * 400, "9" * 5000, "NaN", "1" + "0" * 350])
+def test_numbers_of_a_header_that_no_float_holds(tmp_path, number):
+    path = tmp_path / "a.npy"
+    np.save(path, SCAN)
+    for told in (
+        {"answers": {"bvtv": "X"}},
+        {"acquisition": {"n": "X"}},
+        {"spacing_mm": ["X", None, 1]},
+        {"calibration": {"slope": 1, "intercept": "X", "source": ""}},
+        {"history": [{"command": "", "version": "", "time": "", "notes": {"seed": "X"}}]},
+        {"forgotten": ["X", "0"]},
+        {"geometry": {"kind": "parallel", "angles": {"count": "X"}}},
+    ):
+        header = {"bonectl": 1, "axes": ["row", "view", "col"], "spacing_mm": [1, 1, 1], "unit": "grey"} | told
+        (tmp_path / "a.npy.json").write_text(json.dumps(header).replace('"X"', number))
+        with path.open("rb") as file, pytest.raises(DataError) as caught:
+            npy.read(file, "a")
+        assert len(str(caught.value)) < 200, told
+
+
 @pytest.mark.parametrize("others", ["{", "", "plain text", "[1, 2]", '{"made": 1e999}', '{"tool": {"bonectl": 1}}'])
 def test_a_strangers_sidecar_is_left_out_and_told(tmp_path, others):
     notes = []

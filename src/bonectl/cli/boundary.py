@@ -1,6 +1,7 @@
 """Where exceptions become one line on stderr and an exit status."""
 
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -8,7 +9,8 @@ import traceback
 from typing import NoReturn
 
 from bonectl.core import ending
-from bonectl.errors import BonectlError, MemoryShortageError
+from bonectl.core.printable import one_line
+from bonectl.errors import BonectlError, MemoryShortageError, PermissionDeniedError, WriteError
 
 
 def main() -> NoReturn:
@@ -50,7 +52,9 @@ def run(argv: list[str]) -> int:
         advice = "try a smaller --slab, or a machine with more memory"
         return _say_and_fail(name, f"{shortage}; {advice}", MemoryShortageError.status)
     except OSError as error:
-        return _say_and_fail(name, f"{error.filename or 'output'}: {(error.strerror or str(error)).lower()}", 74)
+        denied = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+        status = (PermissionDeniedError if denied else WriteError).status
+        return _say_and_fail(name, f"{error.filename or 'output'}: {(error.strerror or str(error)).lower()}", status)
     except TyperException as error:
         return _usage(name, error.format_message(), is_help=type(error).__name__ == "NoArgsIsHelpError")
     except Exception:
@@ -87,9 +91,8 @@ def _say_and_fail(name: str, message: str, status: int) -> int:
     """Print one line; with BONECTL_DEBUG or --debug, the traceback before it."""
     if "--debug" in sys.argv or os.environ.get("BONECTL_DEBUG"):
         traceback.print_exc()
-    line = " ".join(message.splitlines())
     with contextlib.suppress(OSError, ValueError, AttributeError):  # stderr is closed: the status still tells
-        sys.stderr.write(f"{name}: {line}\n")
+        sys.stderr.write(f"{name}: {one_line(message)}\n")
         sys.stderr.flush()
     return status
 

@@ -10,6 +10,7 @@ import typer
 from bonectl.cli import streams
 from bonectl.cli.command import command
 from bonectl.cli.options import DASH, READS, Request
+from bonectl.core.printable import printable
 
 if TYPE_CHECKING:
     from bonectl.core.header import Header
@@ -59,7 +60,7 @@ def _show(told: Mapping[str, Any], header: "Header", *, as_json: bool) -> None:
     elif sys.stdout is not None and sys.stdout.isatty():
         _table(told, header)
     else:
-        streams.say("\n".join(f"{key}\t{value}" for key, value in _lines(told, header)))
+        streams.say("\n".join(f"{key}\t{value}" for key, value in _escaped(_lines(told, header))))
 
 
 def _table(told: Mapping[str, Any], header: "Header") -> None:
@@ -70,14 +71,20 @@ def _table(told: Mapping[str, Any], header: "Header") -> None:
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for key, value in _lines(told, header):
+    for key, value in _escaped(_lines(told, header)):
         table.add_row(Text(key), Text(value))
     Console().print(table)
 
 
+def _escaped(lines: Iterator[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Without tabs, newlines or anything else in a key or value that would look like another line."""
+    for key, value in lines:
+        yield printable(key), printable(value)
+
+
 def _lines(told: Mapping[str, Any], header: "Header") -> Iterator[tuple[str, str]]:
     """Key and value, one line each."""
-    yield "name", " ".join(str(told["name"]).splitlines())
+    yield "name", str(told["name"])
     yield "shape", " × ".join(f"{n} {axis}" for n, axis in zip(header.shape, header.axes, strict=True))
     yield "type", str(told["dtype"])
     yield "unit", header.unit
@@ -99,4 +106,4 @@ def _lines(told: Mapping[str, Any], header: "Header") -> Iterator[tuple[str, str
         yield "history", f"{header.forgotten[0]} older entries (sha256 {header.forgotten[1]})"
     for entry in header.history:
         notes = "".join(f" {key}={value}" for key, value in entry.notes.items())
-        yield "history", " ".join(f"{entry.time} {entry.version} {entry.command}{notes}".splitlines())
+        yield "history", f"{entry.time} {entry.version} {entry.command}{notes}"

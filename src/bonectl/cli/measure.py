@@ -14,6 +14,7 @@ from bonectl.cli import streams
 from bonectl.cli.command import command
 from bonectl.cli.options import DASH, READS, Calibrate, Force, MaxMemory, Output, Request, Seed, size_in_bytes
 from bonectl.core import atomic
+from bonectl.core.printable import printable
 from bonectl.errors import BonectlError, MissingInputError, UsageError
 
 if TYPE_CHECKING:
@@ -439,7 +440,7 @@ def _draw(table: "Table") -> None:
     lines = []
     for name, value in table.conditions.items():
         figure = _figure(value) if isinstance(value, float | int) else value
-        lines.append(f"{name.replace('_', ' ')}: {figure}")
+        lines.append(printable(f"{name.replace('_', ' ')}: {figure}"))
     _render(lambda width: _drawing(table, width), lines)
 
 
@@ -455,7 +456,7 @@ def _render(drawn: Callable[[int], "Drawing"], lines: Iterable[str] = ()) -> Non
     for line in lines:
         console.print(line, markup=False)
     console.print(drawn(console.width))
-    streams.say(page.getvalue().rstrip("\n"))
+    streams.say(page.getvalue().rstrip("\n"), styled=True)
 
 
 def _columns(tables: list[tuple[str, "Table"]]) -> "Drawing":
@@ -469,7 +470,7 @@ def _columns(tables: list[tuple[str, "Table"]]) -> "Drawing":
     drawing.add_column("unit", no_wrap=True)
     for file, table in tables:
         widest = max(len(_figure(row.number.value)) for row in table.rows)
-        drawing.add_column(escape(file), justify="right", overflow="fold", min_width=widest)
+        drawing.add_column(escape(printable(file)), justify="right", overflow="fold", min_width=widest)
     units = {row.number.name: row.number.unit for _, table in tables for row in table.rows}
     values = [{row.number.name: row.number.value for row in table.rows} for _, table in tables]
     for name, unit in units.items():

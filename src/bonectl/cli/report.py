@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 
 from bonectl.core import ending
+from bonectl.core.printable import one_line, printable
 from bonectl.core.progress import Advance, Reporter
 
 
@@ -42,7 +43,7 @@ class Notes:
     def note(self, message: str) -> None:
         """Say one line."""
         if not self.quiet:
-            _say(f"{self.name}: {message}")
+            _say(f"{self.name}: {one_line(message)}")
 
     @contextmanager
     def task(self, name: str, total: int | None, unit: str) -> Iterator[Advance]:
@@ -101,7 +102,7 @@ class Bars:
 
     def note(self, message: str) -> None:
         """Say one line, above a running bar."""
-        self.console.print(f"{self.name}: {message}", markup=False, highlight=False, soft_wrap=True)
+        self.console.print(f"{self.name}: {one_line(message)}", markup=False, highlight=False, soft_wrap=True)
 
     @contextmanager
     def task(self, name: str, total: int | None, unit: str) -> Iterator[Advance]:
@@ -109,7 +110,7 @@ class Bars:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn(unit + "s"),
@@ -117,7 +118,7 @@ class Bars:
             TextColumn("{task.fields[facts]}"),
         )
         with ending.undoing(self._undo), Progress(*columns, console=self.console, transient=True) as bar:
-            row = bar.add_task(name, total=total, facts="")
+            row = bar.add_task(printable(name), total=total, facts="")
 
             def advance(count: int = 1, **facts: object) -> None:
                 bar.update(row, advance=count, facts="  ".join(f"{k} {v}" for k, v in facts.items()))

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import bonectl
 from bonectl.cli.options import DASH, Format, NaN, Request
 from bonectl.core import atomic
+from bonectl.core.printable import printable
 from bonectl.errors import MissingInputError, OutputError, UsageError, WriteError
 
 if TYPE_CHECKING:
@@ -142,8 +143,15 @@ def writing(
             _format(request).write(stack, file)
 
 
-def say(text: str) -> None:
+def say(text: str, *, styled: bool = False) -> None:
     """Print text as the result of a command, in UTF-8 whatever the locale.
+
+    Parameters
+    ----------
+    text : str
+        What a terminal would obey instead of print is written as an escape; only newlines and tabs are meant.
+    styled : bool
+        Whether the text holds colours for a terminal, and its words are printable already.
 
     Raises
     ------
@@ -152,6 +160,7 @@ def say(text: str) -> None:
     """
     if sys.stdout is None:
         raise WriteError("standard output is closed")
+    text = text if styled else printable(text, keep="\n\t")
     with speaking():
         sys.stdout.buffer.write(f"{text}\n".encode("utf-8", "backslashreplace"))
         sys.stdout.buffer.flush()
@@ -402,7 +411,7 @@ def _scratch(folder: Path, output: Path) -> Iterator[Path]:
 def _print_plan(header: "Header", request: Request, plan: Mapping[str, str]) -> None:
     """What would be written, as ``key<tab>value`` lines."""
     lines = {
-        "output": STDOUT if request.output == DASH else str(request.output),
+        "output": STDOUT if request.output == DASH else printable(str(request.output)),
         "format": _form(request).value,
         "shape": " × ".join(f"{n} {axis}" for n, axis in zip(header.shape, header.axes, strict=True)),
         "type": header.dtype,

@@ -2,10 +2,14 @@
 
 import json
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any, NoReturn
 
 from bonectl.core.header import Header
 from bonectl.errors import DataError, UsageError
+
+_MOST_DIGITS = 40
+"""Digits of a whole number in a header; every such number is a float, too."""
 
 
 def dumped(value: Mapping[str, Any]) -> str:
@@ -22,7 +26,7 @@ def loaded(text: str, name: str) -> dict[str, Any]:
         When it is no JSON object, or holds numbers or words that no header can hold.
     """
     try:
-        value = json.loads(text, parse_constant=_no_constant)
+        value = json.loads(text, parse_constant=_no_constant, parse_float=_float, parse_int=_int)
         # a lone surrogate would parse, and break the first print of it
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError) as error:
@@ -55,6 +59,19 @@ def fitted(header: Header, room: int) -> tuple[Header, str]:
             "irregular angles); write a TIFF file, or give --bare to put the header beside the array"
         )
     return header, text
+
+
+def _float(word: str) -> float:
+    value = float(word)
+    if not isfinite(value):
+        raise ValueError(f"{word[:20]} is larger than any number")
+    return value
+
+
+def _int(word: str) -> int:
+    if len(word) > _MOST_DIGITS:
+        raise ValueError(f"{word[:20]}... has {len(word)} digits")
+    return int(word)
 
 
 def _no_constant(word: str) -> NoReturn:
