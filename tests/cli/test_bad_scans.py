@@ -67,7 +67,8 @@ def reconstruct(shell, scans, options):
         (GOOD.replace("degrees.npy", "nanangles.npy"), 65, "angle 5 of 90 is nan"),
         (GOOD.replace("degrees.npy", "words.txt"), 65, "no list of angles"),
         (GOOD.replace("degrees.npy", "0"), 2, "give the arc that the views divide"),
-        (GOOD.replace("degrees.npy", "nan"), 65, "both must be finite"),
+        (GOOD.replace("degrees.npy", "nan"), 2, "give the arc that the views divide"),
+        (GOOD.replace("degrees.npy", "1e999"), 2, "give the arc that the views divide"),
         (GOOD.replace("degrees.npy", "6.2832"), 2, "looks like radians; give degrees, such as 180"),
         (
             "twelve.npy --input-unit counts --flats flats.npy --angles twelveradians.npy",

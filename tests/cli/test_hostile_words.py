@@ -65,7 +65,13 @@ def test_a_bar_sends_no_escapes_of_a_name(run, hostile):
 
 @pytest.mark.parametrize(
     ("text", "shown"),
-    [("µm × 3", "µm × 3"), ("a\x1b[31m", "a\\x1b[31m"), ("a\x9bb", "a\\x9bb"), ("\ud800", "\\ud800"), ("a\tb", "a\\tb")],
+    [
+        ("µm × 3", "µm × 3"),
+        ("a\x1b[31m", "a\\x1b[31m"),
+        ("a\x9bb", "a\\x9bb"),
+        ("\ud800", "\\ud800"),
+        ("a\tb", "a\\tb"),
+    ],
 )
 def test_printable(text, shown):
     assert printable(text) == shown

@@ -109,3 +109,9 @@ def test_calibration_is_linear_and_invertible():
     assert calibration.density(0.0) == -153.0
     with pytest.raises(UsageError):
         Calibration(0.0, 1.0, "flat")
+
+
+@pytest.mark.parametrize("spacing", [1e300, 1e-308, 1e-320, float("inf"), float("nan"), 0.0, -1.0])
+def test_the_spacing_is_a_length(spacing):
+    with pytest.raises(UsageError, match="a length from"):
+        Header(shape=(1, 2, 3), spacing=(spacing, 1.0, 1.0))

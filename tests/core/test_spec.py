@@ -86,3 +86,10 @@ def test_a_knob_takes_values_of_its_kind(text):
 
 def test_whole_numbers_are_numbers():
     kit.check("geometries", parse_sum("parallel(arc=180)"))
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "9" * 41, "9" * 5000, "0." + "1" * 60])
+def test_numbers_that_no_float_holds_are_refused(number):
+    for text in (f"a(b={number})", f"{number.lstrip('-')}*a", f"a(b=[1, {number}])", f"a@{number.lstrip('-')}%"):
+        with pytest.raises(UsageError, match="out of range"):
+            parse_sum(text)

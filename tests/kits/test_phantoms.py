@@ -6,7 +6,9 @@ from scipy.ndimage import label
 from skimage.measure import euler_number
 
 from bonectl.core import kit, threads
+from bonectl.core.spec import parse
 from bonectl.errors import UsageError
+from bonectl.ops.phantom import phantom as make
 
 SOLIDS = ("ball", "shell", "torus", "disc", "plates", "rods", "lattice")
 PRESETS = ("vertebra", "iliac", "femur")
@@ -164,3 +166,21 @@ def test_presets_lie_within_one_sd_of_human_bone(name):
     found = {"bvtv": mask.mean(), "connd": (1 - delta_chi(mask)) / 3.84**3}
     for number, (mean, sd) in HUMAN[name].items():
         assert abs(found[number] - mean) < sd, (number, found)
+
+
+@pytest.mark.parametrize("name", kit.names("phantoms"))
+@pytest.mark.parametrize("value", ["big", "nan", "1e300", "1e-308", "1e999", "1" * 5000, "-1", "[1, 2]", "true"])
+def test_knobs_of_nonsense_are_refused(name, value):
+    for knob in kit.describe("phantoms", name).knobs:
+        harmless = {"spacing", "period", "plates", "drop", "warp", "variation", "packets", "drift", "stretch"}
+        if knob in harmless and value in ("1e300", "1e-308"):
+            continue  # a period larger than the volume, or no drift at all
+        with pytest.raises(UsageError):
+            list(make(parse(f"{name}({knob}={value})"), (8, 8, 8), 0.02).slabs)
+
+
+@pytest.mark.parametrize("voxel", [1e300, 1e-308, 1e-320, float("nan"), float("inf"), 0.0, -1.0])
+def test_a_voxel_size_is_a_length(voxel):
+    for name in kit.names("phantoms"):
+        with pytest.raises(UsageError):
+            make(parse(name), (8, 8, 8), voxel)

@@ -6,7 +6,7 @@ from bonectl.core.calibration import Calibration
 from bonectl.core.header import Header
 from bonectl.core.spec import parse
 from bonectl.core.stack import Stack
-from bonectl.errors import UsageError
+from bonectl.errors import DataError, UsageError
 from bonectl.ops.phantom import phantom
 from bonectl.ops.reconstruct import reconstruct
 from bonectl.ops.simulate import Detector, darks, flats, refined, simulate
@@ -433,3 +433,26 @@ def test_reconstruction_of_a_disc_returns_its_mineral():
     scan = simulate(disc(shape), energy=25.0, geometry="parallel(views=300)", detector=Detector(noise="none", blur=0.0))
     middle = reconstruct(scan, unit="mgHA/cm3").collect()[:, 48:80, 48:80]
     assert middle.mean() == pytest.approx(200, abs=2)
+
+
+@pytest.mark.parametrize("geometry", ["parallel(views=4)", "cone(views=4, sod=200, sdd=400)"])
+@pytest.mark.parametrize("value", [1e300, -1e300, 3e38, 1e7])
+def test_values_that_no_matter_has_are_refused(geometry, value):
+    header = Header(shape=(2, 8, 8), dtype="<f8", spacing=(0.1, 0.1, 0.1), unit="1/cm")
+    with pytest.raises(DataError, match="no matter"):
+        list(simulate(Stack.of(np.full((2, 8, 8), value), header), geometry=geometry).slabs)
+
+
+def test_a_beam_that_grows_is_refused():
+    header = Header(shape=(2, 8, 8), spacing=(0.1, 0.1, 0.1), unit="1/cm")
+    volume = Stack.of(np.full((2, 8, 8), -1e3, np.float32), header)
+    with pytest.raises(DataError, match="so negative"):
+        list(simulate(volume, geometry="parallel(views=4)").slabs)
+
+
+@pytest.mark.parametrize("noise", ["electronic(sd=-1)", "poisson + electronic(sd=1e300)"])
+def test_read_out_noise_has_a_possible_deviation(noise):
+    header = Header(shape=(2, 8, 8), spacing=(0.1, 0.1, 0.1), unit="1/cm")
+    volume = Stack.of(np.zeros((2, 8, 8), np.float32), header)
+    with pytest.raises(UsageError, match="electronic"):
+        list(simulate(volume, geometry="parallel(views=4)", detector=Detector(noise=noise)).slabs)

@@ -186,7 +186,7 @@ def test_what_a_slanted_fan_would_have_read():
         ("fan", {"roll": 1.0}, "a fan beam takes no roll"),
         ("cone", {"tilt": 45.0}, "tilt = 45.0 degrees; it must be below 45"),
         ("cone", {"roll": float("nan")}, "roll = nan degrees"),
-        ("cone", {"row_centre": float("inf")}, "row inf; it must be a finite row"),
+        ("cone", {"row_centre": float("inf")}, "row inf; it must be near the detector"),
         ("cone", {"slant": -40.0, "columns": 900}, "lies behind the source"),
     ],
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bonectl.core import progress
+from bonectl.core import progress, reading
 from bonectl.core.calibration import Calibration
 from bonectl.errors import DataError, MissingInputError, UsageError
 
@@ -150,7 +150,9 @@ def _read(path: Path) -> tuple[str, list[float], list[float]]:
         text = path.read_text("utf-8-sig")
     except FileNotFoundError:
         raise MissingInputError(f"{path}: there is no such table of rods") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise reading.failure(path, error) from error
+    except UnicodeDecodeError as error:
         raise DataError(f"{path}: is no table of rods ({error})") from error
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     rows = [[cell.strip() for cell in row] for row in reader(lines, delimiter="\t" if "\t" in text else ",")]

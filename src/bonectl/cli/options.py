@@ -202,7 +202,7 @@ def size_in_bytes(text: str | None) -> int | None:
     """A size such as 6G, 6GiB or 6GB, all of 1024, in bytes."""
     if text is None:
         return None
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    found = re.fullmatch(r"(\d{1,18}(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
     if found is None or not float(found[1]) > 0:
         raise UsageError(f"--max-memory {text!r}; give a size such as 6G or 800M")
     return int(float(found[1]) * (1 << _POWERS[found[2].upper()]))

@@ -24,7 +24,7 @@ from bonectl.cli.options import (
     size_in_bytes,
 )
 from bonectl.core import atomic, progress
-from bonectl.errors import DataError, MissingInputError, UsageError
+from bonectl.errors import UsageError
 
 if TYPE_CHECKING:
     from bonectl.core.calibration import Calibration
@@ -402,39 +402,20 @@ def _angles(text: str | None, views: int) -> "Angles | None":
         return None
     import numpy as np
 
-    from bonectl.core.geometry import Angles
+    from bonectl.core.geometry import MOST_DEGREES, Angles
     from bonectl.ops.reconstruct import looks_like_radians
 
     try:
         arc = float(text)
     except ValueError:
-        return _listed_angles(Path(text))
-    if not arc:
+        from bonectl.ops.angles import listed
+
+        return listed(Path(text))
+    if not 0 < abs(arc) <= MOST_DEGREES:
         raise UsageError(f"--angles {text}; give the arc that the views divide, such as 180, or a file of angles")
     if looks_like_radians(arc / views * np.arange(views)):
         raise UsageError(f"--angles {text} for {views} views: that looks like radians; give degrees, such as 180")
     return Angles(0.0, arc / views, views)
-
-
-def _listed_angles(path: Path) -> "Angles":
-    import numpy as np
-
-    from bonectl.core.geometry import Angles
-    from bonectl.ops.reconstruct import looks_like_radians
-
-    if not path.is_file():
-        raise MissingInputError(f"{path}: no such file; --angles takes an arc in degrees, or a file of angles")
-    try:
-        degrees = np.load(path) if path.suffix == ".npy" else np.loadtxt(path, ndmin=1)
-    except (ValueError, OSError, EOFError) as error:
-        raise DataError(f"{path}: no list of angles ({error}); one number per line [degree], or a .npy") from error
-    if degrees.ndim != 1 or degrees.dtype.kind not in "fiu":
-        raise DataError(f"{path}: {degrees.dtype} of shape {degrees.shape}; one angle per view is needed")
-    if looks_like_radians(degrees):
-        raise DataError(
-            f"{path}: {degrees.size} angles span {np.ptp(degrees):.4g}: they look like radians; give degrees"
-        )
-    return Angles.of(degrees)
 
 
 def _fields(request: Request, beam: _Beam) -> "Fields | None":

@@ -5,13 +5,19 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import cos, isfinite, radians, sin, sqrt
+from math import cos, radians, sin, sqrt
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bonectl.core.lengths import MOST, SPOKEN, is_length
 from bonectl.errors import DataError, UsageError
+
+# No scan turns further [degree]: a degree of so many is still told to a millionth.
+MOST_DEGREES = 1e9
+# No axis is further away from the detector's first pixel [pixel].
+FARTHEST = 1e7
 
 # An encoder's list of angles counts as uniform when no angle is further than this from the grid [degree]:
 # 1e-7 degree moves the rim of a 4096-pixel slice by 4e-6 pixel.
@@ -43,8 +49,8 @@ class Angles:
     def __post_init__(self) -> None:
         if self.count < 1:
             raise UsageError(f"a scan of {self.count} views; at least 1 view is needed")
-        if not (isfinite(self.start) and isfinite(self.step)):
-            raise DataError(f"angles start at {self.start} and step by {self.step}; both must be finite")
+        if not (abs(self.start) <= MOST_DEGREES and abs(self.step) <= MOST_DEGREES):
+            raise UsageError(f"angles start at {self.start} and step by {self.step} degrees; no scan turns so far")
         if self.listed is not None and len(self.listed) != self.count:
             raise DataError(f"{len(self.listed)} angles are listed for {self.count} views")
 
@@ -60,8 +66,8 @@ class Angles:
         values = np.asarray(degrees, dtype=np.float64).ravel()
         if values.size == 0:
             raise DataError("the list of angles is empty")
-        if not np.isfinite(values).all():
-            bad = int(np.flatnonzero(~np.isfinite(values))[0])
+        if (wrong := ~(np.abs(values) <= MOST_DEGREES)).any():
+            bad = int(np.flatnonzero(wrong)[0])
             raise DataError(f"angle {bad} of {values.size} is {values[bad]}; angles must be finite degrees")
         start = float(values[0])
         step = float(values[-1] - values[0]) / (values.size - 1) if values.size > 1 else 0.0
@@ -125,7 +131,7 @@ class Angles:
             raw = unpack.decompress(base64.b85decode(value["packed"]), 4 * count + 1)
             ticks = np.cumsum(np.frombuffer(raw, dtype="<i4"), dtype=np.int64)
             return cls(0.0, 0.0, count, tuple((ticks * ANGLE_STEP).tolist()))
-        except (KeyError, TypeError, ValueError, OverflowError, AttributeError, zlib.error) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError, UsageError, zlib.error) as error:
             raise DataError(f"the header's list of angles is damaged ({error})") from error
 
 
@@ -199,19 +205,21 @@ class Geometry:
             raise DataError(f"no geometry {self.kind!r}; there are {', '.join(KINDS)}")
         for name in ("pitch", "row_pitch", "voxel"):  # lengths first: counts are derived from them
             value = getattr(self, name)
-            if not (isfinite(value) and value > 0):
-                raise UsageError(f"geometry has {name} = {value} mm; it must be a positive length")
+            if not is_length(value):
+                raise UsageError(f"geometry has {name} = {value} mm; it must be {SPOKEN}")
         for name in ("rows", "columns", "size"):
             if getattr(self, name) < 1:
                 raise UsageError(f"geometry has {name} = {getattr(self, name)}; it must be at least 1")
-        if not isfinite(self.centre):
-            raise UsageError(f"the rotation axis is at column {self.centre}; it must be a finite column")
+        if not abs(self.centre) <= FARTHEST:
+            raise UsageError(f"the rotation axis is at column {self.centre}; it must be a column near the detector")
         self._check_detector()
         self._check_beam()
 
     def _check_detector(self) -> None:
-        if self.row_centre is not None and not isfinite(self.row_centre):
-            raise UsageError(f"the orbit's plane meets the detector at row {self.row_centre}; it must be a finite row")
+        if self.row_centre is not None and not abs(self.row_centre) <= FARTHEST:
+            raise UsageError(
+                f"the orbit's plane meets the detector at row {self.row_centre}; it must be near the detector"
+            )
         for name in ("roll", "tilt", "slant"):
             value = getattr(self, name)
             if not abs(value) < LEANING:
@@ -226,7 +234,7 @@ class Geometry:
             raise UsageError(f"{self.slices} slices in a {self.kind} beam; a cone beam takes at least 1, others none")
         if self.kind == "parallel":
             return
-        if self.sod is None or self.sdd is None or not 0 < self.sod <= self.sdd < float("inf"):
+        if self.sod is None or self.sdd is None or not 0 < self.sod <= self.sdd <= MOST:
             raise UsageError(f"a {self.kind} beam needs 0 < sod <= sdd in mm, not {self.sod} and {self.sdd}")
         self._check_front(self.sdd)
         rim = (self.size / sqrt(2) + NEAREST) * self.voxel

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from math import isfinite, prod
+from math import prod
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from bonectl.core.calibration import Calibration
 from bonectl.core.geometry import Geometry
+from bonectl.core.lengths import SPOKEN, is_length
 from bonectl.errors import DataError, UsageError
 
 VERSION = 1
@@ -154,8 +155,8 @@ class Header:
         if self.unit not in UNITS:
             raise UsageError(f"unit {self.unit!r}; there are {', '.join(UNITS)}")
         for axis, step in zip(self.axes, self.spacing, strict=True):
-            if step is not None and not (isfinite(step) and step > 0):
-                raise UsageError(f"the spacing along {axis} is {step} mm; it must be a positive length")
+            if step is not None and not is_length(step):
+                raise UsageError(f"the spacing along {axis} is {step} mm; it must be {SPOKEN}")
         if self.geometry is not None:
             self._check_scan(self.geometry)
 

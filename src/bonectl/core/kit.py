@@ -33,12 +33,15 @@ class Part:
     name : str
     knobs : mapping
         Default value by knob name, in the order of the file.
+    kinds : mapping
+        A value of the knob's type by knob name: its default, or where that is None one of the annotation's first type.
     doc : str
         The whole docstring.
     """
 
     name: str
     knobs: Mapping[str, Value]
+    kinds: Mapping[str, Value]
     doc: str
 
     @property
@@ -69,11 +72,11 @@ def describe(kit: str, name: str) -> Part:
     known(kit, name)
     tree = ast.parse((_folder(kit) / f"{name}.py").read_text(encoding="utf-8"))
     for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and node.name == name:
-            return Part(name, _knobs(node), inspect.cleandoc(ast.get_docstring(node) or ""))
-        if isinstance(node, ast.ClassDef) and node.name == name:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name:
             init = [n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"]
-            return Part(name, _knobs(init[0]) if init else {}, inspect.cleandoc(ast.get_docstring(node) or ""))
+            made = node if isinstance(node, ast.FunctionDef) else init[0] if init else None
+            knobs, kinds = ({}, {}) if made is None else (_knobs(made), _kinds(made))
+            return Part(name, knobs, kinds, inspect.cleandoc(ast.get_docstring(node) or ""))
     raise AssertionError(f"{kit}/{name}.py defines no {name}")
 
 
@@ -91,8 +94,8 @@ def check(kit: str, specs: Iterable[Spec]) -> None:
             there = ", ".join(part.knobs) or "none"
             raise UsageError(f"{spec.name} has no knob {odd[0]!r}{suggestion(odd[0], part.knobs)}; its knobs: {there}")
         for knob, value in spec.knobs.items():
-            if not _of_kind(value, part.knobs[knob]):
-                raise UsageError(f"{spec.name}({knob}={value!r}); {knob} is {_kind(part.knobs[knob])}")
+            if value != part.knobs[knob] and not _of_kind(value, part.kinds[knob]):
+                raise UsageError(f"{spec.name}({knob}={value!r}); {knob} is {_kind(part.kinds[knob])}")
 
 
 def load(kit: str, name: str) -> Any:
@@ -128,10 +131,8 @@ def suggestion(word: str, there: Iterable[str]) -> str:
 
 
 def _of_kind(value: Value, default: Value) -> bool:
-    """Whether a value may stand where the default stands: a knob without a default value takes anything."""
+    """Whether a value may stand where the default stands."""
     match default:
-        case None:
-            return True
         case bool() | str() | tuple():
             return isinstance(value, type(default))
         case int():
@@ -156,3 +157,15 @@ def _folder(kit: str) -> Path:
 def _knobs(function: ast.FunctionDef) -> dict[str, Value]:
     pairs = zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
     return {arg.arg: ast.literal_eval(default) for arg, default in pairs if default is not None}
+
+
+def _kinds(function: ast.FunctionDef) -> dict[str, Value]:
+    """A value of each knob's type: what may be None says its type by its annotation, as ``float | None``."""
+    annotations = {arg.arg: ast.unparse(arg.annotation) if arg.annotation else "" for arg in function.args.kwonlyargs}
+    return {
+        knob: _EXAMPLES[annotations[knob].partition(" |")[0]] if default is None else default
+        for knob, default in _knobs(function).items()
+    }
+
+
+_EXAMPLES: Mapping[str, Value] = {"float": 1.0, "int": 1, "str": "word", "bool": True}

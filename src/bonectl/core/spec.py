@@ -14,6 +14,7 @@ Parsing imports nothing heavy and evaluates nothing.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from types import MappingProxyType
 
 from bonectl.errors import UsageError
@@ -29,6 +30,9 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
+
+_MOST_DIGITS = 40
+"""Characters of a number: more say nothing that a float can hold."""
 
 _WORDS: Mapping[str, Value] = MappingProxyType({"true": True, "false": False, "none": None})
 
@@ -204,9 +208,9 @@ class _Parser:
     def term(self) -> Spec:
         weight = 1.0
         if self.next < len(self.tokens) and self.tokens[self.next][0] == "number":
-            weight = float(self.take("number", "a weight"))
+            weight = self.number(self.take("number", "a weight"))
             self.need("*")
-        if not 0 < weight < float("inf"):
+        if not weight > 0:
             raise UsageError(f"{self.text!r}: weight {weight:g}; weights must be positive")
         name = self.take("word", "a name")
         knobs = self.knobs() if self.accept("(") else {}
@@ -238,13 +242,19 @@ class _Parser:
         kind, text, _ = self.tokens[self.next]
         self.next += 1
         if kind == "number":
-            return float(text) if set(text) & set(".eE") else int(text)
+            return self.number(text)
         if kind == "text":
             return text[1:-1]
         if kind == "word":
             return _WORDS.get(text.lower(), text) if text.lower() in _WORDS else text
         self.next -= 1
         raise self.expected("a value")
+
+    def number(self, text: str) -> float | int:
+        """A finite number, and a whole one where it is written so."""
+        if not isfinite(float(text)) or len(text) > _MOST_DIGITS:
+            raise self.wrong(self.tokens[self.next - 1][2], "a number out of range")
+        return float(text) if set(text) & set(".eE") else int(text)
 
     def when(self) -> When:
         start, relative = self.moment()
@@ -258,7 +268,7 @@ class _Parser:
         return When(start, full, relative)
 
     def moment(self) -> tuple[float, bool]:
-        number = float(self.take("number", "a step or a percentage"))
+        number = float(self.number(self.take("number", "a step or a percentage")))
         if number < 0:
             raise UsageError(f"{self.text!r}: a moment before the run; write @70% or @1000")
         return (number / 100, True) if self.accept("%") else (number, False)

@@ -3,6 +3,7 @@
 from math import ceil, sqrt
 
 from bonectl.core.geometry import Angles, Geometry
+from bonectl.core.lengths import check_lengths
 from bonectl.errors import UsageError
 
 # Half the cone's angle stays below 45 degrees, as tan: rays are followed from slice plane to slice plane.
@@ -76,7 +77,9 @@ def cone(  # noqa: PLR0913 (three flow, fourteen are knobs)
         is seen from the source under half an angle of 45 degrees or more along the axis, or it is turned by 45
         degrees or more.
     """
+    check_lengths(sod=sod, sdd=sdd, voxel=voxel)
     pitch = pitch or voxel * sdd / sod
+    check_lengths(pitch=pitch)
     rim = size * voxel / sqrt(2.0)
     columns = columns or ceil(2 * rim * sdd / sqrt(max(sod**2 - rim**2, 1e-12)) / pitch) + 2
     rows = rows or ceil(slices * voxel * sdd / max(sod - rim, 1e-12) / pitch) + 2

@@ -3,6 +3,7 @@
 from math import ceil, sqrt
 
 from bonectl.core.geometry import Angles, Geometry
+from bonectl.core.lengths import check_lengths
 
 
 def fan(  # noqa: PLR0913 (three flow, nine are knobs)
@@ -60,7 +61,9 @@ def fan(  # noqa: PLR0913 (three flow, nine are knobs)
         When there are no views, a length or a count is not positive, the source lies in the grid, or slant is 45
         degrees or more.
     """
+    check_lengths(sod=sod, sdd=sdd, voxel=voxel)
     pitch = pitch or voxel * sdd / sod
+    check_lengths(pitch=pitch)
     rim = size * voxel / sqrt(2.0)
     columns = columns or ceil(2 * rim * sdd / sqrt(max(sod**2 - rim**2, 1e-12)) / pitch) + 2
     return Geometry(

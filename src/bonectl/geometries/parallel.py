@@ -3,6 +3,7 @@
 from math import ceil, sqrt
 
 from bonectl.core.geometry import Angles, Geometry
+from bonectl.core.lengths import check_lengths
 
 
 def parallel(  # noqa: PLR0913 (three flow, six are knobs)
@@ -46,6 +47,7 @@ def parallel(  # noqa: PLR0913 (three flow, six are knobs)
         When there are no views, or a length or a count is not positive.
     """
     pitch = pitch or voxel
+    check_lengths(pitch=pitch, voxel=voxel)
     columns = columns or ceil(sqrt(2.0) * size * voxel / pitch) + 2
     return Geometry(
         kind="parallel",

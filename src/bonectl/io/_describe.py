@@ -4,13 +4,14 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import isfinite, prod
+from math import prod
 from typing import Any
 
 import tifffile
 
 from bonectl.core import progress
 from bonectl.core.header import Header
+from bonectl.core.lengths import is_length
 from bonectl.errors import DataError
 from bonectl.io import _json
 
@@ -214,7 +215,7 @@ def _resolution(page: Any, scale: float | None) -> tuple[float | None, float | N
 
 
 def _length(value: float) -> float | None:
-    return float(f"{value:.12g}") if isfinite(value) and value > 0 else None
+    return float(f"{value:.12g}") if is_length(value) else None
 
 
 def _count(text: str, name: str) -> int:

@@ -7,7 +7,8 @@ import tempfile
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from bonectl.errors import DataError, MissingInputError, PermissionDeniedError, WriteError
+from bonectl.core import reading
+from bonectl.errors import DataError, WriteError
 
 _SPOOLED_AT_ONCE = 4 << 20
 """Bytes copied at a time into a spool."""
@@ -20,10 +21,8 @@ def opened(path: Path) -> BinaryIO:
     """Open a file for reading, or raise what its failure amounts to."""
     try:
         return path.open("rb")
-    except PermissionError as error:
-        raise PermissionDeniedError(f"{path}: permission denied") from error
     except OSError as error:
-        raise MissingInputError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+        raise reading.failure(path, error) from error
 
 
 def receive(file: BinaryIO, size: int) -> bytearray:

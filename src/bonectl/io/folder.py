@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from bonectl.core import progress
+from bonectl.core import progress, reading
 from bonectl.core.header import Header
 from bonectl.core.slabs import Array, thickness
 from bonectl.core.stack import Stack
-from bonectl.errors import DataError, MissingInputError, PermissionDeniedError
+from bonectl.errors import DataError, MissingInputError
 from bonectl.io import PATTERN, arrival, tiff
 from bonectl.io._whole import held_back
 
@@ -156,10 +156,8 @@ def _ordered(found: Sequence[_Slice], where: Path) -> list[Path]:
 def _listed(folder: Path) -> list[Path]:
     try:
         return sorted(folder.iterdir())
-    except PermissionError as error:
-        raise PermissionDeniedError(f"{folder}: permission denied") from error
     except OSError as error:
-        raise MissingInputError(f"{folder}: {(error.strerror or str(error)).lower()}") from error
+        raise reading.failure(folder, error) from error
 
 
 def _single(path: Path) -> tiff.Pages:

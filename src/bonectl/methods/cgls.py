@@ -36,8 +36,8 @@ def cgls(A: Projector, y: Tensor, *, iterations: int = 20, tolerance: float = 1e
     UsageError
         When a knob is out of range.
     """
-    if iterations < 1 or not tolerance >= 0:
-        raise UsageError(f"cgls(iterations={iterations}, tolerance={tolerance}); give at least 1, and 0 or more")
+    if iterations < 1 or not 0 <= tolerance <= 1:
+        raise UsageError(f"cgls(iterations={iterations}, tolerance={tolerance}); give at least 1, and 0 to 1")
     axes = tuple(range(-len(A.domain), 0))
     residual = y
     gradient = A.T(residual)

@@ -48,8 +48,8 @@ def fista(
     UsageError
         When a knob is out of range.
     """
-    if iterations < 1 or not tolerance >= 0:
-        raise UsageError(f"fista(iterations={iterations}, tolerance={tolerance}); give at least 1, and 0 or more")
+    if iterations < 1 or not 0 <= tolerance <= 1:
+        raise UsageError(f"fista(iterations={iterations}, tolerance={tolerance}); give at least 1, and 0 to 1")
     axes = tuple(range(-len(A.domain), 0))
     size = 1 / (MARGIN * A.norm(y.device)) ** 2
     x = y.new_zeros(*y.shape[: y.ndim - len(axes)], *A.domain)

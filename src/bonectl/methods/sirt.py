@@ -48,8 +48,8 @@ def sirt(
     UsageError
         When a knob is out of range.
     """
-    if iterations < 1 or not tolerance >= 0:
-        raise UsageError(f"sirt(iterations={iterations}, tolerance={tolerance}); give at least 1, and 0 or more")
+    if iterations < 1 or not 0 <= tolerance <= 1:
+        raise UsageError(f"sirt(iterations={iterations}, tolerance={tolerance}); give at least 1, and 0 to 1")
     rays = _reciprocal(A(torch.ones(1, *A.domain).to(y)))
     voxels = _reciprocal(A.T(torch.ones(1, *A.codomain).to(y)))
     axes = tuple(range(-len(A.domain), 0))

@@ -63,10 +63,10 @@ def tv(
     UsageError
         When a knob is out of range, or a gradient is asked for.
     """
-    if iterations < 1 or not tolerance >= 0 or not 0 < strength < inf:
+    if iterations < 1 or not 0 <= tolerance <= 1 or not 0 < strength < inf:
         raise UsageError(
             f"tv(strength={strength}, iterations={iterations}, tolerance={tolerance}); give a strength above 0, "
-            "at least 1 iteration, and a tolerance of 0 or more"
+            "at least 1 iteration, and a tolerance of 0 to 1"
         )
     if y.requires_grad and torch.is_grad_enabled():
         raise UsageError("tv gives no gradient; use torch.no_grad()")

@@ -5,6 +5,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bonectl.errors import UsageError
+
+# As many photons as a pixel may count.
+MOST = 1e12
+
 
 def electronic(counts: NDArray[Any], rng: np.random.Generator, *, sd: float = 5.0) -> NDArray[np.float64]:
     """Read-out noise: normal, the same whether photons come or not.
@@ -22,5 +27,12 @@ def electronic(counts: NDArray[Any], rng: np.random.Generator, *, sd: float = 5.
     -------
     array
         The deviation.
+
+    Raises
+    ------
+    UsageError
+        When sd is negative, or larger than any detector counts.
     """
+    if not 0 <= sd <= MOST:
+        raise UsageError(f"electronic(sd={sd:g}); give 0 to {MOST:g} photons")
     return rng.standard_normal(counts.shape) * sd

@@ -369,7 +369,7 @@ def cast(stack: Stack, dtype: str) -> Stack:
     """
     try:
         there = np.dtype(dtype).newbyteorder("<")
-    except TypeError as error:
+    except (TypeError, ValueError, SyntaxError) as error:  # numpy knows a language of its own for types
         raise UsageError(_no_type(dtype)) from error
     if there.str not in DTYPES:
         raise UsageError(_no_type(dtype))

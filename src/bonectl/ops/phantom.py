@@ -1,6 +1,7 @@
 """A phantom by its spec."""
 
 from bonectl.core.kit import bind
+from bonectl.core.lengths import SPOKEN, is_length
 from bonectl.core.spec import Spec
 from bonectl.core.stack import Stack
 from bonectl.errors import UsageError
@@ -32,8 +33,8 @@ def phantom(spec: Spec, shape: tuple[int, int, int], voxel: float, seed: int = 0
     """
     if len(shape) != 3 or min(shape) < 1:
         raise UsageError(f"a phantom of shape {','.join(map(str, shape))}; give three positive lengths, as 64,128,128")
-    if not 0 < voxel < float("inf"):
-        raise UsageError(f"a voxel size of {voxel:g} mm; it must be positive")
+    if not is_length(voxel):
+        raise UsageError(f"a voxel size of {voxel:g} mm; it must be {SPOKEN}")
     stack = bind("phantoms", spec)(tuple(shape), float(voxel), int(seed))
     assert isinstance(stack, Stack)
     return stack

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from math import ceil, isfinite
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,10 @@ USUAL_ENERGY = 25.0
 MOST_PHOTONS = 1e12
 # Beyond, there are no Poisson draws.
 MOST_COUNTS = 2.0**62
+# A Gaussian below is no sum of pixels any more [pixel].
+LEAST_BLUR = 1e-3
+# Most of a volume's values, in 1/cm or mgHA/cm³: far more than any matter has.
+MOST_VALUE = 1e6
 # A Gaussian ends here [SD].
 TAIL = 4.0
 # Values of a block of fine sinograms: bounds the memory.
@@ -80,12 +84,12 @@ class Detector:
     def __post_init__(self) -> None:
         if not 0 < self.photons <= MOST_PHOTONS:
             raise UsageError(f"{self.photons:g} photons per pixel; give more than 0 and at most {MOST_PHOTONS:g}")
-        if not 0 <= self.blur <= 50:
-            raise UsageError(f"a blur of {self.blur:g} pixels; give 0 to 50")
+        if self.blur and not LEAST_BLUR <= self.blur <= 50:
+            raise UsageError(f"a blur of {self.blur:g} pixels; give {LEAST_BLUR:g} to 50, or 0 for none")
         if not 0 <= self.gain <= 0.3:
             raise UsageError(f"sensitivities that vary by {self.gain:g} (relative); give 0 to 0.3")
-        if not (isfinite(self.dark) and self.dark >= 0):
-            raise UsageError(f"{self.dark:g} counts in the dark; give 0 or more")
+        if not 0 <= self.dark <= MOST_PHOTONS:
+            raise UsageError(f"{self.dark:g} counts in the dark; give 0 to {MOST_PHOTONS:g}")
         if not 1 <= self.oversample <= 8:
             raise UsageError(f"oversampling by {self.oversample}; give 1 (none) to 8")
         check("noises", parse_sum(self.noise))
@@ -343,10 +347,10 @@ def _transmissions(
     project = Projector(_fine(layout, factor))
     with progress.task("simulate", layout.rows) as advance, torch.no_grad():
         for block in volume.blocks(_block(project)):
-            values = block.astype(np.float32, copy=False)
+            values = _possible(block).astype(np.float32, copy=False)
             mu = np.asarray(attenuate(values) if attenuate else values, dtype=np.float32)
             slices = torch.from_numpy(_squared(refined(mu, factor), layout.size, factor))
-            beam = physics.transmission(worker(project, slices).numpy())
+            beam = _passing(worker(project, slices))
             if detector.blur:
                 gaussian_filter1d(beam, detector.blur * factor, axis=-1, mode="nearest", truncate=TAIL, output=beam)
             pixels = sum(beam[..., k::factor] for k in range(factor)) / np.float32(factor)
@@ -364,7 +368,7 @@ def _cone_transmissions(
     """One block (row, view, col) of the fraction of the beam that reaches each pixel, blurred across columns."""
     factor = detector.oversample
     fine = _fine(layout, factor)
-    values = volume.collect().astype(np.float32, copy=False)
+    values = _possible(volume.collect()).astype(np.float32, copy=False)
     mu = np.asarray(attenuate(values) if attenuate else values, dtype=np.float32)
     grid = torch.from_numpy(_thinner(_squared(refined(mu, factor), layout.size, factor), factor))
     beams = np.empty(layout.shape, dtype=np.float32)
@@ -372,13 +376,35 @@ def _cone_transmissions(
     with progress.task("simulate", layout.views, "view") as advance, torch.no_grad():
         for low in range(0, layout.views, step):
             part = fine[low : low + step]
-            beam = physics.transmission(worker(Projector(part), grid).numpy())
+            beam = _passing(worker(Projector(part), grid))
             if detector.blur:
                 gaussian_filter1d(beam, detector.blur * factor, axis=-1, mode="nearest", truncate=TAIL, output=beam)
             pixels = beam.reshape(layout.rows, factor, part.views, layout.columns, factor).mean(axis=(1, 4))
             beams[:, low : low + step] = pixels
             advance(part.views)
     yield beams
+
+
+def _possible(values: Array) -> Array:
+    """The values themselves; refused where no matter has such a density or attenuation.
+
+    Raises
+    ------
+    DataError
+        Beyond `MOST_VALUE`: the unit or the scale is wrong, and exponentials of it would be infinite.
+    """
+    for value in (float(values.min()), float(values.max())):
+        if not abs(value) <= MOST_VALUE:
+            raise DataError(
+                f"the volume holds {value:g}, which no matter has in 1/cm or mgHA/cm3; check unit and scale"
+            )
+    return values
+
+
+def _passing(line_integrals: torch.Tensor) -> Array:
+    """Fraction of the beam that passes; infinite where a sum is far too negative, which `_readings` refuses."""
+    with np.errstate(over="ignore"):
+        return physics.transmission(line_integrals.numpy())
 
 
 def _thinner(slices: Array, factor: int) -> Array:

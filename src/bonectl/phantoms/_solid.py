@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonectl.core.header import VOLUME, Header
+from bonectl.core.lengths import SPOKEN, is_length
 from bonectl.core.stack import Stack, chain
 from bonectl.errors import UsageError
 
@@ -15,6 +16,9 @@ Array = NDArray[np.float64]
 # (z, y, x) [mm] from the centre of the volume, broadcastable → distance to the surface [mm], negative inside. It must
 # nowhere change faster than position does (1-Lipschitz), as every exact distance and every minimum of such does.
 Distance = Callable[[Array, Array, Array], Array]
+
+# Less than air weighs, and more than any matter [mgHA/cm³]; hydroxyapatite has 3160.
+LIGHTEST, DENSEST = 1e-3, 1e5
 
 # Surface voxels that are sampled finely at a time: bounds the memory.
 CHUNK = 4096
@@ -46,8 +50,8 @@ def solid(
         When the grid or a knob makes no sense.
     """
     check_grid(shape, voxel, oversample)
-    if not 0 < mineral < float("inf"):
-        raise UsageError(f"mineral={mineral:g} mgHA/cm3; it must be positive")
+    if not LIGHTEST <= mineral <= DENSEST:
+        raise UsageError(f"mineral={mineral:g} mgHA/cm3; it must be from {LIGHTEST:g} to {DENSEST:g}")
     total = float(np.prod(shape)) * voxel**3
     known = {
         "tv_mm3": total,
@@ -64,15 +68,17 @@ def check_grid(shape: Shape, voxel: float, oversample: int) -> None:
     """Refuse a grid without voxels, a voxel without size, and oversampling below 1 or beyond 16."""
     if min(shape) < 1:
         raise UsageError(f"a phantom of {'×'.join(map(str, shape))} voxels; every side needs at least 1")
-    if not 0 < voxel < float("inf"):
-        raise UsageError(f"voxels of {voxel:g} mm; the side must be positive")
+    if not is_length(voxel):
+        raise UsageError(f"voxels of {voxel:g} mm; the side must be {SPOKEN}")
     if not 1 <= oversample <= 16:
         raise UsageError(f"oversample={oversample}; give 1 to 16 samples per voxel side")
 
 
 def inside(name: str, needed: float, there: float) -> None:
-    """Refuse a solid [mm] that does not fit into the volume [mm]."""
-    if not 0 < needed <= there * (1 + 1e-9):
+    """Refuse a solid [mm] that does not fit into the volume [mm], or has no size."""
+    if not is_length(needed):
+        raise UsageError(f"{name} of {needed:g} mm; it must be {SPOKEN}")
+    if needed > there * (1 + 1e-9):
         raise UsageError(f"{name} of {needed:g} mm does not fit into a volume of {there:g} mm; turn its knobs")
 
 

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from bonectl.core import threads
 from bonectl.core.draws import generator
 from bonectl.core.header import VOLUME, Header
+from bonectl.core.lengths import SPOKEN, is_length
 from bonectl.core.stack import Stack, chain
 from bonectl.errors import UsageError
 from bonectl.phantoms._kernels import CUBE, Rules, Sites, Slab, fill_share, fill_spline, mineralise
-from bonectl.phantoms._solid import Shape, check_grid
+from bonectl.phantoms._solid import DENSEST, Shape, check_grid
 
 Array = NDArray[np.float64]
 
@@ -28,6 +29,8 @@ JITTER = 0.22
 BEND, DRIFT = 0.33, 1.0
 # A cubic B-spline over independent unit normal nodes has this variance per axis, averaged over position (151/315).
 SPLINE_VARIANCE = 151.0 / 315.0
+# Most that cells are longer, or shorter, along z than across.
+STRETCHED = 100.0
 # Width over which rods and plates blend into each other, as a share of the rod's radius.
 FILLET = 0.15
 
@@ -66,9 +69,11 @@ class Architecture:
     variation: float = 0.15
 
     def __post_init__(self) -> None:
-        for name in ("spacing", "rod", "plate", "stretch"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise UsageError(f"{name}={getattr(self, name)}; it must be positive")
+        for name in ("spacing", "rod", "plate"):
+            if not is_length(getattr(self, name)):
+                raise UsageError(f"{name}={getattr(self, name)}; it must be {SPOKEN}")
+        if not 1 / STRETCHED <= self.stretch <= STRETCHED:
+            raise UsageError(f"stretch={self.stretch}; it must be from {1 / STRETCHED:g} to {STRETCHED:g}")
         for name in ("plates", "drop"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"{name}={getattr(self, name)}; it must be a share from 0 to 1")
@@ -99,10 +104,10 @@ class Mineral:
     packet: float = 0.08
 
     def __post_init__(self) -> None:
-        if not (self.mean > 0 and 0 <= self.packets <= self.mean / 4 and 0 <= self.drift <= self.mean / 8):
+        if not (0 < self.mean <= DENSEST and 0 <= self.packets <= self.mean / 4 and 0 <= self.drift <= self.mean / 8):
             raise UsageError(
                 f"mineral of {self.mean:g} ± {self.packets:g} (packets) ± {self.drift:g} (drift) mgHA/cm3; "
-                "give a positive mean, packets up to a quarter of it and drift up to an eighth"
+                f"give a positive mean up to {DENSEST:g}, packets up to a quarter of it and drift up to an eighth"
             )
         if not self.packet > 0:
             raise UsageError(f"packets of {self.packet:g} mm; give a positive size")

@@ -1,0 +1,28 @@
+"""Which numbers can be a length in a scanner."""
+
+from bonectl.errors import UsageError
+
+# A picometre and a kilometre [mm]: within, squares and cubes are floats of single precision's exponents.
+LEAST, MOST = 1e-9, 1e6
+
+
+def is_length(value: float) -> bool:
+    """Whether a value [mm] can be a voxel, a pitch or a distance; NaN and infinity cannot."""
+    return LEAST <= value <= MOST
+
+
+SPOKEN = f"a length from {LEAST:g} to {MOST:g} mm"
+"""How messages call what `is_length` takes."""
+
+
+def check_lengths(**lengths: float) -> None:
+    """Refuse what is no length, by its name.
+
+    Raises
+    ------
+    UsageError
+        Naming the first.
+    """
+    for name, value in lengths.items():
+        if not is_length(value):
+            raise UsageError(f"{name} = {value} mm; it must be {SPOKEN}")
