@@ -18,6 +18,7 @@ _bonectl() {
     "reconstruct --method") COMPREPLY=($(compgen -W 'cgls fbp fdk fista lpd sirt tv' -- "$cur")); return ;;
     "reconstruct --unit") COMPREPLY=($(compgen -W '1/cm mgHA/cm3' -- "$cur")); return ;;
     "reconstruct --calibrate") COMPREPLY=($(compgen -W 'energy linear peaks rods scanco' -- "$cur")); return ;;
+    "reconstruct --geometry") COMPREPLY=($(compgen -W 'cone fan parallel' -- "$cur")); return ;;
     "reconstruct --axes") COMPREPLY=($(compgen -W 'sinogram projection' -- "$cur")); return ;;
     "reconstruct --dead-pixels") COMPREPLY=($(compgen -W 'fill fail' -- "$cur")); return ;;
     "reconstruct --backend") COMPREPLY=($(compgen -W 'auto reference astra' -- "$cur")); return ;;
@@ -49,7 +50,7 @@ _bonectl() {
     -*) case "$command" in
       phantom) COMPREPLY=($(compgen -W '--shape --voxel-size --seed --output -o --format --bare --force -f --no-history --slab --dry-run --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
       simulate) COMPREPLY=($(compgen -W '--geometry --views --photons --energy --matrix --noise --blur --gain --dark --oversample --unit --order --flats --darks --frames --seed --device --voxel-size --input-unit --nan --output -o --format --bare --force -f --no-history --slab --dry-run --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
-      reconstruct) COMPREPLY=($(compgen -W '--method --unit --energy --matrix --calibrate --centre --try --slice --sheet --json --angles --size --axes --flats --darks --dead-pixels --device --backend --max-memory --voxel-size --input-unit --nan --output -o --format --bare --force -f --no-history --slab --dry-run --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
+      reconstruct) COMPREPLY=($(compgen -W '--method --unit --energy --matrix --calibrate --centre --try --slice --sheet --json --angles --geometry --size --axes --flats --darks --dead-pixels --device --backend --max-memory --voxel-size --input-unit --nan --output -o --format --bare --force -f --no-history --slab --dry-run --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
       train) COMPREPLY=($(compgen -W '--output -o --target -t --model -m --loss -l --pairs --steps --batch --run --patch --rate --held-out --balance --critics --patience --seed --init-from --offset --scale --every --resume --picture --no-picture --tensorboard --force -f --device --compile --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
       denoise) COMPREPLY=($(compgen -W '--model -m --samples --sd --each --device --tile --voxel-size --input-unit --nan --output -o --format --bare --force -f --no-history --slab --dry-run --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
       measure) COMPREPLY=($(compgen -W '--metrics -m --threshold -t --reference -r --samples --mask --purify --calibrate --json --map --intervals --seed --plot --window --output -o --force -f --max-memory --style --voxel-size --input-unit --nan --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;

@@ -58,6 +58,7 @@ complete -c bonectl -n '__fish_seen_subcommand_from reconstruct' -l slice -r -d 
 complete -c bonectl -n '__fish_seen_subcommand_from reconstruct' -l sheet -r -d 'Picture of the tries of --try side by side, in one grey window.'
 complete -c bonectl -n '__fish_seen_subcommand_from reconstruct' -l json -d 'Print the scores of --try as JSON (schema bonectl-try/1).'
 complete -c bonectl -n '__fish_seen_subcommand_from reconstruct' -l angles -r -d 'Arc that the views divide evenly (its end is no view), or a file of one angle per view, .npy or text [degree].'
+complete -c bonectl -n '__fish_seen_subcommand_from reconstruct' -l geometry -x -a 'cone fan parallel' -d 'Beam of a scan that does not carry its geometry, such as \'cone(sod=200, sdd=400, arc=360)\' [mm]; rows, columns and views are the scan\'s.'
 complete -c bonectl -n '__fish_seen_subcommand_from reconstruct' -l size -r -d 'Side of the slices [voxel].'
 complete -c bonectl -n '__fish_seen_subcommand_from reconstruct' -l axes -x -a 'sinogram projection' -d 'What the axes of a plain file are: (row, view, col) or (view, row, col).'
 complete -c bonectl -n '__fish_seen_subcommand_from reconstruct' -l flats -r -d 'Readings without the object, for counts.'

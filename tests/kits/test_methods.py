@@ -239,6 +239,14 @@ def test_half_acquisition_is_cut_off_only_where_the_longer_side_is():
     assert truncated_rows(whole[:, : half.views], half) == [True]
 
 
+def test_noisy_air_is_not_cut_off():
+    g = GEOMETRIES["half turn"].replace(rows=200)
+    noise = torch.from_numpy(np.random.default_rng(0).normal(0, 0.01, g.shape).astype(np.float32))
+    assert not any(truncated_rows(noise, g))
+    faint = disc_scan(g, 60.0, 10.0, 0.0, attenuation=0.2)
+    assert all(truncated_rows(faint + noise, g))
+
+
 @pytest.mark.parametrize("method", [sirt, cgls, tv, fista])
 def test_iterations_take_half_acquisition(method):
     g = parallel(SIZE, 1, VOXEL, views=120, arc=360.0, columns=70, centre=10.3)

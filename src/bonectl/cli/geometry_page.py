@@ -46,8 +46,8 @@ _SECTIONS = {
         "Transmissions or counts that are taken for line integrals give a negative: bone darker than air, everything "
         "within the circle of the field of view raised, and a warning that all rows are cut off by the detector: "
         "air has a line integral of 0 and a transmission of 1. Say --input-unit transmission or counts.",
-        "Counts without flats, or with the flats of another exposure, leave a constant in every line integral: the "
-        "same warning, a cup or dome over the slice, and rings.",
+        "Counts without flats, or with the flats of another exposure, leave a constant in every line integral: a "
+        "warning that air does not read 0, a cup or dome over the slice, and rings.",
     ),
     "WRONG PITCH": (
         "A --voxel-size that is wrong by a factor changes no picture. Attenuation is wrong by one over that factor, "
@@ -59,6 +59,10 @@ _SECTIONS = {
         "An object that reaches beyond the detector (region of interest, local tomography) brightens towards the rim, "
         "and all values are off by an unknown, slowly varying amount. Structure can be measured, absolute density can "
         "not; a line on standard error says so.",
+        "A detector whose axis lies off its middle sees all of a wider object when it goes all around: rays that one "
+        "side misses are measured by the other, half a turn on (half acquisition). Such a scan over 360 degrees is "
+        "complete, in every beam, and needs nothing but the right --centre; over 180 degrees half of the rays are "
+        "missing.",
     ),
 }
 
@@ -66,4 +70,5 @@ _EXAMPLES = (
     "bonectl reconstruct scan.npy --try auto --sheet centre.png",
     "bonectl reconstruct scan.npy --try 290:300:0.5 --slice 40 --sheet centre.png -o tries.tif",
     "bonectl reconstruct scan.npy --centre auto --angles -180 -o volume.npy",
+    "bonectl reconstruct plain.npy --axes projection --geometry 'cone(sod=200, sdd=400, arc=360)' --voxel-size 0.05",
 )

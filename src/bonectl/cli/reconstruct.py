@@ -124,10 +124,24 @@ def reconstruct(
             ".npy or text [degree].",
         ),
     ] = None,
+    geometry: Annotated[
+        str | None,
+        typer.Option(
+            "--geometry",
+            metavar="SPEC",
+            help="Beam of a scan that does not carry its geometry, such as 'cone(sod=200, sdd=400, arc=360)' [mm]; "
+            "rows, columns and views are the scan's.",
+            show_default="as in the scan, else parallel",
+        ),
+    ] = None,
     size: Annotated[
         int | None,
         typer.Option(
-            "--size", metavar="N", min=1, help="Side of the slices [voxel].", show_default="as scanned, else columns"
+            "--size",
+            metavar="N",
+            min=1,
+            help="Side of the slices [voxel].",
+            show_default="as scanned, else columns; more for half acquisition",
         ),
     ] = None,
     axes: Annotated[
@@ -180,6 +194,11 @@ def reconstruct(
     fewer go there at a time. --backend astra uses the ASTRA toolbox's projectors there instead, for sirt, cgls, tv
     and fista; its back-projection is not the exact transpose of its projection.
 
+    A scan of a fan or cone beam that does not carry its geometry needs --geometry: the distances from the source to the
+    axis and to the detector, the arc (or --angles), the axis' column (or --centre) and the detector's pitch (or
+    --voxel-size); voxels are the pitch over the magnification. The parts and their knobs are in bonectl-geometries(7).
+    Half acquisition, a full turn with the axis near an end of the detector, needs nothing but the axis' column.
+
     --try shows the axis to the eye: one slice with the axis at each column, a line for each on standard output
     (column, score, 1 for the least score), and with --sheet a picture of all. The score is what --centre auto looks
     for; the picture is the better judge where a scan is noisy or cut off.
@@ -204,14 +223,14 @@ def reconstruct(
         raise UsageError("--slice, --sheet and --json are for --try; give --try FROM:TO:STEP, or auto")
     law = _calibration(energy, matrix, calibrate)
     asked = _Asked(
-        method, unit.value, law, centre, angles, size, axes, size_in_bytes(max_memory), device, backend.value
+        method, unit.value, law, centre, angles, geometry, size, axes, size_in_bytes(max_memory), device, backend.value
     )
     beam = _Beam(flats, darks, dead_pixels)
     if attempt is not None:
         _try(request, asked, _Tries(attempt, index, sheet, as_json), beam)
         return
-    with _scan(request, asked) as (stack, geometry):
-        _write_volume(stack, geometry, request, asked, _fields(request, beam))
+    with _scan(request, asked) as (stack, layout):
+        _write_volume(stack, layout, request, asked, _fields(request, beam))
 
 
 @dataclass(frozen=True)
@@ -223,6 +242,7 @@ class _Asked:
     calibration: "Calibration | None"
     centre: str | None
     angles: str | None
+    geometry: str | None
     size: int | None
     axes: Layout | None
     max_memory: int | None
@@ -252,7 +272,7 @@ class _Tries:
 @contextmanager
 def _scan(request: Request, asked: _Asked) -> Iterator[tuple["Stack", "Geometry | None"]]:
     """The scan and its geometry as the options describe them; None for what is no scan."""
-    from bonectl.ops import convert, scan
+    from bonectl.ops import convert
 
     with streams.reading(request) as stack:
         if asked.axes is not None:
@@ -260,9 +280,23 @@ def _scan(request: Request, asked: _Asked) -> Iterator[tuple["Stack", "Geometry 
         if not stack.header.is_scan:
             yield stack, None
             return
-        views = stack.header.shape[stack.header.axes.index("view")]
-        angles, centre = _angles(asked.angles, views), _centre(asked.centre)
-        yield stack, scan.geometry_of(stack.header, angles=angles, centre=centre, size=asked.size)
+        yield stack, _geometry(stack.header, asked)
+
+
+def _geometry(header: "Header", asked: _Asked) -> "Geometry":
+    """By what the scan carries and the options say."""
+    from bonectl.core.spec import parse
+    from bonectl.ops.beam import geometry_as_told
+    from bonectl.ops.scan import geometry_of
+
+    angles = _angles(asked.angles, header.shape[header.axes.index("view")])
+    centre = _centre(asked.centre)
+    if asked.geometry is None:
+        return geometry_of(header, angles=angles, centre=centre, size=asked.size)
+    beam = parse(asked.geometry)
+    if asked.centre == AUTO and beam.knobs.get("centre", -1) != -1:
+        raise UsageError(f"--geometry says centre={beam.knobs['centre']}, and --centre auto is given; give one of them")
+    return geometry_as_told(header, beam, angles=angles, centre=centre, size=asked.size)
 
 
 def _write_volume(

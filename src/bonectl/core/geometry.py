@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import cos, radians, sin, sqrt
+from math import ceil, cos, radians, sin, sqrt
 from typing import Any, Self
 
 import numpy as np
@@ -139,6 +139,9 @@ class Angles:
 NEAREST = 2
 
 KINDS = ("parallel", "fan", "cone")
+
+# A detector that goes all around sees a circle this much wider than itself when its axis is meant to be off the middle.
+HALF_ACQUISITION = 1.1
 
 # Largest angle by which a detector may be turned out of its upright position [degree].
 LEANING = 45.0
@@ -302,6 +305,15 @@ class Geometry:
         found = ((self.centre + 0.5) * self.pitch, (self.columns - 0.5 - self.centre) * self.pitch)
         enough = any if self.angles.full_turn else all
         return enough(have >= need * (1 - 1e-9) for have, need in zip(found, needed, strict=True))
+
+    @property
+    def seen(self) -> int:
+        """Side of a grid of as many voxels as there are columns, or of what a longer side sees that goes all around.
+
+        The latter where it is a tenth more: half acquisition.
+        """
+        longer = ceil(2 * max(self.centre + 0.5, self.columns - 0.5 - self.centre))
+        return longer if self.angles.full_turn and longer > HALF_ACQUISITION * self.columns else self.columns
 
     @property
     def volume_shape(self) -> tuple[int, int, int]:

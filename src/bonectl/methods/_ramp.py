@@ -1,6 +1,6 @@
 """The windows of the ramp filter, and the padding in front of it."""
 
-from math import pi
+from math import pi, sqrt
 
 import numpy as np
 import torch
@@ -19,6 +19,8 @@ EDGE = 4
 # its largest column mean. Air around a whole object reads 0 +- noise / sqrt(2 views); one that is cut, tens of percent.
 TRUNCATED = 0.05
 OUTERMOST = 2
+# Standard errors of noise that the end of a row must exceed: a row of air alone has no object that could be cut off.
+SURE = 5.0
 
 WINDOWS = ("ram-lak", "hann", "sinc2")
 
@@ -89,22 +91,28 @@ def truncated_rows(scan: Tensor, geometry: Geometry) -> list[bool]:
     Judged row by row, so that the answer does not depend on the slab a row arrives in. The end of a detector's
     shorter side is judged by those views only whose rays there the longer side does not measure from behind.
     """
-    mean = scan.detach().mean(dim=1)
-    ends = torch.stack([mean[:, :OUTERMOST].mean(dim=1), mean[:, -OUTERMOST:].mean(dim=1)])
+    scan = scan.detach()
+    most = TRUNCATED * scan.mean(dim=1).amax(dim=1)
     side = longer_side(geometry)
-    for end, column in enumerate((0, -1)):
-        if side[column] < 0:
-            ends[end] = _shorter_end(scan.detach(), geometry, column)
-    return (ends.amax(dim=0) > TRUNCATED * mean.max(dim=1).values).tolist()
+    cut = torch.zeros_like(most, dtype=torch.bool)
+    for outermost, column in ((scan[..., :OUTERMOST], 0), (scan[..., -OUTERMOST:], geometry.columns - 1)):
+        judges = _unseen_from_behind(geometry, column) if side[column] < 0 else None
+        readings = outermost if judges is None else outermost[:, judges.to(scan.device)]
+        if readings.shape[1]:
+            cut |= readings.mean(dim=(1, 2)) > torch.maximum(most, SURE * _standard_error(readings))
+    return cut.tolist()
 
 
-def _shorter_end(scan: Tensor, geometry: Geometry, column: int) -> Tensor:
-    """Mean reading at the end of the shorter side over the views whose rays nobody measures from behind, (row,)."""
-    away = (column % geometry.columns - geometry.centre) * geometry.pitch
+def _standard_error(readings: Tensor) -> Tensor:
+    """Of the mean of each row's readings (row, view, col), by the differences of neighbours, (row,)."""
+    if readings.shape[-1] < 2 or readings.shape[1] < 2:
+        return readings.new_zeros(len(readings))
+    error: Tensor = readings.diff(dim=-1).std(dim=(1, 2)) / sqrt(2 * readings[0].numel())
+    return error
+
+
+def _unseen_from_behind(geometry: Geometry, column: int) -> Tensor:
+    """Of which views no other one measures a column's rays from the other side."""
+    away = (column - geometry.centre) * geometry.pitch
     fan = np.zeros(1) if geometry.sdd is None else np.arctan([away / geometry.sdd])
-    alone = torch.from_numpy(~reverse_measured(geometry.angles.degrees, fan)[:, 0])
-    if not alone.any():
-        return scan.new_zeros(len(scan))
-    outermost = scan[..., :OUTERMOST] if column == 0 else scan[..., -OUTERMOST:]
-    mean: Tensor = outermost[:, alone.to(scan.device)].mean(dim=(1, 2))
-    return mean
+    return torch.from_numpy(~reverse_measured(geometry.angles.degrees, fan)[:, 0])

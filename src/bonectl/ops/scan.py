@@ -194,7 +194,7 @@ def geometry_of(
         Side of a square detector pixel [mm] where the header has none; also the voxel's side then. Without it, pixels
         are as wide and as high as the header's spacing says.
     size : int, optional
-        Side of the grid to reconstruct [voxel]; the detector's columns where nothing says otherwise.
+        Side of the grid to reconstruct [voxel]; the header's, else what the detector sees (`Geometry.seen`).
 
     Raises
     ------
@@ -219,6 +219,8 @@ def geometry_of(
         known = known.replace(angles=angles)
     if centre is not None:
         known = known.replace(centre=centre)
+    if size is None and header.geometry is None:
+        size = known.seen
     return known if size is None else known.replace(size=size)
 
 
