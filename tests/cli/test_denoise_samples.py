@@ -101,7 +101,7 @@ def test_several_checkpoints_are_an_ensemble_and_pipes_work(here, shell, tmp_pat
     [
         ("denoise low.npy -m 0.safetensors --sd sd.npy -o a.npy", 2, "--samples N"),
         ("denoise low.npy -m 0.safetensors --samples 9 -o a.npy", 2, "2 to 8"),
-        ("denoise low.npy -m 0.safetensors --samples 2 --sd a.npy -o a.npy", 2, "two names"),
+        ("denoise low.npy -m 0.safetensors --samples 2 --sd a.npy -o a.npy", 2, "another output"),
         ("denoise low.npy -m 0.safetensors --samples 2 --each low.npy -o a.npy", 73, "wants a folder"),
         ("denoise low.npy -m 0.safetensors --samples 2 --sd nowhere/sd.npy -o a.npy", 73, "nowhere"),
         ("denoise low.npy -m 'gaussian(sigma=1)' --samples 2 -o a.npy", 2, "filter and has one answer"),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bonectl.cli import streams
+from bonectl.cli import files, streams
 from bonectl.cli.command import command
 from bonectl.cli.options import READS, WRITES, Calibrate, Request
 from bonectl.errors import UsageError
@@ -80,6 +80,7 @@ def convert(
       bonectl convert ball.npy --crop 4:12,:,: -o slices/ball_%05d.tif
       bonectl convert ball.npy --bin 2 | bonectl info
     """
+    files.apart([request.source, calibrate], files.written(request))
     with streams.reading(request) as stack:
         streams.writing(_watched(_changed(stack, axes, crop, order, bin_, calibrate, dtype)), request)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bonectl.cli import streams
+from bonectl.cli import files, streams
 from bonectl.cli.branch import branch
 from bonectl.cli.command import command
 from bonectl.cli.options import DASH, READS, WRITES, Device, Request
@@ -85,17 +85,19 @@ def denoise(
     """
     from bonectl.ops.denoise import denoise as run
 
+    single = len(model) == 1 and not samples
+    if single and (sd is not None or each is not None):
+        raise UsageError("--sd and --each are of several samples; give --samples N, or several --model")
+    beside = _beside(request, sd, each, samples or len(model))
+    files.apart([request.source, *model], [*files.written(request), sd, *(one.output for one in beside[1])])
     models = [_model(text) for text in model]
-    if len(models) == 1 and not samples:
-        if sd is not None or each is not None:
-            raise UsageError("--sd and --each are of several samples; give --samples N, or several --model")
+    if single:
         with streams.reading(request) as noisy:
             answer = run(noisy, models[0], device_name=device, tile=tile)
             streams.writing(answer, request, notes=_notes(models))
         return
     from bonectl.ops.samples import sampled
 
-    beside = _beside(request, sd, each, samples or len(models))
     with streams.reading(request) as noisy:
         drawn = sampled(noisy, models, samples or len(models), device_name=device, tile=tile)
         _write(drawn, request, beside, _notes(models))
@@ -105,8 +107,6 @@ def _beside(request: Request, sd: Path | None, each: Path | None, count: int) ->
     """Where the standard deviation and the samples go, refused before anything is read."""
     if DASH in (sd, each):
         raise UsageError("only the mean goes to standard output; give --sd and --each a name")
-    if sd is not None and sd == request.output:
-        raise UsageError(f"{sd}: mean and standard deviation need two names")
     spread = None if sd is None else replace(request, output=sd, bare=False)
     if each is None:
         return spread, []

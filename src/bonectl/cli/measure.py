@@ -12,6 +12,7 @@ import typer
 
 from bonectl.cli import streams
 from bonectl.cli.command import command
+from bonectl.cli.files import apart
 from bonectl.cli.options import DASH, READS, Calibrate, Force, MaxMemory, Output, Request, Seed, size_in_bytes
 from bonectl.core import atomic
 from bonectl.core.printable import printable
@@ -199,6 +200,7 @@ def measure(
                 "--map writes one stack; leave out --metrics, --reference, --intervals, --json, --plot and --style"
             )
         request = replace(request, source=sources[0], output=output, force=force)
+        apart([request.source, mask, calibrate], [output])
         _write_map(request, map, threshold, mask, calibrate, purify=purify, room=size_in_bytes(max_memory))
         return
     if output != DASH:
@@ -214,6 +216,9 @@ def measure(
     picture = _plot(plot, window, sources, force=force)
     room = size_in_bytes(max_memory)
     asked = _Asked(metrics, threshold, mask, purify, reference, calibrate, intervals, seed, room, picture)
+    own = [asked.of(path) for path in sources]
+    beside = [path for each in own for path in (each.reference, each.mask)]
+    apart([*sources, *beside, samples, calibrate], [each.plot.path for each in own if each.plot])
     style = Style.json if as_json else style
     if samples is not None and len(sources) > 1:
         raise UsageError("--samples are of one volume; measure one at a time")

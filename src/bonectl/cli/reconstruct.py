@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bonectl.cli import streams
+from bonectl.cli import files, streams
 from bonectl.cli.command import command
 from bonectl.cli.options import (
     DASH,
@@ -217,6 +217,7 @@ def reconstruct(
       bonectl reconstruct scan.npy --try 44:47:0.5 --sheet centre.png
       bonectl simulate bone.npy --geometry 'fan(sod=20, sdd=40)' --views 180 | bonectl reconstruct | bonectl info
     """
+    files.apart([request.source, flats, darks, angles, method, calibrate], [*files.written(request), sheet])
     if darks is not None and flats is None:
         raise UsageError("--darks without --flats; give both, or none")
     if attempt is None and (index is not None or sheet is not None or as_json):

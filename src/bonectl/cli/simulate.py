@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bonectl.cli import streams
+from bonectl.cli import files, streams
 from bonectl.cli.branch import branch
 from bonectl.cli.command import command
 from bonectl.cli.options import READS, WRITES, Device, Energy, Matrix, Request, Seed
@@ -99,6 +99,7 @@ def simulate(
     """
     if gain and unit is Reading.counts and flats is None:
         raise UsageError("counts of pixels with unequal sensitivities (--gain) cannot be read without --flats FILE")
+    files.apart([request.source], [*files.written(request), flats, darks])
     layout = _with_views(geometry, views)
     beside = {name: _beside(request, path) for name, path in (("flats", flats), ("darks", darks)) if path}
 
@@ -145,11 +146,9 @@ def _with_views(geometry: str, views: int | None) -> str:
 
 
 def _beside(request: Request, path: Path) -> Request:
-    """The request for a second output, which may not be what is read or the first output."""
+    """The request for a second output."""
     from dataclasses import replace
 
-    if path == request.output:
-        raise UsageError(f"{path}: is the scan's own output; give another name")
     second = replace(request, output=path, format=None, bare=False)
     streams.check_output(second)
     return second

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import bonectl
+from bonectl.cli import files
 from bonectl.cli.options import DASH, Format, NaN, Request
 from bonectl.core import atomic
 from bonectl.core.printable import printable
@@ -182,7 +183,7 @@ def check_output(request: Request) -> None:
     form = _form(request)
     if request.bare and (output == DASH or form is not Format.npy or _is_pattern(output)):
         raise UsageError("--bare writes OUT.npy and OUT.npy.json; give -o with a name that ends in .npy")
-    _check_not_input(request)
+    files.apart([request.source], files.written(request))
     if output == DASH:
         _check_standard_output(request)
     elif _is_pattern(output):
@@ -192,7 +193,7 @@ def check_output(request: Request) -> None:
     elif not _is_special(output):
         atomic.check(output, force=request.force)
         if request.bare:
-            atomic.check(_sidecar(output), force=request.force)
+            atomic.check(files.sidecar(output), force=request.force)
 
 
 def remembered(header: "Header", request: Request, notes: Mapping[str, "Fact"]) -> "Header":
@@ -290,27 +291,6 @@ def _is_special(path: Path) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
-def _sidecar(path: Path) -> Path:
-    return path.with_name(f"{path.name}.json")
-
-
-def _check_not_input(request: Request) -> None:
-    source, output = _status(request.source, 0), _status(request.output, 1)
-    if source is None or output is None or stat.S_ISCHR(source.st_mode) or stat.S_ISFIFO(source.st_mode):
-        return
-    if (source.st_dev, source.st_ino) == (output.st_dev, output.st_ino):
-        raise UsageError(f"{request.output}: is the input itself; give another name for the output")
-
-
-def _status(path: Path, descriptor: int) -> os.stat_result | None:
-    if path == DASH and (sys.stdin, sys.stdout)[descriptor] is None:
-        return None  # closed: the number may belong to another file by now
-    try:
-        return os.fstat(descriptor) if path == DASH else path.stat()
-    except OSError:
-        return None
-
-
 def _check_standard_output(request: Request) -> None:
     if sys.stdout is None:
         raise WriteError("standard output is closed; give -o FILE")
@@ -368,7 +348,7 @@ def _write_bare(stack: "Stack", request: Request) -> None:
 
     with (
         atomic.replacing(request.output, force=request.force) as array,
-        atomic.replacing(_sidecar(request.output), force=request.force) as sidecar,
+        atomic.replacing(files.sidecar(request.output), force=request.force) as sidecar,
     ):
         with array.open("wb") as file:
             text = npy.write_bare(stack, file)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bonectl.cli import files
 from bonectl.cli.command import command
 from bonectl.cli.options import Device, Force, Request, Seed
 from bonectl.core import ending
@@ -171,6 +172,8 @@ def train(
     from bonectl.ops.recipe import Recipe
     from bonectl.ops.train import train as run_training
 
+    made = [output.with_name(f"{output.name}{ending}") for ending in ("", ".resume", ".csv", ".png")]
+    files.apart([*inputs, *(target or []), model, loss, pairs, init_from], made)
     recipe = Recipe(
         model=model, loss=loss, pairs=pairs, steps=steps, batch=batch, run=run, patch=patch, rate=rate,
         held_out=held_out, balance=balance, critics=critics, patience=patience, seed=seed,

@@ -289,7 +289,7 @@ def _beside(file: BinaryIO) -> Path | None:
 def _text(path: Path) -> str | None:
     """What a regular file holds; None where there is none, which a named pipe is not, or it may not be read."""
     try:
-        return path.read_text("utf-8", "replace") if path.is_file() else None
+        return path.read_text("utf-8", "replace") if os.path.isfile(path) else None  # noqa: PTH113 (false for long names)
     except OSError as error:
         progress.note(f"{path}: is left out ({(error.strerror or str(error)).lower()})")
         return None
