@@ -48,14 +48,14 @@ _bonectl() {
   esac
   case "$cur" in
     -*) case "$command" in
-      phantom) COMPREPLY=($(compgen -W '--shape --voxel-size --seed --output -o --format --bare --force -f --no-history --slab --dry-run --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
-      simulate) COMPREPLY=($(compgen -W '--geometry --views --photons --energy --matrix --noise --blur --gain --dark --oversample --unit --order --flats --darks --frames --seed --device --voxel-size --input-unit --nan --output -o --format --bare --force -f --no-history --slab --dry-run --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
+      phantom) COMPREPLY=($(compgen -W '--shape --voxel-size --seed --output -o --format --bare --force -f --no-history --slab --dry-run --json --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
+      simulate) COMPREPLY=($(compgen -W '--geometry --views --photons --energy --matrix --noise --blur --gain --dark --oversample --unit --order --flats --darks --frames --seed --device --voxel-size --input-unit --nan --output -o --format --bare --force -f --no-history --slab --dry-run --json --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
       reconstruct) COMPREPLY=($(compgen -W '--method --unit --energy --matrix --calibrate --centre --try --slice --sheet --json --angles --geometry --size --axes --flats --darks --dead-pixels --device --backend --max-memory --voxel-size --input-unit --nan --output -o --format --bare --force -f --no-history --slab --dry-run --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
       train) COMPREPLY=($(compgen -W '--output -o --target -t --model -m --loss -l --pairs --steps --batch --run --patch --rate --held-out --balance --critics --patience --seed --init-from --offset --scale --every --resume --picture --no-picture --tensorboard --force -f --device --compile --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
-      denoise) COMPREPLY=($(compgen -W '--model -m --samples --sd --each --device --tile --voxel-size --input-unit --nan --output -o --format --bare --force -f --no-history --slab --dry-run --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
+      denoise) COMPREPLY=($(compgen -W '--model -m --samples --sd --each --device --tile --voxel-size --input-unit --nan --output -o --format --bare --force -f --no-history --slab --dry-run --json --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
       measure) COMPREPLY=($(compgen -W '--metrics -m --threshold -t --reference -r --samples --mask --purify --calibrate --json --map --intervals --seed --plot --window --output -o --force -f --max-memory --style --voxel-size --input-unit --nan --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
       info) COMPREPLY=($(compgen -W '--json --stats --voxel-size --input-unit --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
-      convert) COMPREPLY=($(compgen -W '--axes --crop --order --bin --calibrate --dtype --voxel-size --input-unit --nan --output -o --format --bare --force -f --no-history --slab --dry-run --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
+      convert) COMPREPLY=($(compgen -W '--axes --crop --order --bin --calibrate --dtype --voxel-size --input-unit --nan --output -o --format --bare --force -f --no-history --slab --dry-run --json --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
     esac ;;
   esac
   if [ "$command" = phantom ] && [ "$COMP_CWORD" -eq 2 ]; then

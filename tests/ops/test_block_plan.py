@@ -8,6 +8,7 @@ import pytest
 
 from bonectl.core import memory
 from bonectl.core.header import PROJECTIONS, SINOGRAMS, Header
+from bonectl.core.plan import spoken
 from bonectl.core.stack import Stack
 from bonectl.errors import MemoryShortageError
 from bonectl.geometries.cone import cone
@@ -109,7 +110,7 @@ def test_a_large_scan_fits():
 
 def test_sizes_and_times_for_people():
     assert [memory.spoken(n) for n in (3 * MIB, 1.5 * 1024 * MIB)] == ["3 MiB", "1.5 GiB"]
-    assert [duration.spoken(s) for s in (0.1, 40, 400, 20000)] == ["1 s", "40 s", "7 min", "5.6 h"]
+    assert [spoken(s) for s in (0.1, 40, 400, 20000)] == ["1 s", "40 s", "7 min", "5.6 h"]
 
 
 def test_time_is_that_of_the_benchmark():

@@ -13,6 +13,8 @@ from bonectl.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bonectl.core.header import Header
+    from bonectl.core.plan import Plan
     from bonectl.core.slabs import Array
     from bonectl.core.stack import Stack
     from bonectl.ops.convert import Cut
@@ -82,7 +84,9 @@ def convert(
     """
     files.apart([request.source, calibrate], files.written(request))
     with streams.reading(request) as stack:
-        streams.writing(_watched(_changed(stack, axes, crop, order, bin_, calibrate, dtype)), request)
+        changed = _changed(stack, axes, crop, order, bin_, calibrate, dtype)
+        plan = _plan(stack.header, turned=order is not None) if request.dry_run else None
+        streams.writing(_watched(changed), request, plan=plan)
 
 
 def _changed(
@@ -107,6 +111,13 @@ def _changed(
     if calibrate is not None:
         stack = _calibrated(stack, calibrate)
     return ops.cast(stack, dtype) if dtype is not None else stack
+
+
+def _plan(header: "Header", *, turned: bool) -> "Plan":
+    """What --dry-run says of memory and time."""
+    from bonectl.ops.convert import plan
+
+    return plan(header, turned=turned)
 
 
 def _watched(stack: "Stack") -> "Stack":

@@ -16,7 +16,8 @@ from bonectl.core import atomic, ending
 from bonectl.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
-    from bonectl.core.header import Fact
+    from bonectl.core.header import Fact, Header
+    from bonectl.core.plan import Plan
     from bonectl.core.slabs import Array
     from bonectl.ops.denoise import Model
     from bonectl.ops.samples import Samples
@@ -94,13 +95,25 @@ def denoise(
     if single:
         with streams.reading(request) as noisy:
             answer = run(noisy, models[0], device_name=device, tile=tile)
-            streams.writing(answer, request, notes=_notes(models))
+            plan = _plan(noisy.header, models, 1, device, tile) if request.dry_run else None
+            streams.writing(answer, request, notes=_notes(models), plan=plan)
         return
+    from bonectl.core.stack import Stack
     from bonectl.ops.samples import sampled
 
     with streams.reading(request) as noisy:
         drawn = sampled(noisy, models, samples or len(models), device_name=device, tile=tile)
+        if request.dry_run:
+            plan = _plan(noisy.header, models, drawn.count, device, tile)
+            streams.writing(Stack(drawn.header, iter(())), request, plan=plan)
+            return
         _write(drawn, request, beside, _notes(models))
+
+
+def _plan(header: "Header", models: "list[Model]", count: int, device: str, tile: int) -> "Plan":
+    from bonectl.ops.denoise_plan import plan
+
+    return plan(header, models, count, device_name=device, tile=tile)
 
 
 def _beside(request: Request, sd: Path | None, each: Path | None, count: int) -> tuple[Request | None, list[Request]]:
@@ -133,13 +146,13 @@ def _write(
     notes = {**notes, "samples": drawn.count}
     spread, singles = beside
     with contextlib.ExitStack() as outputs:
-        if singles and not request.dry_run:
+        if singles:
             outputs.enter_context(_there(singles[0].output.parent))
         sinks: list[Callable[[Array], None]] = []
-        if spread is not None and not request.dry_run:
+        if spread is not None:
             push = outputs.enter_context(branch(drawn.header, spread, {**notes, "holds": "standard deviation"}))
             sinks.append(_of(deviation, push))
-        for number, single in enumerate(singles if not request.dry_run else []):
+        for number, single in enumerate(singles):
             push = outputs.enter_context(branch(drawn.header, single, {**notes, "sample": number}))
             sinks.append(_of(_picked(number), push))
 

@@ -100,6 +100,9 @@ NotFinite = Annotated[
     ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print shape, memory, disk and time; write nothing.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="With --dry-run, print the estimate as JSON (schema bonectl.plan/1).")
+]
 Threads = Annotated[int, typer.Option("--threads", metavar="N", min=0, help="Threads to use; 0 is all processors.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
 Progressing = Annotated[Progress, typer.Option("--progress", help="How progress is shown on stderr.")]
@@ -139,7 +142,7 @@ class Request:
         The whole command line, for the history.
     source, output : Path
         ``-`` is standard input or output.
-    format, bare, force, no_history, slab, voxel_size, input_unit, nan, dry_run
+    format, bare, force, no_history, slab, voxel_size, input_unit, nan, dry_run, as_json
         See the options above.
     """
 
@@ -156,6 +159,11 @@ class Request:
     input_unit: str | None = None
     nan: NaN = NaN.fail
     dry_run: bool = False
+    as_json: bool = False
+
+    def __post_init__(self) -> None:
+        if self.as_json and not self.dry_run:
+            raise UsageError("--json is for an estimate; give --dry-run --json")
 
 
 # Groups of shared options that a command takes: field of Request -> (option, default).
@@ -174,6 +182,7 @@ WRITES: Group = {
     "no_history": (NoHistory, False),
     "slab": (Slab, 0),
     "dry_run": (DryRun, False),
+    "as_json": (AsJson, False),
 }
 SPEAKS: Group = {
     "threads": (Threads, 0),

@@ -38,10 +38,10 @@ def phantom(
       bonectl phantom 'ball(diameter=0.6)' --shape 48 | bonectl measure
     """
     from bonectl.core.spec import parse
-    from bonectl.ops.phantom import phantom as make
+    from bonectl.ops import phantom as ops
 
-    stack = make(parse(spec), _lengths(shape), voxel_size, seed)
-    streams.writing(stack, request, notes={"seed": seed})
+    stack = ops.phantom(parse(spec), _lengths(shape), voxel_size, seed)
+    streams.writing(stack, request, notes={"seed": seed}, plan=ops.plan(stack) if request.dry_run else None)
 
 
 def _lengths(text: str) -> tuple[int, int, int]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,12 +24,14 @@ from bonectl.cli.options import (
     size_in_bytes,
 )
 from bonectl.core import atomic, progress
+from bonectl.core.counted import counted
 from bonectl.errors import UsageError
 
 if TYPE_CHECKING:
     from bonectl.core.calibration import Calibration
     from bonectl.core.geometry import Angles, Geometry
     from bonectl.core.header import Header
+    from bonectl.core.plan import Plan
     from bonectl.core.stack import Stack
     from bonectl.ops.attempts import Attempts
     from bonectl.ops.scan import Fields
@@ -113,7 +115,7 @@ def reconstruct(
         ),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the scores of --try as JSON (schema bonectl-try/1).")
+        bool, typer.Option("--json", help="Print the scores of --try, or the estimate of --dry-run, as JSON.")
     ] = False,
     angles: Annotated[
         str | None,
@@ -220,8 +222,9 @@ def reconstruct(
     files.apart([request.source, flats, darks, angles, method, calibrate], [*files.written(request), sheet])
     if darks is not None and flats is None:
         raise UsageError("--darks without --flats; give both, or none")
-    if attempt is None and (index is not None or sheet is not None or as_json):
-        raise UsageError("--slice, --sheet and --json are for --try; give --try FROM:TO:STEP, or auto")
+    if attempt is None and (index is not None or sheet is not None):
+        raise UsageError("--slice and --sheet are for --try; give --try FROM:TO:STEP, or auto")
+    request = replace(request, as_json=as_json and attempt is None)
     law = _calibration(energy, matrix, calibrate)
     asked = _Asked(
         method, unit.value, law, centre, angles, geometry, size, axes, size_in_bytes(max_memory), device, backend.value
@@ -321,14 +324,15 @@ def _write_volume(
         backend=asked.backend,
         look=not request.dry_run,
     )
-    plan = _plan(stack.header, geometry, asked) if request.dry_run and geometry is not None else {}
+    plan = _plan(stack.header, geometry, asked) if request.dry_run and geometry is not None else None
     streams.writing(volume, request, plan=plan)
 
 
-def _plan(header: "Header", geometry: "Geometry", asked: _Asked) -> dict[str, str]:
+def _plan(header: "Header", geometry: "Geometry", asked: _Asked) -> "Plan":
     """What --dry-run says of memory and time."""
     from bonectl.core import memory, threads
     from bonectl.core.header import SINOGRAMS
+    from bonectl.core.plan import Plan
     from bonectl.ops import block_plan, duration, turning
     from bonectl.ops.reconstruct import method_for
 
@@ -337,16 +341,16 @@ def _plan(header: "Header", geometry: "Geometry", asked: _Asked) -> dict[str, st
     block = block_plan.chosen_block(header, geometry, method, limit)
     held = turning.is_held(header, limit)
     need, here = block_plan.needed(header, geometry, method, block, held=held), memory.resident()
-    usual, worst = here + need.usual, here + need.at_worst
-    more = f", {memory.spoken(worst)} for an object that is cut off" if worst > usual else ""
     count = threads.count()
-    time = duration.spoken(duration.seconds(geometry, method, count))
-    scratch = {} if held or header.axes == SINOGRAMS else {"scratch": turning.scratch(header)}
-    return scratch | {
-        "block": f"{min(block, geometry.rows)} rows at a time",
-        "memory": f"about {memory.spoken(usual)}{more}; {memory.spoken(limit)} may be taken",
-        "time": f"about {time} on {count} threads of the machine in bench/RESULTS.md",
-    }
+    return Plan(
+        memory_bytes=round(here + need.usual),
+        memory_at_worst_bytes=round(here + need.at_worst) if need.at_worst > need.usual else None,
+        memory_limit_bytes=limit,
+        scratch_bytes=None if held or header.axes == SINOGRAMS else header.total_bytes,
+        block=f"{counted(min(block, geometry.rows), 'row')} at a time",
+        seconds=duration.seconds(geometry, method, count),
+        threads=count,
+    )
 
 
 def _try(request: Request, asked: _Asked, tries: _Tries, beam: "_Beam") -> None:

@@ -118,7 +118,7 @@ def simulate(
             seed=seed,
             device_name=device,
         )
-        plan = {"memory": f"about {ops.memory(volume.header, scan.header) >> 20} MiB"}
+        plan = ops.plan(volume.header, scan.header) if request.dry_run else None
         make = {"flats": ops.flats, "darks": ops.darks}
         fields = [(make[name](scan.header, detector, frames=frames, seed=seed), to) for name, to in beside.items()]
         if order is Order.projection:

@@ -4,6 +4,7 @@ Input is recognised by its bytes, output by its name. Nothing heavy is imported 
 """
 
 import contextlib
+import json
 import os
 import shlex
 import shutil
@@ -19,6 +20,7 @@ import bonectl
 from bonectl.cli import files
 from bonectl.cli.options import DASH, Format, NaN, Request
 from bonectl.core import atomic
+from bonectl.core.plan import SCHEMA, Plan
 from bonectl.core.printable import printable
 from bonectl.errors import MissingInputError, OutputError, UsageError, WriteError
 
@@ -99,7 +101,7 @@ def writing(
     stack: "Stack",
     request: Request,
     notes: Mapping[str, "Fact"] | None = None,
-    plan: Mapping[str, str] | None = None,
+    plan: Plan | None = None,
 ) -> None:
     """Write a stack where the options say, with an entry in its history; or say what would be written.
 
@@ -109,7 +111,7 @@ def writing(
     request : Request
     notes : mapping, optional
         Seed, device, hash of model weights and the like, for the history entry.
-    plan : mapping, optional
+    plan : Plan, optional
         What ``--dry-run`` prints beside shape, type, unit and size: memory and time of this command.
 
     Raises
@@ -126,7 +128,7 @@ def writing(
 
     check_output(request)
     if request.dry_run:
-        _print_plan(stack.header, request, plan or {})
+        _print_plan(stack.header, request, plan or Plan())
         return
     header = stack.header if request.no_history else remembered(stack.header, request, notes or {})
     stack = Stack(header, convert.kept_finite(stack).slabs)
@@ -388,17 +390,37 @@ def _scratch(folder: Path, output: Path) -> Iterator[Path]:
         raise atomic.failure(output, error) from error
 
 
-def _print_plan(header: "Header", request: Request, plan: Mapping[str, str]) -> None:
-    """What would be written, as ``key<tab>value`` lines."""
+def _print_plan(header: "Header", request: Request, plan: Plan) -> None:
+    """What would be written and what that takes, as ``key<tab>value`` lines or as JSON."""
+    output = STDOUT if request.output == DASH else plain(str(request.output))
+    free = None
+    if request.output != DASH and not _is_special(request.output):
+        place = next(parent for parent in request.output.absolute().parents if parent.is_dir())
+        free = shutil.disk_usage(place).free
+    if request.as_json:
+        told: dict[str, object] = {
+            "schema": SCHEMA,
+            "command": request.command,
+            "output": output,
+            "format": _form(request).value,
+            "shape": list(header.shape),
+            "axes": list(header.axes),
+            "dtype": header.dtype,
+            "unit": header.unit,
+            "output_bytes": header.total_bytes,
+        }
+        if free is not None:
+            told["free_bytes"] = free
+        say(json.dumps(told | plan.numbers(), indent=2))
+        return
     lines = {
-        "output": STDOUT if request.output == DASH else printable(str(request.output)),
+        "output": printable(output),
         "format": _form(request).value,
         "shape": " × ".join(f"{n} {axis}" for n, axis in zip(header.shape, header.axes, strict=True)),
         "type": header.dtype,
         "unit": header.unit,
         "disk": f"{header.total_bytes} bytes",
     }
-    if request.output != DASH and not _is_special(request.output):
-        place = next(parent for parent in request.output.absolute().parents if parent.is_dir())
-        lines["free"] = f"{shutil.disk_usage(place).free} bytes"
-    say("\n".join(f"{key}\t{value}" for key, value in (lines | dict(plan)).items()))
+    if free is not None:
+        lines["free"] = f"{free} bytes"
+    say("\n".join(f"{key}\t{value}" for key, value in (lines | plan.words()).items()))

@@ -10,17 +10,22 @@ from math import ceil, prod
 
 import numpy as np
 
-from bonectl.core import progress
+from bonectl.core import memory, progress
 from bonectl.core.counted import counted
 from bonectl.core.geometry import Geometry
 from bonectl.core.header import DTYPES, PROJECTIONS, SINOGRAMS, VOLUME, Header
-from bonectl.core.slabs import Array
+from bonectl.core.plan import Plan
+from bonectl.core.slabs import SLAB_BYTES, Array
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, UsageError
 from bonectl.ops import turning
 
 ORDERS = {"sinogram": SINOGRAMS, "projection": PROJECTIONS}
 LAYOUTS = {"volume": VOLUME, **ORDERS}
+
+# Bytes that are read, changed and written in a second; copies of a slab that are on their way.
+RATE = 300e6
+PASSING = 10
 
 Cut = tuple[slice, slice, slice]
 
@@ -410,6 +415,17 @@ def _range(dtype: np.dtype) -> tuple[float, float]:
 
 def _no_type(dtype: str) -> str:
     return f"no type {dtype!r}; there are {', '.join(np.dtype(d).name for d in DTYPES)}"
+
+
+def plan(header: Header, *, turned: bool) -> Plan:
+    """What changing a stack takes, about: slabs on their way, and a scan that is turned where it is held."""
+    held = turned and turning.is_held(header)
+    return Plan(
+        memory_bytes=memory.resident() + PASSING * max(SLAB_BYTES, header.slice_bytes) + held * header.total_bytes,
+        scratch_bytes=header.total_bytes if turned and not held else None,
+        seconds=header.total_bytes / (RATE / 2 if turned else RATE),
+        threads=1,
+    )
 
 
 def _near(a: float, b: float) -> bool:

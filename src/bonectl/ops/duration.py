@@ -28,23 +28,16 @@ def seconds(geometry: Geometry, method: str, threads: int) -> float:
     spec = parse(method)
     steps = spec.knobs.get("iterations", kit.describe("methods", spec.name).knobs.get("iterations"))
     if not isinstance(steps, int | float):
-        return _once(geometry, "back" if geometry.kind == "parallel" else "collect") / threads
-    pair = _once(geometry, "project") + _once(geometry, "back")
+        return once(geometry, "back" if geometry.kind == "parallel" else "collect") / threads
+    pair = once(geometry, "project") + once(geometry, "back")
     return BESIDE * steps * pair / threads
 
 
-def _once(geometry: Geometry, work: str) -> float:
-    """Processor seconds of one projection of the volume."""
+def once(geometry: Geometry, work: str) -> float:
+    """Processor seconds of one projection of the volume: "project", or back by "back" or "collect"."""
     slices, size, _ = geometry.volume_shape
     if geometry.kind == "parallel":
         lines = geometry.views * 2 * max(geometry.columns, geometry.size * geometry.voxel / geometry.pitch)
         return PARALLEL * slices * float(lines + (OVERSAMPLING * size) ** 2)
     rate = (FAN if geometry.kind == "fan" else CONE)[work]
     return slices * size**2 * geometry.views / rate
-
-
-def spoken(seconds: float) -> str:
-    """A duration for people: 40 s, 7 min, 3.5 h."""
-    if seconds < 90:
-        return f"{max(seconds, 1):.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -11,17 +11,19 @@ from numpy.typing import NDArray
 from scipy.ndimage import correlate1d, gaussian_filter1d
 
 from bonectl.calibrations.energy import energy as by_energy
-from bonectl.core import physics, progress
+from bonectl.core import physics, progress, threads
 from bonectl.core.calibration import Calibration
 from bonectl.core.draws import generator
 from bonectl.core.geometry import Geometry
 from bonectl.core.header import PROJECTIONS, SINOGRAMS, Fact, Header
 from bonectl.core.kit import bind, check
+from bonectl.core.plan import Plan
 from bonectl.core.slabs import windows
 from bonectl.core.spec import Spec, parse, parse_sum, print_sum
 from bonectl.core.stack import Stack, chain
 from bonectl.errors import DataError, UsageError
 from bonectl.learning import device
+from bonectl.ops import duration
 from bonectl.ops.calibrate import ORIGIN
 from bonectl.ops.convert import single
 from bonectl.ops.on_device import OnDevice
@@ -39,6 +41,8 @@ MOST_COUNTS = 2.0**62
 LEAST_BLUR = 1e-3
 # A Gaussian ends here [SD].
 TAIL = 4.0
+# Seconds for drawing, blurring and writing a reading.
+READING = 150e-9
 # Values of a block of fine sinograms: bounds the memory.
 BLOCK_VALUES = 32 << 20
 
@@ -248,6 +252,24 @@ def memory(volume: Header, scan: Header) -> int:
     rows = min(_block(project), volume.shape[0])
     fine = 4 * rows * project.geometry.views * project.geometry.columns
     return 4 * fine + 12 * rows * project.geometry.size**2 + (400 << 20)
+
+
+def plan(volume: Header, scan: Header) -> Plan:
+    """What `simulate` takes for this volume and scan, about.
+
+    Raises
+    ------
+    AssertionError
+        When the scan has no geometry.
+    """
+    assert scan.geometry is not None
+    count = threads.count()
+    fine = _fine(scan.geometry, int(scan.acquisition["oversample"]))
+    return Plan(
+        memory_bytes=memory(volume, scan),
+        seconds=duration.once(fine, "project") / count + READING * scan.total_bytes / scan.item_bytes,
+        threads=count,
+    )
 
 
 def refined(slices: Array, factor: int) -> Array:

@@ -14,6 +14,7 @@ import numpy as np
 
 from bonectl.core import memory, progress
 from bonectl.core.header import Header
+from bonectl.core.plan import scratch
 from bonectl.core.slabs import Array, thickness
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, WriteError
@@ -60,13 +61,8 @@ def turned(stack: Stack, *, held: bool) -> Iterator[Array]:
         progress.note(f"holding {memory.spoken(stack.header.total_bytes)} in memory to change the order of views")
         yield from _in_memory(stack)
         return
-    progress.note(f"the order of views changes by way of {scratch(stack.header)}")
+    progress.note(f"the order of views changes by way of {scratch(stack.header.total_bytes)}")
     yield from _in_file(stack)
-
-
-def scratch(header: Header) -> str:
-    """The temporary file of a scan, in words."""
-    return f"a temporary file of {memory.spoken(header.total_bytes)} in {tempfile.gettempdir()} (or in TMPDIR)"
 
 
 @contextmanager
@@ -76,7 +72,7 @@ def _on_disk(header: Header) -> Iterator[None]:
         yield
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise WriteError(f"{reason}: the scan needs {scratch(header)}") from error
+        raise WriteError(f"{reason}: the scan needs {scratch(header.total_bytes)}") from error
 
 
 def _placed(stack: Stack) -> Iterator[tuple[int, Array]]:
