@@ -30,7 +30,8 @@ def test_given_values():
     g = parallel(100, 7, 0.02, views=10, arc=-360.0, start=45.0, columns=80, centre=30.25, pitch=0.03)
     assert (g.columns, g.centre, g.pitch) == (80, 30.25, 0.03)
     assert g.angles.degrees.tolist() == [45.0 - 36 * i for i in range(10)]
-    assert not g.covers_grid
+    assert g.covers_grid  # by its longer side, half a turn on
+    assert not g[:6].covers_grid
 
 
 def test_prints_as_the_call_that_makes_it():
@@ -76,7 +77,7 @@ def test_headers_without_turns_are_read_and_written_as_ever():
 
 def test_a_slanted_detector_covers_what_its_ends_see():
     """The circle spans asin(0.08) either way: 12.04 upright columns, slanted by 40 degrees 14.7 and 16.9."""
-    near = fan(24, 1, 0.02, sod=3.0, sdd=4.5, columns=25)
+    near = fan(24, 1, 0.02, sod=3.0, sdd=4.5, columns=25, arc=300.0)
     assert near.covers_grid
     assert not near.replace(columns=24, centre=11.5).covers_grid
     leaning = near.replace(slant=40.0, columns=33, centre=15.0)

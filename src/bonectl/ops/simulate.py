@@ -26,6 +26,7 @@ from bonectl.learning import device
 from bonectl.ops import duration
 from bonectl.ops.calibrate import ORIGIN
 from bonectl.ops.convert import single
+from bonectl.ops.field_of_view import FieldOfView
 from bonectl.ops.on_device import OnDevice
 from bonectl.projection.projector import Projector
 
@@ -201,11 +202,6 @@ def simulate(  # noqa: PLR0913 (one flows, the rest is what a scanner is set to)
     readings = _readings(_blurred_rows(beams, layout.rows, detector.blur), header, detector, seed)
     if assumed:
         readings = _noted(readings, f"no --energy given: mineral attenuates as at {USUAL_ENERGY:g} keV")
-    if not layout.covers_grid:
-        readings = _noted(
-            readings,
-            f"the detector does not cover the grid of {layout.size} voxels in all views; what lies beyond is cut off",
-        )
     return chain(header, readings)
 
 
@@ -327,6 +323,15 @@ def _noted(slabs: Iterator[Array], message: str) -> Iterator[Array]:
     """Say something once work begins."""
     progress.note(message)
     yield from slabs
+
+
+def _looked_at(beams: Iterator[Array], layout: Geometry) -> Iterator[Array]:
+    """The same transmissions; at the end it is said whether the object reaches beyond the detector."""
+    view = FieldOfView(layout.rows)
+    for beam in beams:
+        view.look(layout, -np.log(np.maximum(beam, np.finfo(np.float32).tiny)).astype(np.float32))
+        yield beam
+    view.tell(layout)
 
 
 def _layout(header: Header, geometry: str) -> Geometry:
