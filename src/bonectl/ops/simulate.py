@@ -199,6 +199,8 @@ def simulate(  # noqa: PLR0913 (one flows, the rest is what a scanner is set to)
     attenuate = law.attenuation if law is not None and volume.header.unit == "mgHA/cm3" else None
     transmit = _cone_transmissions if layout.kind == "cone" else _transmissions
     beams = transmit(single(volume, "the volume"), attenuate, layout, detector, worker)
+    if not layout.covers_grid:
+        beams = _looked_at(beams, layout)
     readings = _readings(_blurred_rows(beams, layout.rows, detector.blur), header, detector, seed)
     if assumed:
         readings = _noted(readings, f"no --energy given: mineral attenuates as at {USUAL_ENERGY:g} keV")
