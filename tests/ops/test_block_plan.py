@@ -15,7 +15,6 @@ from bonectl.geometries.cone import cone
 from bonectl.geometries.fan import fan
 from bonectl.geometries.parallel import parallel
 from bonectl.ops import block_plan, duration
-from bonectl.ops.centre import found_centre
 from bonectl.ops.reconstruct import reconstruct
 
 MIB = 1 << 20
@@ -61,20 +60,6 @@ def test_any_memory_gives_the_same_bytes(room, geometry, method):
     assert list(volumes) == sorted(volumes, reverse=True)
     assert min(volumes) == block_plan.FEWEST
     assert len(set(volumes.values())) == 1
-
-
-def test_the_axis_is_found_from_the_same_rows(room):
-    g = PARALLEL.replace(centre=22.0)
-    s = np.arange(g.columns) - g.centre
-    line = np.sqrt(np.maximum(0, 12.0**2 - (s[None] - 4 * np.cos(g.angles.radians)[:, None]) ** 2)) / 20
-    scan = (line[None] * np.linspace(0.2, 1, g.rows)[:, None, None]).astype(np.float32)
-    scan += np.random.default_rng(0).normal(0, 0.05, g.shape).astype(np.float32)
-    found = set()
-    for block in block_plan.blocks(g):
-        stack = Stack.of(scan, header(g))
-        volume = reconstruct(stack, axis=found_centre, max_memory=room(g, "fbp", block))
-        found.add(volume.collect().tobytes())
-    assert len(found) == 1
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from bonectl.geometries.cone import cone
 from bonectl.geometries.fan import fan
 from bonectl.geometries.parallel import parallel
 from bonectl.ops.centre import check, found_centre
-from bonectl.ops.opposite_rays import coarse, lowest
+from bonectl.ops.opposite_rays import coarse, lowest, orbit_rows
 from bonectl.ops.scan import Fields, geometry_of, line_integrals, sinograms
 from bonectl.projection.projector import Projector
 
@@ -41,7 +41,7 @@ def scan(geometry, noise=0.0):
 def test_within_half_a_column(centre, arc, start):
     """The blobs reach 31 columns from the axis; with 150 degrees no views are opposite."""
     g = parallel(SIZE, 1, VOXEL, views=120, arc=arc, start=start, columns=SIZE, centre=centre)
-    assert found_centre(g.replace(centre=10.0), scan(g, noise=0.02)) == pytest.approx(centre, abs=0.5)
+    assert found_centre(g.replace(centre=10.0), scan(g, noise=0.02)).column == pytest.approx(centre, abs=0.5)
 
 
 def test_empty_rows_are_refused():
@@ -59,7 +59,7 @@ def test_real_tooth(shared_data):
     known = Header(shape=frames.shape, axes=PROJECTIONS, spacing=(None, 0.01, 0.01), unit="counts")
     g = geometry_of(known, angles=Angles.of(np.load(folder / "theta_deg.npy")))
     rows = line_integrals(sinograms(Stack.of(frames, known)), Fields.averaged(flats, darks)).collect()
-    assert found_centre(g, rows) == pytest.approx(295.5, abs=0.5)
+    assert found_centre(g, rows).column == pytest.approx(295.5, abs=0.5)
 
 
 BEAMS = {
@@ -84,7 +84,9 @@ def test_divergent_beams_within_half_a_column(beam, arc, start, offset):
     heights = np.linspace(0.6, 1.4, g.volume_shape[0], dtype=np.float32)[:, None, None]
     lines = Projector(g)(torch.from_numpy(blobs() * heights)).numpy()
     lines = lines + rng.normal(0, 0.1, lines.shape).astype(np.float32)
-    assert found_centre(g.replace(centre=10.0), lines) == pytest.approx(g.centre, abs=0.5)
+    if g.kind == "cone":
+        lines = lines[orbit_rows(g)]
+    assert found_centre(g.replace(centre=10.0), lines).column == pytest.approx(g.centre, abs=0.25)
 
 
 def test_large_detectors_are_searched_coarsely_first():
@@ -92,8 +94,8 @@ def test_large_detectors_are_searched_coarsely_first():
     g = g.replace(centre=(g.columns - 1) / 2 - 41.7)
     row, column = np.mgrid[:400, :400]
     slice_ = np.where(np.hypot(row - 150, column - 260) < 60, 3, 0).astype(np.float32)[None]
-    assert coarse(g, np.zeros((180, g.columns)))[1] == 2
-    assert found_centre(g, Projector(g)(torch.from_numpy(slice_)).numpy()) == pytest.approx(g.centre, abs=0.25)
+    assert coarse(g, np.zeros((1, 180, g.columns)))[2] == 2
+    assert found_centre(g, Projector(g)(torch.from_numpy(slice_)).numpy()).column == pytest.approx(g.centre, abs=0.25)
 
 
 def test_beams_that_do_not_tell():
@@ -111,22 +113,22 @@ def test_rays_between_views_far_apart_are_left_out():
     views = [view for view in range(180) if view < 90 or view >= 150 or view % 3 == 0]
     lines = Projector(g)(torch.from_numpy(blobs())).numpy()[:, views]
     fewer = g.replace(angles=Angles.of(g.angles.degrees[views]))
-    assert found_centre(fewer, lines) == pytest.approx(70.0, abs=0.25)
+    assert found_centre(fewer, lines).column == pytest.approx(70.0, abs=0.25)
 
 
 def test_bone_in_marrow_without_noise():
-    """Nothing is negative for columns around the true one: the middle of them is taken."""
+    """Nothing is negative for columns around the true one."""
     row, column = np.mgrid[:SIZE, :SIZE] - (SIZE - 1) / 2
     body = blobs() + np.where(np.hypot(row - 3, column + 2) < 38, 0.6, 0).astype(np.float32)
     g = parallel(SIZE, 1, VOXEL, views=120, columns=SIZE, centre=50.5)
-    assert found_centre(g.replace(centre=47.5), Projector(g)(torch.from_numpy(body)).numpy()) == pytest.approx(
-        50.5, abs=0.5
+    assert found_centre(g.replace(centre=47.5), Projector(g)(torch.from_numpy(body)).numpy()).column == pytest.approx(
+        50.5, abs=0.1
     )
 
 
 @pytest.mark.parametrize(
     ("scores", "best"),
-    [([9, 4, 1, 0, 1, 4], 3.0), ([3, 1, 0, 0, 0, 1], 3.0), ([4, 1, 0, 0, 1, 4], 2.5), ([2, 1, 2, 3], 1.0)],
+    [([9, 4, 1, 0, 1, 4], 3.0), ([4, 1, 0, 0, 1, 4], 2.5), ([2, 1, 2, 3], 1.0), ([0, 1, 4, 9], 0.0)],
 )
 def test_the_lowest_score(scores, best):
     assert lowest(np.arange(float(len(scores))), np.array(scores, float)) == pytest.approx(best)

@@ -25,7 +25,9 @@ _SECTIONS = {
         "Over 360 degrees the tails close: a point becomes a ring whose radius is the error. The slice looks "
         "blurred and edges look doubled, which is easily taken for motion or poor focus.",
         "--try FROM:TO:STEP shows one slice for each column and prints scores; --centre auto finds the column from "
-        "the scan. Read columns from 0: software that counts from 1 says one more. Cropping or binning the detector "
+        "the scan, says how far it may be off, and warns where rows at several heights, or views and slices, disagree "
+        "by more than a column: then the detector is rolled, or the sample moved. Read columns from 0: software that "
+        "counts from 1 says one more. Cropping or binning the detector "
         "moves the axis: cropping N columns at the left subtracts N, binning by 2 makes "
         "(c - 0.5) / 2 of c.",
     ),

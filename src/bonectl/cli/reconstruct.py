@@ -30,7 +30,7 @@ from bonectl.errors import UsageError
 if TYPE_CHECKING:
     from bonectl.core.calibration import Calibration
     from bonectl.core.geometry import Angles, Geometry
-    from bonectl.core.header import Header
+    from bonectl.core.header import Fact, Header
     from bonectl.core.plan import Plan
     from bonectl.core.stack import Stack
     from bonectl.ops.attempts import Attempts
@@ -91,7 +91,8 @@ def reconstruct(
         typer.Option(
             "--centre",
             metavar="COLUMN|auto",
-            help="Detector column of the rotation axis (0-based, fractional), or auto: found from the first rows.",
+            help="Detector column of the rotation axis (0-based, fractional), or auto: found from rows over the "
+            "whole height.",
             show_default="as in the scan, else the middle",
         ),
     ] = None,
@@ -188,9 +189,12 @@ def reconstruct(
     negative angles (--angles -180), and shows as a mirrored volume where nobody notices. A wrong --centre shows
     as horseshoes at every small structure. bonectl-geometry-errors(7) says how each error looks.
 
-    --centre auto makes opposite views of a parallel beam mirror images, then tries axes around that for the slice
-    with the least negative attenuation; in a fan or cone beam, rays must agree with the same rays measured from the
-    other side, for which the views must cover more than half a turn. Good to about a quarter of a column.
+    --centre auto compares rays with the same rays measured from the other side, in rows over the whole height (in a
+    cone beam, in the plane of its orbit); over half a turn of a parallel beam it joins the last view to the mirror
+    image of the first, and must agree with the column about which slices are sharpest. It says the column and how far
+    it may be off, and where rows or the two disagree by more than a column. A fan or cone beam must turn by more than
+    half a turn. It reads a file twice; a pipe is kept meanwhile, in memory or in a temporary file. A scan that states
+    no axis is reconstructed about the middle of the detector, and a line on standard error says so.
 
     --device cuda works on a GPU, with the numbers of the CPU to about 1e-5; when it has no memory for as many slices,
     fewer go there at a time. --backend astra uses the ASTRA toolbox's projectors there instead, for sirt, cgls, tv
@@ -202,8 +206,12 @@ def reconstruct(
     Half acquisition, a full turn with the axis near an end of the detector, needs nothing but the axis' column.
 
     --try shows the axis to the eye: one slice with the axis at each column, a line for each on standard output
-    (column, score, 1 for the least score), and with --sheet a picture of all. The score is what --centre auto looks
-    for; the picture is the better judge where a scan is noisy or cut off.
+    (column, score, 1 for the least score), and with --sheet a picture of all. The score is by how much opposite rays
+    differ, or over half a turn of a parallel beam how blurred the slice is; the picture is the better judge where a
+    scan is noisy or cut off.
+
+    The history of the volume keeps the column of the axis and where it came from, the method with all its knobs,
+    device and projector, and the SHA-256 of the files of flats, darks, angles and weights (its first 16 digits).
 
     Streams scans in sinogram order (row, view, col), slab by slab. Projections (view, row, col) are turned first, in
     memory, or where they do not fit in a temporary file of their size in TMPDIR. A cone beam is held in memory: every
@@ -234,7 +242,7 @@ def reconstruct(
         _try(request, asked, _Tries(attempt, index, sheet, as_json), beam)
         return
     with _scan(request, asked) as (stack, layout):
-        _write_volume(stack, layout, request, asked, _fields(request, beam))
+        _write_volume(stack, layout, request, asked, beam)
 
 
 @dataclass(frozen=True)
@@ -297,35 +305,70 @@ def _geometry(header: "Header", asked: _Asked) -> "Geometry":
     centre = _centre(asked.centre)
     if asked.geometry is None:
         return geometry_of(header, angles=angles, centre=centre, size=asked.size)
-    beam = parse(asked.geometry)
-    if asked.centre == AUTO and beam.knobs.get("centre", -1) != -1:
-        raise UsageError(f"--geometry says centre={beam.knobs['centre']}, and --centre auto is given; give one of them")
-    return geometry_as_told(header, beam, angles=angles, centre=centre, size=asked.size)
+    if asked.centre == AUTO and (there := _stated_centre(asked.geometry)) is not None:
+        raise UsageError(f"--geometry says centre={there}, and --centre auto is given; give one of them")
+    return geometry_as_told(header, parse(asked.geometry), angles=angles, centre=centre, size=asked.size)
 
 
-def _write_volume(
-    stack: "Stack", geometry: "Geometry | None", request: Request, asked: _Asked, fields: "Fields | None"
-) -> None:
+def _stated_centre(geometry: str | None) -> object:
+    """The column that --geometry names; None where it names none."""
+    from bonectl.core.spec import parse
+
+    there = None if geometry is None else parse(geometry).knobs.get("centre", -1)
+    return None if there == -1 else there
+
+
+def _write_volume(stack: "Stack", geometry: "Geometry | None", request: Request, asked: _Asked, beam: _Beam) -> None:
+    from bonectl.cli import axis
     from bonectl.ops import reconstruct as ops
-    from bonectl.ops.centre import check, found_centre
 
-    if asked.centre == AUTO and geometry is not None:
-        check(geometry)
-    volume = ops.reconstruct(
-        stack,
-        method=asked.method,
-        geometry=geometry,
-        fields=fields,
-        unit=asked.unit,
-        calibration=asked.calibration,
-        axis=found_centre if asked.centre == AUTO else None,
-        max_memory=asked.max_memory,
-        device_name=asked.device,
-        backend=asked.backend,
-        look=not request.dry_run,
-    )
+    fields = _fields(request, beam)
+
+    def made(stack: "Stack", geometry: "Geometry | None", *, look: bool) -> "Stack":
+        return ops.reconstruct(
+            stack,
+            method=asked.method,
+            geometry=geometry,
+            fields=fields,
+            unit=asked.unit,
+            calibration=asked.calibration,
+            max_memory=asked.max_memory,
+            device_name=asked.device,
+            backend=asked.backend,
+            look=look,
+        )
+
+    notes: dict[str, Fact] = {}
+    if geometry is not None and asked.centre == AUTO:
+        made(stack, geometry, look=False)  # what can be refused is refused before the scan is looked at
+        stack, geometry, notes = axis.found(
+            stack, geometry, request, fields, asked.max_memory, lambda: _scan(request, asked)
+        )
+    elif geometry is not None:
+        given = asked.centre is not None or _stated_centre(asked.geometry) is not None
+        notes = axis.stated(stack.header.geometry is not None, given, geometry)
+    volume = made(stack, geometry, look=not request.dry_run)
+    if geometry is not None and not request.dry_run:
+        notes |= _made_by(geometry, asked, beam)
     plan = _plan(stack.header, geometry, asked) if request.dry_run and geometry is not None else None
-    streams.writing(volume, request, plan=plan)
+    streams.writing(volume, request, notes, plan)
+
+
+def _made_by(geometry: "Geometry", asked: _Asked, beam: _Beam) -> "dict[str, Fact]":
+    """What the history says of method, device and files."""
+    from bonectl.cli import provenance
+    from bonectl.core.spec import parse
+    from bonectl.ops.reconstruct import method_for
+
+    method, _ = method_for(asked.method, geometry)
+    weights = parse(method).knobs.get("weights")
+    files = {
+        "flats": beam.flats,
+        "darks": beam.darks,
+        "angles": _file_of_angles(asked.angles),
+        "weights": Path(weights) if isinstance(weights, str) and weights else None,
+    }
+    return provenance.of_method(method, asked.device, asked.backend) | provenance.of_files(files)
 
 
 def _plan(header: "Header", geometry: "Geometry", asked: _Asked) -> "Plan":
@@ -387,6 +430,8 @@ def _try(request: Request, asked: _Asked, tries: _Tries, beam: "_Beam") -> None:
         if request.output != DASH:
             streams.writing(done.stack(), request)
     progress.note(_verdict(done))
+    if done.disagrees:
+        progress.note(f"opposite views put it at column {done.mirrored:.2f} instead; look at both")
     streams.say((done.json() if tries.as_json else done.tsv()).rstrip("\n"))
 
 
@@ -444,17 +489,28 @@ def _angles(text: str | None, views: int) -> "Angles | None":
     from bonectl.core.geometry import MOST_DEGREES, Angles
     from bonectl.ops.reconstruct import looks_like_radians
 
-    try:
-        arc = float(text)
-    except ValueError:
+    path = _file_of_angles(text)
+    if path is not None:
         from bonectl.ops.angles import listed
 
-        return listed(Path(text))
+        return listed(path)
+    arc = float(text)
     if not 0 < abs(arc) <= MOST_DEGREES:
         raise UsageError(f"--angles {text}; give the arc that the views divide, such as 180, or a file of angles")
     if looks_like_radians(arc / views * np.arange(views)):
         raise UsageError(f"--angles {text} for {views} views: that looks like radians; give degrees, such as 180")
     return Angles(0.0, arc / views, views)
+
+
+def _file_of_angles(text: str | None) -> Path | None:
+    """The file that --angles names, where it is no arc."""
+    if text is None:
+        return None
+    try:
+        float(text)
+    except ValueError:
+        return Path(text)
+    return None
 
 
 def _fields(request: Request, beam: _Beam) -> "Fields | None":

@@ -146,6 +146,11 @@ def writing(
             _format(request).write(stack, file)
 
 
+def comes_once(source: Path) -> bool:
+    """Whether an input is gone when it has been read: standard input, a named pipe, a device."""
+    return source == DASH or _is_special(source)
+
+
 def say(text: str, *, styled: bool = False) -> None:
     """Print text as the result of a command, in UTF-8 whatever the locale.
 

@@ -17,7 +17,7 @@ from bonectl.core.slabs import Array
 from bonectl.core.spec import parse
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, UsageError
-from bonectl.ops import centre, opposite_rays
+from bonectl.ops import centre, opposite_rays, sharpness
 from bonectl.ops.convert import cropped
 from bonectl.ops.reconstruct import checked_density, checked_geometry, method_for
 from bonectl.ops.scan import Fields, line_integrals, sinograms
@@ -29,7 +29,7 @@ COLUMNS = ("centre", "score", "best")
 REACH, STEP = 3.0, 0.5
 # Every try is a slice that is held.
 MOST = 200
-NEGATIVE = "mean of how far attenuation from half a turn lies below 0 [1/cm]; least is best"
+BLUR = "mean magnitude of the gradient of a slice from half a turn [1/cm per voxel]; least is best"
 MISMATCH = "squared difference of rays and the same rays measured from the other side, as a share; least is best"
 
 Score = Callable[[float], float]
@@ -53,6 +53,8 @@ class Attempts:
         The slice.
     method : str
         What made it.
+    mirrored : float, optional
+        Column about which opposite views mirror each other, where a parallel beam has such views.
     """
 
     header: Header
@@ -62,11 +64,12 @@ class Attempts:
     score: str
     index: int
     method: str
+    mirrored: float | None = None
 
     @property
     def best(self) -> int:
         """Number of the try with the least score; the middle one where several are equal."""
-        equal = opposite_rays.flat(np.array(self.scores))
+        equal = np.flatnonzero(np.array(self.scores) == min(self.scores))
         return int(equal[len(equal) // 2])
 
     @property
@@ -75,6 +78,11 @@ class Attempts:
         if not 0 < self.best < len(self.centres) - 1:
             return self.centres[self.best]
         return opposite_rays.lowest(np.array(self.centres), np.array(self.scores))
+
+    @property
+    def disagrees(self) -> bool:
+        """Whether opposite views put the axis more than a column from the least score."""
+        return self.mirrored is not None and abs(self.mirrored - self.between) > centre.DISAGREE
 
     def stack(self) -> Stack:
         """The tries as a stack along z, in the order of `centres`."""
@@ -96,6 +104,7 @@ class Attempts:
             "score": self.score,
             "best": self.centres[self.best],
             "between": self.between,
+            "mirrored": self.mirrored,
             "tries": [{"centre": c, "score": s} for c, s in zip(self.centres, self.scores, strict=True)],
         }
         return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
@@ -168,7 +177,8 @@ def attempts(  # noqa: PLR0913 (as many as a reconstruction takes, and what is t
         calibration=calibration or rows.header.calibration,
         answers={},
     )
-    return Attempts(header, np.stack(tries), columns, tuple(scores), meaning, index, name)
+    mirrored = _mirrored(geometry, lines)
+    return Attempts(header, np.stack(tries), columns, tuple(scores), meaning, index, name, mirrored)
 
 
 def spread(first: float, last: float, step: float) -> tuple[float, ...]:
@@ -217,7 +227,10 @@ def _needed(
 
 def _around(geometry: Geometry, lines: Array) -> tuple[float, ...]:
     """Columns around the automatic centre that lie on the detector."""
-    found = round(centre.found_centre(geometry, lines) / STEP) * STEP
+    if geometry.kind == "cone":
+        orbit = opposite_rays.orbit_rows(geometry)
+        lines = lines[orbit.start : orbit.stop]
+    found = round(centre.found_centre(geometry, lines).column / STEP) * STEP
     near = spread(found - REACH, found + REACH, STEP)
     return tuple(column for column in near if -0.5 < column < geometry.columns - 0.5)
 
@@ -240,8 +253,18 @@ def _slice(plane: tuple[Geometry, int], lines: Array, column: float, run: Any, d
 
 def _judge(geometry: Geometry, lines: Array) -> tuple[Score, str]:
     """How a column is scored, and what the score is."""
-    if geometry.kind == "parallel":
-        half, views = centre.half_turn(geometry, lines)
-        return lambda column: centre.negative(half, views, column), NEGATIVE
-    fan = opposite_rays.Fan.of(geometry, opposite_rays.orbit_line(geometry, lines))
-    return fan.mismatch, MISMATCH
+    if geometry.kind == "cone":
+        orbit = opposite_rays.orbit_rows(geometry)
+        lines = lines[orbit.start : orbit.stop].mean(axis=0, keepdims=True, dtype=np.float64)
+    rays = opposite_rays.rays_of(geometry, lines)
+    if rays is not None and (geometry.kind != "parallel" or opposite_rays.repeats(geometry)):
+        return rays.mismatch, MISMATCH
+    half, views = sharpness.half_turn(geometry, lines)
+    return lambda column: sharpness.blur(half, views, column), BLUR
+
+
+def _mirrored(geometry: Geometry, lines: Array) -> float | None:
+    if geometry.kind != "parallel" or not lines.any():
+        return None
+    found = opposite_rays.axis_of(geometry, lines)
+    return found.column if found is not None and found.sd <= centre.VAGUE else None

@@ -1,28 +1,55 @@
 """Find the detector column on which the rotation axis projects, from the scan itself."""
 
+from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter1d
 
 from bonectl.core import progress
-from bonectl.core.geometry import Angles, Geometry
+from bonectl.core.geometry import Geometry
 from bonectl.core.slabs import Array
-from bonectl.errors import DataError
-from bonectl.methods.fbp import fbp
+from bonectl.errors import DataError, UsageError
+from bonectl.methods._ramp import truncated_rows
 from bonectl.ops import opposite_rays
-from bonectl.ops.opposite_rays import AIR, lowest, share_of_squares
-from bonectl.projection.projector import Projector
+from bonectl.ops.opposite_rays import Estimate, lowest
+from bonectl.ops.sharpness import blur, half_turn
 
-# Rows that are looked at; one is enough, a few spare a ring or an empty row from deciding.
-ROWS = 4
-# Two views are taken for opposite when they are this near to half a turn apart [degree].
-OPPOSITE = 3.0
-# The mirror image of a view must overlap the opposite one by this share of the detector.
-OVERLAP = 0.25
-# How far from the first guess the slices are tried, and at which steps [column].
-REACH = 6.0
-STEPS = (1.0, 0.25)
+# Rows that slices are reconstructed from, those with the most edges.
+SLICES = 4
+# How far from the column of opposite views slices are tried, and at which step [column].
+NEAR, NEAR_STEPS = 2.0, (0.5,)
+# The same where no views are opposite, in two searches.
+REACH, STEPS = 6.0, (1.0, 0.25)
+# How far a scan that is cut off and has no opposite views leaves the column open [SD].
+SHORT = 0.5
+# Estimates that differ by more than this disagree [column].
+DISAGREE = 1.0
+# A row, or the rows, that know the column no better than this [SD, column] do not tell.
+VAGUE = 0.5
+# Fewer views than these tell nothing of the axis.
+FEWEST = 6
+# Views that edges are looked for in.
+VIEWS = 64
+# Edges are what a derivative over this width sees [SD, column].
+EDGE = 2.0
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Where the rotation axis was found.
+
+    Parameters
+    ----------
+    column : float
+        0-based, fractional.
+    sd : float
+        How far it may be off [SD, column].
+    """
+
+    column: float
+    sd: float
 
 
 def check(geometry: Geometry) -> None:
@@ -31,28 +58,31 @@ def check(geometry: Geometry) -> None:
     Raises
     ------
     UsageError
-        For a fan or cone beam that measures no ray from both ends, and a detector that is rolled or tilted.
+        For a handful of views, a fan or cone beam that measures no ray from both ends, and a detector that is rolled or
+        tilted.
     """
+    if geometry.views < FEWEST:
+        raise UsageError(f"{geometry.views} views do not tell where the rotation axis is; give --centre COLUMN")
     if geometry.kind != "parallel":
         opposite_rays.check(geometry)
 
 
-def found_centre(geometry: Geometry, rows: Array) -> float:
-    """The rotation axis' column (0-based, fractional), to about a quarter of a column.
+def found_centre(geometry: Geometry, rows: Array, numbers: Array | None = None) -> Axis:
+    """The rotation axis, to about a tenth of a column; what is in doubt is noted.
 
-    In a parallel beam a first guess makes opposite views mirror images of each other. Then slices are reconstructed
-    with axes around it: the one with the least negative attenuation wins (after Donath, Beckmann and Schreyer, J. Opt.
-    Soc. Am. A 23, 1048, 2006), between steps by the parabola through the three best. A scan without opposite views
-    gives slices that are no judges; there it is the constant of the sinusoid that the centres of mass follow, which
-    is exact for an object that is never cut off. In a fan or cone beam, rays and the same rays measured from the
-    other side must agree (`bonectl.ops.opposite_rays`).
+    Rays and the same rays measured from the other side must agree (`bonectl.ops.opposite_rays`). Over half a turn of a
+    parallel beam, where but one pair of views can be compared, the column about which slices are sharpest
+    (`bonectl.ops.sharpness`) must agree with it, and counts where the noise hides the other. A scan without opposite
+    views has slices only, around the constant of the sinusoid that the centres of mass follow.
 
     Parameters
     ----------
     geometry : Geometry
         Of the scan; its centre is not used.
     rows : (row, view, col) float32 array
-        Line integrals of some rows; of all rows in a cone beam.
+        Line integrals of some rows, see `bonectl.ops.overview`; of a cone beam, in the plane of the orbit.
+    numbers : (row,) array of int, optional
+        What to call the rows.
 
     Raises
     ------
@@ -62,79 +92,88 @@ def found_centre(geometry: Geometry, rows: Array) -> float:
         When the rows are empty of any object.
     """
     check(geometry)
-    parallel = geometry.kind == "parallel"
-    lines = some(rows) if parallel else opposite_rays.orbit_line(geometry, rows)
-    if not lines.mean(dtype=np.float64) > 0:
+    numbers = np.arange(len(rows)) if numbers is None else numbers
+    strength = edges(rows)
+    if not (strength.max() > 0 and rows.mean(dtype=np.float64) > 0):
         raise DataError("the rotation axis cannot be found: the rows looked at hold no object; give --centre COLUMN")
-    centre = (_of_parallel if parallel else opposite_rays.axis_of)(geometry, lines)
-    progress.note(f"the rotation axis was found at column {centre:.2f} of {geometry.columns}")
-    return centre
+    if geometry.kind == "cone":
+        rows = rows.mean(axis=0, keepdims=True, dtype=np.float64)
+    axis = _found(geometry, rows, numbers, strength)
+    progress.note(f"the rotation axis was found at column {axis.column:.2f} ± {axis.sd:.2f} of {geometry.columns}")
+    if axis.sd > VAGUE:
+        progress.note("that is uncertain: the views are noisy, or show few edges; look at it with --try auto")
+    return axis
 
 
-def some(rows: Array) -> Array:
-    """Rows (row, view, col) of a parallel beam that are looked at."""
-    return rows[:: max(1, len(rows) // ROWS)][:ROWS]
+def edges(rows: Array) -> Array:
+    """How much there is to see in each of some rows (row, view, col): the mean square of a smooth derivative."""
+    some = np.asarray(rows[:, :: max(1, rows.shape[1] // VIEWS)], dtype=np.float32)
+    slope = gaussian_filter1d(some, EDGE, axis=-1, order=1, mode="nearest")
+    strength: Array = np.square(slope).mean(axis=(1, 2), dtype=np.float64)
+    return strength
 
 
-def _of_parallel(geometry: Geometry, rows: Array) -> float:
-    best = _mirrored(geometry, rows)
-    if best is None:
-        return _of_masses(geometry, rows)
-    geometry, rows = half_turn(geometry, rows)
-    reach = REACH
-    for step in STEPS:
+def _found(geometry: Geometry, rows: Array, numbers: Array, strength: Array) -> Axis:
+    mirrored = opposite_rays.axis_of(geometry, rows)
+    if mirrored is not None:
+        _compare_rows(mirrored, numbers)
+        if geometry.kind != "parallel" or opposite_rays.repeats(geometry):
+            return Axis(mirrored.column, mirrored.sd)
+    half, views = half_turn(geometry, rows[np.sort(np.argsort(-strength)[:SLICES])])
+    if mirrored is not None:
+        sharp = _sharpest(half, views, mirrored.column, NEAR, NEAR_STEPS)
+        return _agreed(Axis(mirrored.column, mirrored.sd), sharp, "opposite views put")
+    masses = _of_masses(geometry, rows)
+    sharp = _sharpest(half, views, masses.column, REACH, STEPS)
+    if any(truncated_rows(torch.from_numpy(rows), geometry)):  # what is cut off has its centre of mass elsewhere
+        return Axis(sharp, SHORT)
+    return _agreed(masses, sharp, "the centres of mass put")
+
+
+def _agreed(axis: Axis, sharp: float, said: str) -> Axis:
+    """What the views say, where the noise lets them; else the sharpest slice. A disagreement is noted."""
+    apart = abs(axis.column - sharp)
+    if apart > DISAGREE:
+        progress.note(
+            f"{said} the rotation axis at column {axis.column:.2f}, the sharpest slice at {sharp:.2f}; "
+            "look at both with --try"
+        )
+        return Axis(axis.column, max(axis.sd, apart))
+    return axis if axis.sd <= VAGUE else Axis(sharp, apart)
+
+
+def _compare_rows(found: Estimate, numbers: Array) -> None:
+    """Note rows that know where the axis is, and have it elsewhere."""
+    rows = zip(found.by_row, numbers, strict=False)
+    known = [(column, sd, number) for (column, sd), number in rows if sd <= VAGUE / 2]
+    if len(known) < 2:
+        return
+    (low, about, at_low), (high, around, at_high) = min(known), max(known)
+    if high - low > DISAGREE + 3 * (about + around):
+        progress.note(
+            f"rows disagree on the rotation axis: row {at_low} has it at column {low:.2f}, row {at_high} at "
+            f"{high:.2f}; the detector is rolled, or the sample moved"
+        )
+
+
+def _sharpest(half: Geometry, views: Array, guess: float, reach: float, steps: tuple[float, ...]) -> float:
+    """The column of the sharpest slice, searched around a guess at ever smaller steps."""
+    best = guess
+    for step in steps:
         count = ceil(reach / step)
         tried = best + step * np.arange(-count, count + 1, dtype=np.float64)
-        best = lowest(tried, np.array([negative(geometry, rows, centre) for centre in tried]))
+        best = lowest(tried, np.array([blur(half, views, centre) for centre in tried]))
         reach = step
     return best
 
 
-def _mirrored(geometry: Geometry, rows: Array) -> float | None:
-    """The column about which a view is the mirror image of the opposite one; None without opposite views."""
-    degrees = geometry.angles.degrees
-    apart = np.abs((degrees[None] - degrees[:, None]) % 360.0 - 180.0)
-    one, other = np.unravel_index(int(apart.argmin()), apart.shape)
-    if apart[one, other] > OPPOSITE:
-        return None
-    view, mirror = rows[:, one], rows[:, other, ::-1]
-    columns = geometry.columns
-    most = int(columns * (1 - OVERLAP))
-    # the mirror image of column c lies at columns - 1 - c, shifted by twice the distance of the axis to the middle
-    shifts = np.arange(-most, most + 1)
-    errors = [_difference(view, mirror, int(shift)) for shift in shifts]
-    return (columns - 1 + int(shifts[int(np.argmin(errors))])) / 2
-
-
-def _difference(view: Array, mirror: Array, shift: int) -> float:
-    """How unlike two views are where the second, moved by some columns, overlaps the first; 0 when equal."""
-    columns = view.shape[-1]
-    low, high = max(0, shift), min(columns, columns + shift)
-    air = AIR * float(np.square(view, dtype=np.float64).sum() + np.square(mirror, dtype=np.float64).sum())
-    return share_of_squares(view[:, low:high], mirror[:, low - shift : high - shift], air)
-
-
-def half_turn(geometry: Geometry, rows: Array) -> tuple[Geometry, Array]:
-    """The views of the first half turn: over a full one, a wrong axis blurs both ways, which lowers the score."""
-    degrees = geometry.angles.degrees
-    first = np.abs(degrees - degrees[0]) < 180.0 - 1e-6
-    return geometry.replace(angles=Angles.of(degrees[first])), rows[:, first]
-
-
-def _of_masses(geometry: Geometry, rows: Array) -> float:
+def _of_masses(geometry: Geometry, rows: Array) -> Axis:
     """The constant of the sinusoid through the centres of mass of the views, which an untruncated object follows."""
     total = rows.sum(axis=0, dtype=np.float64)
     masses = total @ np.arange(geometry.columns) / total.sum(axis=1)
     angles = geometry.angles.radians
     model = np.stack([np.ones_like(angles), np.cos(angles), np.sin(angles)], axis=1)
-    return float(np.linalg.lstsq(model, masses, rcond=None)[0][0])
-
-
-def negative(geometry: Geometry, rows: Array, centre: float) -> float:
-    """Mean, over the circle that the detector covers, of how far attenuation lies below 0 [1/cm]."""
-    g = geometry.replace(rows=len(rows), centre=float(centre))
-    with torch.no_grad():
-        volume = fbp(Projector(g), torch.from_numpy(np.ascontiguousarray(rows)), window="hann").numpy()
-    row, column = np.mgrid[: g.size, : g.size] - (g.size - 1) / 2
-    inside = np.hypot(row, column) < 0.45 * g.size
-    return 0.0 - float(np.minimum(volume, 0)[:, inside].mean(dtype=np.float64))  # never -0.0
+    inverse = np.linalg.pinv(model)
+    parts = inverse @ masses
+    scatter = np.square(masses - model @ parts).sum() / max(len(masses) - model.shape[1], 1)
+    return Axis(float(parts[0]), float(np.sqrt(scatter * np.square(inverse[0]).sum())))

@@ -1,12 +1,17 @@
-"""The rotation axis of a fan or cone beam, from rays that were measured from both ends.
+"""The rotation axis of any beam, from rays that were measured from both ends.
 
-In a fan that turns far enough, a ray at angle t and fan angle g is measured again from the other side, at angle
-t + 180 - 2 g and fan angle -g (Kak and Slaney 1988, section 3.4). Fan angles count from the column of the rotation
-axis, so that the two readings agree at the true column only. In a cone beam this holds in the plane of the orbit.
+In a parallel beam the view half a turn later is the mirror image about the axis. In a fan that turns far enough, a ray
+at angle t and fan angle g is measured again from the other side, at angle t + 180 - 2 g and fan angle -g (Kak and
+Slaney 1988, section 3.4). Fan angles count from the column of the rotation axis, so that the two readings agree at the
+true column only. In a cone beam this holds in the plane of the orbit.
+
+A parallel beam over half a turn measures no ray twice, but its last view and the mirror image of its first are
+neighbours: both sides are continued to the middle of that seam, and compared there.
 """
 
 from dataclasses import dataclass
-from typing import Self
+from math import sqrt
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,24 +31,33 @@ COARSE_COLUMNS = 256
 # Interpolation averages noise, and most so halfway between columns; this much smoothing [SD, column] makes it alike
 # everywhere, or columns and half columns would seem to fit best.
 SMOOTHING = 1.5
-# The rays' opposites must lie on this share of the detector.
-OVERLAP = 0.25
+# Views on each side of a seam that are continued to its middle by a straight line for each column.
+CONTINUED = 3
+# Columns at the detector's ends that are left out: smoothing knew nothing beyond them.
+RIM_LEFT_OUT = 2
+# Continuing wants views that are smooth over what the rim of an object moves between them: this share of the detector
+# times the step [radian].
+RIM = 0.25
+# The rays' opposites must lie on this share of the detector; on the second where at least MANY views have opposites.
+OVERLAP, LITTLE_OVERLAP, MANY = 0.25, 0.1, 16
 # Readings whose squares sum up to this share of all are air, whatever their offset from 0.
 AIR = 0.01
 # Views that run both ways beyond the half turn which every scan needs [degree]; fewer rays carry no answer.
 LEAST_OVERSCAN = 8.0
-# A ray between two views is read off them only when they are not further apart than this many median steps.
+# A ray between two views is read off them only when they are not further apart than this many usual steps.
 WIDEST_STEP = 2.5
-# Scores that differ by less than this share of their range are equal.
-FLAT = 1e-3
-# Steps of the search after the first [column].
-STEPS = (1.0, 0.25)
+# An angle this near to a view's is that view's, whatever lies beyond it [usual step].
+SAME_VIEW = 0.1
+# Between views that are further apart than this, nothing is read off them [degree].
+SPARSE = 20.0
+# How far from the first guess the columns are compared in the end, row by row, and at which step [column].
+REACH, STEP = 3.0, 0.25
 
 Values = NDArray[np.float64]
 
 
 def check(geometry: Geometry) -> None:
-    """Refuse a beam whose rays do not tell where the axis is.
+    """Refuse a fan or cone beam whose rays do not tell where the axis is.
 
     Raises
     ------
@@ -60,160 +74,373 @@ def check(geometry: Geometry) -> None:
         raise UsageError("the rotation axis of a rolled or tilted detector is not found automatically; give --centre")
 
 
-def orbit_line(geometry: Geometry, rows: Array) -> Array:
-    """The views (view, col) in the plane of the orbit: rows averaged, those of a cone around `principal_row`."""
-    if geometry.kind == "fan":
-        return np.asarray(rows.mean(axis=0, dtype=np.float64))
+def orbit_rows(geometry: Geometry) -> range:
+    """Detector rows of a cone beam in the plane of its orbit, or beside it.
+
+    Raises
+    ------
+    UsageError
+        When that plane does not meet the detector.
+    """
     middle = geometry.principal_row
-    low, high = int(np.floor(middle)) - NEAR_ORBIT, int(np.ceil(middle)) + NEAR_ORBIT
     if not 0 <= middle <= geometry.rows - 1:
         raise UsageError(f"the orbit's plane meets the detector at row {middle:g}, outside its {geometry.rows} rows")
-    return np.asarray(rows[max(low, 0) : high + 1].mean(axis=0, dtype=np.float64))
+    low, high = int(np.floor(middle)) - NEAR_ORBIT, int(np.ceil(middle)) + NEAR_ORBIT
+    return range(max(low, 0), min(high, geometry.rows - 1) + 1)
+
+
+class Rays(Protocol):
+    """Rays that were measured from both ends."""
+
+    @property
+    def count(self) -> int:
+        """Views whose rays are compared with their opposites."""
+        ...
+
+    def compare(self, centre: float) -> tuple[Values, Values, int]:
+        """Squared differences and squares by row, (rows,) each, about a column, and how many rays a row compares."""
+        ...
+
+    def mismatch(self, centre: float) -> float:
+        """By how much rays and their opposites differ, squared, as a share of their squares; 0 when equal."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Mirrored:
+    """Views of a parallel beam and the views half a turn later, which mirror them.
+
+    Parameters
+    ----------
+    one, other : (row, pair, col) arrays
+    """
+
+    one: Array
+    other: Array
+
+    @classmethod
+    def of(cls, geometry: Geometry, rows: Array) -> Self | None:
+        """From rows (row, view, col) in the order of the scan; None where no views are opposite, nor almost."""
+        ring = _Ring.of(geometry.angles.degrees)
+        ahead = np.mod(ring.turn - ring.turn[ring.first], 360.0)
+        views = np.flatnonzero(ahead < 180.0 - 1e-6)  # so that a pair counts once
+        before, share, known = ring.place(ring.turn[views] + 180.0)
+        if not known.any():
+            return cls._at_seam(geometry, rows, ring)
+        chosen = np.flatnonzero(known)
+        chosen = chosen[np.linspace(0, len(chosen) - 1, min(VIEWS, len(chosen))).round().astype(int)]
+        before, share = before[chosen], share[chosen, None].astype(np.float32)
+        after = (before + 1) % len(ring.turn)
+        one = rows[:, ring.order[views[chosen]]]
+        other = rows[:, ring.order[before]] * (1 - share) + rows[:, ring.order[after]] * share
+        return cls(_smooth(one, SMOOTHING), _smooth(other, SMOOTHING))
+
+    @classmethod
+    def _at_seam(cls, geometry: Geometry, rows: Array, ring: "_Ring") -> Self | None:
+        """The last views and the mirror image of the first, each continued to the middle between them."""
+        order = np.roll(ring.order, -ring.first)
+        turn = np.roll(ring.turn, -ring.first)
+        turn = turn[0] + np.mod(turn - turn[0], 360.0)
+        gap = turn[0] + 180.0 - turn[-1]
+        if not abs(gap) <= ring.widest:
+            return None
+        middle, count = turn[-1] + gap / 2, min(CONTINUED, len(turn))
+        last = _continued(rows[:, order[-count:]], turn[-count:] - middle)
+        first = _continued(rows[:, order[:count]], turn[:count] + 180.0 - middle)
+        smoothing = max(SMOOTHING, RIM * geometry.columns * float(np.deg2rad(ring.usual)))
+        return cls(_smooth(last, smoothing), _smooth(first, smoothing))
+
+    @property
+    def count(self) -> int:
+        """Pairs of views."""
+        return int(self.one.shape[1])
+
+    def compare(self, centre: float) -> tuple[Values, Values, int]:
+        """See `Rays`."""
+        columns = self.one.shape[-1]
+        place = 2 * centre - np.arange(columns)
+        seen = (place >= RIM_LEFT_OUT) & (place <= columns - 1 - RIM_LEFT_OUT)
+        seen[:RIM_LEFT_OUT] = seen[columns - RIM_LEFT_OUT :] = False
+        left = np.minimum(place[seen].astype(np.int64), max(columns - 2, 0))
+        part = (place[seen] - left).astype(np.float32)
+        right = np.minimum(left + 1, columns - 1)
+        other = self.other[..., left] * (1 - part) + self.other[..., right] * part
+        one = self.one[..., seen]
+        return *_squares(one, other), one[0].size
+
+    def mismatch(self, centre: float) -> float:
+        """See `Rays`."""
+        return _share(self.compare(centre), float(np.square(self.one, dtype=np.float64).sum()))
 
 
 @dataclass(frozen=True, eq=False)
 class Fan:
-    """Views of one fan in the order of their angles.
+    """Views of a fan in the order of their angles.
 
     Parameters
     ----------
     geometry : Geometry
         Of the scan; of its columns and pitch only when `coarse`.
-    turn : (views,) array
-        Angles modulo 360, rising [degree].
-    lines : (views, columns) array
+    ring : _Ring
+        Angles.
+    lines : (row, view, col) array
         Line integrals.
     """
 
     geometry: Geometry
-    turn: Values
-    lines: Values
+    ring: "_Ring"
+    lines: Array
 
     @classmethod
-    def of(cls, geometry: Geometry, lines: Array) -> Self:
-        """From views in the order of the scan, smoothed along the detector."""
-        turn = np.mod(geometry.angles.degrees, 360.0)
-        order = np.argsort(turn, kind="stable")
-        smooth = gaussian_filter1d(np.asarray(lines, dtype=np.float64), SMOOTHING, axis=1, mode="nearest")
-        return cls(geometry, turn[order], smooth[order])
+    def of(cls, geometry: Geometry, rows: Array) -> Self:
+        """From rows (row, view, col) in the order of the scan, smoothed along the detector."""
+        ring = _Ring.of(geometry.angles.degrees)
+        return cls(geometry, ring, _smooth(rows[:, ring.order], SMOOTHING))
+
+    @property
+    def count(self) -> int:
+        """Views from which rays are followed."""
+        return min(VIEWS, len(self.ring.turn))
+
+    def compare(self, centre: float) -> tuple[Values, Values, int]:
+        """See `Rays`."""
+        chosen = self._chosen
+        column, ahead = self._opposite(centre)
+        view, share, known = self.ring.place(self.ring.turn[chosen, None] + ahead)
+        known &= (column >= 0) & (column <= self.lines.shape[-1] - 1)
+        one = self.lines[:, chosen][:, known]
+        other = self._read(view, share, np.broadcast_to(column, known.shape), known)
+        return *_squares(one, other), int(known.sum())
 
     def mismatch(self, centre: float) -> float:
-        """By how much rays and their opposites differ, squared, as a share of their squares; 0 when equal.
+        """See `Rays`."""
+        return _share(self.compare(centre), float(np.square(self.lines[:, self._chosen], dtype=np.float64).sum()))
 
-        Parameters
-        ----------
-        centre : float
-            Column of the rotation axis that is tried.
-        """
-        chosen = np.linspace(0, len(self.turn) - 1, min(VIEWS, len(self.turn))).round().astype(int)
-        column, ahead = self._opposite(centre)
-        turn = np.mod(self.turn[chosen, None] + ahead, 360.0)
-        view, share, known = self._place(turn)
-        known &= (column >= 0) & (column <= self.lines.shape[1] - 1)
-        every = self.lines[chosen]
-        other = self._read(view, share, np.broadcast_to(column, known.shape), known)
-        return share_of_squares(every[known], other, AIR * float(np.square(every).sum()))
+    @property
+    def _chosen(self) -> NDArray[np.int64]:
+        return np.linspace(0, len(self.ring.turn) - 1, self.count).round().astype(np.int64)
 
     def _opposite(self, centre: float) -> tuple[Values, Values]:
         """Where each column's ray is measured again: column, and angle ahead [degree]."""
         g = self.geometry
         assert g.sdd is not None
         (across, along, _), _ = g.detector_axes
-        place = (np.arange(self.lines.shape[1]) - centre) * g.pitch
+        place = (np.arange(self.lines.shape[-1]) - centre) * g.pitch
         tangent = place * across / (g.sdd + place * along)
         column = centre - g.sdd * tangent / (across + along * tangent) / g.pitch
         return column, 180.0 - 2 * np.rad2deg(np.arctan(tangent))
 
-    def _place(self, turn: Values) -> tuple[NDArray[np.int64], Values, NDArray[np.bool_]]:
-        """The view before each angle, how far the angle is to the next one, and whether the two are near."""
-        ring = np.concatenate([self.turn, self.turn[:1] + 360.0])
-        steps = np.diff(ring)
-        before = np.searchsorted(ring, np.where(turn < ring[0], turn + 360.0, turn), side="right") - 1
-        before = np.minimum(before, len(steps) - 1)
-        step = steps[before]
-        distance = np.mod(turn - ring[before], 360.0)
-        usual = float(np.median(steps[steps > 1e-9]))
-        share = np.where(step > 1e-9, distance / np.maximum(step, 1e-9), 0.0)
-        return before, share, step <= WIDEST_STEP * usual
-
-    def _read(self, view: NDArray[np.int64], share: Values, column: Values, known: NDArray[np.bool_]) -> Values:
-        """Bilinear interpolation where `known`, in one flat array."""
-        view, share, column = view[known], share[known], column[known]
-        left = np.minimum(column.astype(np.int64), self.lines.shape[1] - 2)
-        part = column - left
-        after = (view + 1) % len(self.turn)
-        first = self.lines[view, left] * (1 - part) + self.lines[view, left + 1] * part
-        second = self.lines[after, left] * (1 - part) + self.lines[after, left + 1] * part
-        value: Values = first * (1 - share) + second * share
+    def _read(self, view: NDArray[np.int64], share: Values, column: Values, known: NDArray[np.bool_]) -> Array:
+        """Bilinear interpolation where `known`, (row, ray)."""
+        view, column = view[known], column[known]
+        left = np.minimum(column.astype(np.int64), self.lines.shape[-1] - 2)
+        part, late = (column - left).astype(np.float32), share[known].astype(np.float32)
+        after, lines = (view + 1) % len(self.ring.turn), self.lines
+        first = lines[:, view, left] * (1 - part) + lines[:, view, left + 1] * part
+        second = lines[:, after, left] * (1 - part) + lines[:, after, left + 1] * part
+        value: Array = first * (1 - late) + second * late
         return value
 
 
-def share_of_squares(one: Array, other: Array, air: float) -> float:
-    """Squared difference of readings over the sum of their squares: 0 when equal, about 1 when unlike.
+@dataclass(frozen=True, eq=False)
+class _Ring:
+    """Angles of views on the circle.
 
     Parameters
     ----------
-    one, other : arrays
-        Of one shape.
-    air : float
-        Sum of squares that is too little to tell: added on both sides, so that air on air is unlike.
+    turn : (views,) array
+        Angles modulo 360, rising [degree].
+    order : (views,) array
+        Numbers of the views in that order.
     """
-    one, other = one.astype(np.float64), other.astype(np.float64)
-    both = float(np.square(one).sum() + np.square(other).sum())
-    return (float(np.square(one - other).sum()) + air) / max(both + air, 1e-300)
+
+    turn: Values
+    order: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, degrees: Values) -> Self:
+        turn = np.mod(degrees, 360.0)
+        order = np.argsort(turn, kind="stable")
+        return cls(turn[order], order)
+
+    @property
+    def steps(self) -> Values:
+        """From each angle to the next."""
+        return np.diff(self.turn, append=self.turn[0] + 360.0)
+
+    @property
+    def first(self) -> int:
+        """The view after the widest gap."""
+        return (int(self.steps.argmax()) + 1) % len(self.turn)
+
+    @property
+    def usual(self) -> float:
+        """The step within which most of the arc lies: however many angles were measured twice, with jitter."""
+        steps = np.sort(self.steps)[:-1]  # without the widest, which may be what was not measured
+        if not steps.sum() > 0:
+            return 360.0
+        return float(steps[np.searchsorted(np.cumsum(steps), steps.sum() / 2)])
+
+    @property
+    def widest(self) -> float:
+        """The widest step between whose views a ray is read off them."""
+        return min(WIDEST_STEP * self.usual, SPARSE)
+
+    def place(self, turn: Values) -> tuple[NDArray[np.int64], Values, NDArray[np.bool_]]:
+        """The view before each angle, what share of the step it is to the next, and whether a view is near."""
+        steps = self.steps
+        turn = np.mod(turn, 360.0)
+        before = (np.searchsorted(self.turn, turn, side="right") - 1) % len(self.turn)
+        step = steps[before]
+        distance = np.mod(turn - self.turn[before], 360.0)
+        near = SAME_VIEW * min(self.usual, SPARSE)
+        same, next_ = distance <= near, step - distance <= near
+        narrow = step <= self.widest
+        share = np.where(step > 1e-9, distance / np.maximum(step, 1e-9), 0.0)
+        share = np.where(narrow, share, np.where(next_, 1.0, 0.0))
+        return before, share, narrow | same | next_
 
 
-def coarse(geometry: Geometry, lines: Array) -> tuple[Fan, int]:
-    """The fan with columns averaged by some number, and that number."""
+def _continued(views: Array, at: Values) -> Array:
+    """A view (row, 1, col) at 0, by the straight line that fits views at some angles, (row, view, col)."""
+    degree = 1 if np.ptp(at) > 0 else 0
+    weights = np.linalg.pinv(np.vander(at, degree + 1))[-1]
+    view: Array = np.einsum("rvc,v->rc", views, weights.astype(np.float32))[:, None]
+    return view
+
+
+def _smooth(rows: Array, sd: float) -> Array:
+    lines: Array = gaussian_filter1d(np.asarray(rows, dtype=np.float32), sd, axis=-1, mode="nearest")
+    return lines
+
+
+def _squares(one: Array, other: Array) -> tuple[Values, Values]:
+    """By row, the sum of squared differences, and of the squares of both."""
+    rest = tuple(range(1, one.ndim))
+    apart = np.square(one - other).sum(axis=rest, dtype=np.float64)
+    return apart, np.square(one).sum(axis=rest, dtype=np.float64) + np.square(other).sum(axis=rest, dtype=np.float64)
+
+
+def _share(compared: tuple[Values, Values, int], total: float) -> float:
+    """Squared differences over squares; air is added on both sides, so that air on air is unlike."""
+    apart, both, _ = compared
+    air = AIR * total
+    return (float(apart.sum()) + air) / max(float(both.sum()) + air, 1e-300)
+
+
+def rays_of(geometry: Geometry, rows: Array) -> Rays | None:
+    """The rays of some rows (row, view, col) that were measured from both ends; None where there are none."""
+    return Mirrored.of(geometry, rows) if geometry.kind == "parallel" else Fan.of(geometry, rows)
+
+
+def coarse(geometry: Geometry, rows: Array) -> tuple[Geometry, Array, int]:
+    """The scan with columns averaged by some number, and that number."""
     binning = max(1, geometry.columns // COARSE_COLUMNS)
     columns = geometry.columns // binning
-    mean = np.asarray(lines)[:, : columns * binning].reshape(len(lines), columns, binning).mean(axis=2)
-    return Fan.of(geometry.replace(columns=columns, pitch=geometry.pitch * binning), mean), binning
+    mean: Array = np.asarray(rows)[..., : columns * binning].reshape(*rows.shape[:-1], columns, binning).mean(axis=-1)
+    return geometry.replace(columns=columns, pitch=geometry.pitch * binning), mean, binning
 
 
-def axis_of(geometry: Geometry, lines: Array) -> float:
-    """The column (0-based, fractional) of the rotation axis at which opposite rays agree best.
+@dataclass(frozen=True)
+class Estimate:
+    """A column of the rotation axis.
+
+    Parameters
+    ----------
+    column, sd : float
+        The column (0-based, fractional), and how far it may be off [SD, column].
+    by_row : tuple of (float, float)
+        The same for each row alone.
+    """
+
+    column: float
+    sd: float
+    by_row: tuple[tuple[float, float], ...]
+
+
+def axis_of(geometry: Geometry, rows: Array) -> Estimate | None:
+    """The column of the rotation axis at which opposite rays agree best.
 
     Parameters
     ----------
     geometry : Geometry
-        Fan or cone; its centre is not used.
-    lines : (view, col) array
-        Line integrals in the plane of the orbit; see `orbit_line`.
+        Its centre is not used.
+    rows : (row, view, col) array
+        Line integrals; of a cone beam, in the plane of the orbit.
+
+    Returns
+    -------
+    Estimate or None
+        None where no rays were measured from both ends.
     """
-    rough, binning = coarse(geometry, lines)
-    columns = rough.geometry.columns
-    everywhere = np.arange(np.ceil(columns * OVERLAP / 2), columns * (1 - OVERLAP / 2))
-    best = float(everywhere[np.argmin([rough.mismatch(centre) for centre in everywhere])])
+    rough, mean, binning = coarse(geometry, rows)
+    roughly, rays = rays_of(rough, mean), rays_of(geometry, rows)
+    if roughly is None or rays is None:
+        return None
+    overlap = LITTLE_OVERLAP if rays.count >= MANY else OVERLAP
+    everywhere = np.arange(np.ceil(rough.columns * overlap / 2), rough.columns * (1 - overlap / 2))
+    if len(everywhere) == 0:
+        everywhere = np.array([(rough.columns - 1) / 2])
+    best = float(everywhere[np.argmin([roughly.mismatch(centre) for centre in everywhere])])
     best = (best + 0.5) * binning - 0.5
-    fan, reach = Fan.of(geometry, lines), 2.0 * binning
-    for step in STEPS:
-        count = int(np.ceil(reach / step))
-        tried: Values = best + step * np.arange(-count, count + 1, dtype=np.float64)
-        best = lowest(tried, np.array([fan.mismatch(float(centre)) for centre in tried]))
-        reach = 2 * step
-    return best
+    if binning > 1:
+        near = best + np.arange(-2.0 * binning, 2.0 * binning + 1)
+        best = float(near[np.argmin([rays.mismatch(float(centre)) for centre in near])])
+    return _refined(rays, best)
 
 
-def flat(scores: Values) -> NDArray[np.int64]:
-    """Numbers of the scores that are as good as the least: a plateau where nothing is wrong with several columns."""
-    least = scores.min()
-    return np.flatnonzero(scores <= least + FLAT * (scores.max() - least))
+def _refined(rays: Rays, guess: float) -> Estimate:
+    """The least mismatch around a guess, and what each row says of it."""
+    reach = int(np.ceil(REACH / STEP))
+    tried: Values = guess + STEP * np.arange(-reach, reach + 1, dtype=np.float64)
+    compared = [rays.compare(float(centre)) for centre in tried]
+    # per ray, and not as a share: what noise adds must not depend on the overlap
+    apart = np.array([apart / max(count, 1) for apart, _, count in compared])  # (column, row)
+    count = max(compared[reach][2], 1)
+    by_row = tuple(_least(tried, each, count) for each in apart.T)
+    column, sd = _least(tried, apart.mean(axis=1), count * len(by_row))
+    if len(by_row) > 1:
+        sd = max(sd, _spread(column, by_row))
+    return Estimate(column, sd, by_row)
+
+
+def _least(tried: Values, shares: Values, count: int) -> tuple[float, float]:
+    """Where the mismatch is least, and the SD that the residual there and the bend around it amount to.
+
+    Of least squares: variance of a residual, over half the second derivative of their sum; what smoothing did to
+    the noise makes them so much less independent.
+    """
+    column = lowest(tried, shares)
+    i = int(np.clip(shares.argmin(), 2, len(shares) - 3))
+    bend = float(np.polyfit(tried[i - 2 : i + 3] - tried[i], shares[i - 2 : i + 3], 2)[0])
+    alike = 2 * sqrt(np.pi) * SMOOTHING
+    return column, sqrt(float(shares.min()) / count * alike / bend) if bend > 0 else float(np.inf)
+
+
+def _spread(column: float, by_row: tuple[tuple[float, float], ...]) -> float:
+    """SD of a weighted mean, from how far the rows are from it."""
+    columns, sds = np.array(by_row).T
+    weights = 1 / np.square(np.maximum(sds, 1e-3))
+    weights /= weights.sum() if weights.sum() > 0 else 1.0
+    return float(np.sqrt(np.sum(np.square(weights * (columns - column)))))
 
 
 def lowest(tried: Values, scores: Values) -> float:
-    """The middle of a plateau, else where the parabola through the lowest score and its neighbours is lowest.
+    """Where the parabola through the lowest score and its neighbours is lowest.
 
     Parameters
     ----------
     tried, scores : (n,) arrays
         n of at least 3; `tried` evenly spaced.
     """
-    best = flat(scores)
-    if 3 <= len(best) < len(scores):
-        return float(tried[best].mean())
     i = int(np.clip(scores.argmin(), 1, len(scores) - 2))
     before, here, after = scores[i - 1 : i + 2]
     bend = before - 2 * here + after
     shift = 0.5 * (before - after) / bend if bend > 0 else 0.0
     return float(tried[i] + np.clip(shift, -1, 1) * (tried[1] - tried[0]))
+
+
+def repeats(geometry: Geometry) -> bool:
+    """Whether so many views of a parallel beam have opposites that nothing else needs to be asked."""
+    ring = _Ring.of(geometry.angles.degrees)
+    return int(ring.place(ring.turn + 180.0)[2].sum()) >= MANY

@@ -36,7 +36,6 @@ SAME_DIRECTION = 1e-3
 # Angles of several views within so little were written in radians (2 pi, and a little).
 FULL_TURN_IN_RADIANS = 6.4
 Method = Callable[[Projector, Tensor], Tensor]
-Axis = Callable[[Geometry, Array], float]
 
 
 def reconstruct(  # noqa: PLR0913 (the scan, and what each option says)
@@ -47,7 +46,6 @@ def reconstruct(  # noqa: PLR0913 (the scan, and what each option says)
     fields: Fields | None = None,
     unit: str = "1/cm",
     calibration: Calibration | None = None,
-    axis: Axis | None = None,
     max_memory: int | None = None,
     device_name: str = "cpu",
     backend: str = "auto",
@@ -74,9 +72,6 @@ def reconstruct(  # noqa: PLR0913 (the scan, and what each option says)
         Of the result.
     calibration : Calibration, optional
         Attenuation to mineral density; the header's when not given.
-    axis : callable, optional
-        How the rotation axis' column is found from the line integrals of the first rows (all rows of a cone beam),
-        such as `bonectl.ops.centre.found_centre`; the geometry's when not given.
     max_memory : int, optional
         Bytes that the process may hold: slices are worked on by as many at a time as fit, which changes no value.
         What is available now when not given.
@@ -133,7 +128,7 @@ def reconstruct(  # noqa: PLR0913 (the scan, and what each option says)
         answers=rows.header.answers if _same_extent(geometry, scan.header.geometry) else {},
     )
     A = Projector(geometry, backend=backend)
-    return Stack(header, _slabs(rows, A, block, axis, partial(_worked, worker, run), density))
+    return Stack(header, _slabs(rows, A, block, partial(_worked, worker, run), density))
 
 
 def _same_extent(geometry: Geometry, scanned: Geometry | None) -> bool:
@@ -222,17 +217,12 @@ def _worked(worker: OnDevice, run: Method, A: Projector, y: Tensor) -> Tensor:
         return worker(partial(run, A), y)
 
 
-def _slabs(
-    rows: Stack, A: Projector, size: int, axis: Axis | None, run: Method, density: Calibration | None
-) -> Iterator[Array]:
+def _slabs(rows: Stack, A: Projector, size: int, run: Method, density: Calibration | None) -> Iterator[Array]:
     total = rows.header.shape[0]
     view = FieldOfView(total)
     with progress.task("reconstruct", total) as advance:
         for index, block in enumerate(rows.blocks(size)):
             if index == 0:
-                if axis is not None:  # seen by as many rows however few a block has
-                    seen = block if A.geometry.kind == "cone" else block[: block_plan.FEWEST]
-                    A = Projector(A.geometry.replace(centre=axis(A.geometry, seen)), backend=A.backend)
                 _warn(A.geometry)
             y = torch.from_numpy(block)
             view.look(A.geometry, block)

@@ -66,7 +66,7 @@ def turned(stack: Stack, *, held: bool) -> Iterator[Array]:
 
 
 @contextmanager
-def _on_disk(header: Header) -> Iterator[None]:
+def on_disk(header: Header) -> Iterator[None]:
     """Say what is wrong with the disk."""
     try:
         yield
@@ -99,24 +99,24 @@ def _in_memory(stack: Stack) -> Iterator[Array]:
 def _in_file(stack: Stack) -> Iterator[Array]:
     first, second, third = stack.header.shape
     line = third * stack.header.item_bytes
-    with _on_disk(stack.header):
+    with on_disk(stack.header):
         file = tempfile.TemporaryFile(prefix="bonectl-", buffering=0)  # noqa: SIM115 (closed below)
     with file:
         for at, slab in _placed(stack):
-            with _on_disk(stack.header):
+            with on_disk(stack.header):
                 for row, lines in enumerate(slab):
                     file.seek((row * first + at) * line)
-                    _all(file.write, lines)
+                    move_all(file.write, lines)
         file.seek(0)
         step = thickness(first * line)
         for start in range(0, second, step):
             rows = np.empty((min(step, second - start), first, third), stack.header.dtype)
-            with _on_disk(stack.header):
-                _all(file.readinto, rows)
+            with on_disk(stack.header):
+                move_all(file.readinto, rows)
             yield rows
 
 
-def _all(move: Callable[[memoryview], int | None], values: Array) -> None:
+def move_all(move: Callable[[memoryview], int | None], values: Array) -> None:
     """Write an array, or read into one, to its end."""
     left = np.ascontiguousarray(values).data.cast("B")
     while left:

@@ -1,0 +1,46 @@
+"""What the history says of how a volume was made, beside the command line."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bonectl.core.header import Fact
+
+# Hexadecimal digits of a SHA-256 that are kept.
+DIGITS = 16
+
+
+def of_method(text: str, device_name: str, backend: str) -> "dict[str, Fact]":
+    """A method with all its knobs, and where and with whose projectors it ran."""
+    from bonectl.core import kit
+    from bonectl.core.spec import Spec, parse
+    from bonectl.learning import device
+    from bonectl.projection import backends
+
+    spec = parse(text)
+    full = Spec(spec.name, {**kit.describe("methods", spec.name).knobs, **spec.knobs})
+    where = device.choose(device_name)
+    return {"method": str(full), "device": str(where), "projector": backends.engine(where, backend)}
+
+
+def of_files(read: Mapping[str, Path | None]) -> "dict[str, Fact]":
+    """SHA-256 of the files that were read: ``{"flats_sha256": ...}``.
+
+    Those of a folder or a pattern count as one, in their order: ``cat FOLDER/*.tif | sha256sum`` says the same.
+    """
+    return {f"{name}_sha256": digest(path) for name, path in read.items() if path is not None}
+
+
+def digest(path: Path) -> str:
+    """The first digits of the SHA-256 of a file, or of the files of a folder or pattern."""
+    from bonectl import io
+
+    several = path.is_dir() or io.PATTERN.search(path.name)
+    total = hashlib.sha256()
+    for each in io.module("folder").slices(path) if several else [path]:
+        with io.module("arrival").opened(each) as file:
+            while piece := file.read(1 << 20):
+                total.update(piece)
+    return total.hexdigest()[:DIGITS]
