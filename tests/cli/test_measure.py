@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import os
+import subprocess
 
 import numpy as np
 import pytest
@@ -128,9 +130,12 @@ def test_several_volumes_get_a_line_each(shell, bone):
     assert second["bvtv"] == single["bvtv"]["value"]
 
 
-def test_several_volumes_are_a_list_in_json(shell, bone):
+def test_several_volumes_are_a_list_in_json_with_a_line_for_each(shell, bone):
     run = shell(f"bonectl measure ball.npy noisy.npy {PLAIN} --json -m 'bvtv'", cwd=bone)
     assert [table["file"] for table in json.loads(run.stdout)] == ["ball.npy", "noisy.npy"]
+    lines = run.stdout.decode().splitlines()
+    assert [len(lines), lines[0], lines[-1]] == [4, "[", "]"]
+    assert json.loads(lines[2].lstrip(","))["file"] == "noisy.npy"
 
 
 def test_a_terminal_gets_a_column_for_each(shell, bone):
@@ -140,11 +145,84 @@ def test_a_terminal_gets_a_column_for_each(shell, bone):
     assert head.split() == ["name", "unit", "ball.npy", "noisy.npy"]
 
 
-def test_one_of_several_is_named_where_it_fails(shell, bone):
-    run = shell(f"bonectl measure ball.npy noisy.npy {PLAIN} --threshold 1200 -m 'bvtv'", cwd=bone)
+def test_a_bad_volume_costs_no_other_its_line(shell, bone):
+    """A missing one is told before the work, one without bone when its turn comes; the first decides the status."""
+    np.save(bone / "marrow.npy", np.zeros((20, 20, 20), np.float32))
+    line = f"bonectl measure ball.npy marrow.npy noisy.npy none.npy {PLAIN} -m bvtv"
+    run = shell(line, cwd=bone)
     assert run.returncode == 65
-    assert "ball.npy: the volume holds no bone" in run.stderr.decode()
-    assert run.stdout == b""
+    assert [row["file"] for row in csv.DictReader(io.StringIO(run.stdout.decode()), delimiter="\t")] == [
+        "ball.npy", "noisy.npy",
+    ]  # fmt: skip
+    first, second = run.stderr.decode().splitlines()
+    assert first.startswith("bonectl measure: none.npy: ")
+    assert second.startswith("bonectl measure: marrow.npy: the volume holds no bone")
+    other = shell(f"bonectl measure none.npy marrow.npy noisy.npy {PLAIN} -m bvtv --json", cwd=bone)
+    assert other.returncode == 66
+    assert [table["file"] for table in json.loads(other.stdout)] == ["noisy.npy"]
+    assert shell(f"bonectl measure marrow.npy none.npy {PLAIN} -m bvtv --json", cwd=bone).stdout == b""
+
+
+def test_lines_are_there_before_the_next_volume_is_read(bone):
+    """The second volume is a pipe that nobody has written to yet."""
+    os.mkfifo(bone / "late.npy")
+    line = ["bonectl", "measure", "ball.npy", "late.npy", *PLAIN.split(), "-m", "bvtv", "--style", "csv"]
+    with subprocess.Popen(line, cwd=bone, stdout=subprocess.PIPE) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline().startswith(b"file,")
+        assert run.stdout.readline().startswith(b"ball.npy,20 20 20,")
+        (bone / "late.npy").write_bytes((bone / "noisy.npy").read_bytes())
+        assert run.stdout.readline().startswith(b"late.npy,20 20 20,")
+    assert run.returncode == 0
+
+
+def test_what_is_wrong_with_all_volumes_is_said_once(shell, bone):
+    run = shell(f"bonectl measure ball.npy noisy.npy {PLAIN} -m psnr", cwd=bone)
+    assert (run.returncode, run.stdout) == (2, b"")
+    assert run.stderr.decode() == "bonectl measure: psnr compares with a reference; give --reference\n"
+
+
+def test_notes_name_their_volume(shell, bone):
+    run = shell(f"bonectl measure ball.npy noisy.npy {PLAIN} -m 'bvtv + surface' -t 500", cwd=bone)
+    starts = [line.split(": do not trust")[0] for line in run.stderr.decode().splitlines()]
+    assert starts == ["bonectl measure: ball.npy", "bonectl measure: noisy.npy"]
+
+
+def test_a_pipe_that_all_volumes_would_read_is_refused(shell, bone):
+    run = shell(f"bonectl measure ball.npy noisy.npy {PLAIN} -m bvtv --mask <(cat mask.npy)", cwd=bone)
+    assert run.returncode == 2
+    assert "is a pipe, which can be read once, for 2 volumes" in run.stderr.decode()
+
+
+def test_columns_are_those_of_the_request_for_phantoms_and_data(shell, bone):
+    """Twenty specimens of any kind go into one table; CSV has the line of one volume too."""
+    assert shell("bonectl phantom iliac --shape 24,24,24 -o phantom.npy --force", cwd=bone).returncode == 0
+    np.save(bone / "grey.npy", np.load(bone / "noisy.npy").astype(np.int16))
+    lines = [
+        shell(f"bonectl measure {line} --style csv", cwd=bone).stdout.decode().splitlines()
+        for line in ("phantom.npy", "grey.npy --voxel-size 0.02", f"ball.npy {PLAIN}")
+    ]
+    assert len({head for head, _ in lines}) == 1
+    phantom, grey, ball = csv.DictReader([lines[0][0], *(line for _, line in lines)])
+    assert float(phantom["tbth_mm"]) > 0
+    assert (grey["bmd_mgha_cm3"], ball["bmd_mgha_cm3"]) == ("", "184")
+    assert ball["threshold_rule"] == "midpoint(marrow=0, bone=1050)"
+
+
+def test_one_label_of_the_volume_or_of_the_mask(shell, bone):
+    labels = np.zeros((20, 20, 20), np.uint8)
+    labels[2:5, 2:6, 2:7], labels[12:14, 12:14, 12:14] = 1, 2
+    np.save(bone / "labels.npy", labels)
+    one = shell("bonectl measure labels.npy --voxel-size 0.02 --label 2 -m bvtv", cwd=bone)
+    assert rows(one.stdout)["bv_voxels"]["value"] == "8"
+    assert b"labels" not in one.stderr
+    inside = shell(f"bonectl measure noisy.npy {PLAIN} --mask labels.npy --mask-label 1 -m bvtv -t 0", cwd=bone)
+    assert float(rows(inside.stdout)["tv"]["value"]) == pytest.approx(60 * 0.02**3)
+    for line in ("ball.npy --label 1", "ball.npy --mask-label 1", "ball.npy --mask cylinder --mask-label 1"):
+        assert shell(f"bonectl measure {line} {PLAIN}", cwd=bone).returncode == 2
+    none = shell("bonectl measure labels.npy --voxel-size 0.02 --label 3 -m bvtv", cwd=bone)
+    assert (none.returncode, none.stdout) == (65, b"")
+    assert none.stderr.decode() == ("bonectl measure: labels.npy: the volume has no voxel of label 3; it has 1, 2\n")
 
 
 def test_standard_input_is_read_once(shell, bone):

@@ -115,7 +115,6 @@ def test_rods_turn_grey_values_into_density(shell, bone):
         (f"a.npy {PLAIN} --plot x.png --window 5:5", 2, "black must lie below white"),
         (f"a.npy {PLAIN} --window 0:5", 2, "--window is of the picture"),
         (f"a.npy b.npy {PLAIN} --plot one.png", 2, "write {name} in it"),
-        (f"a.npy b.npy {PLAIN} -r 'none/{{name}}.npy'", 66, "none/a.npy"),
         ("a_grey.npy --voxel-size 0.02 --input-unit grey -m bmd", 2, "calibrate it to mgha/cm3 first"),
         (
             "a_grey.npy --voxel-size 0.02 --input-unit grey --calibrate 'rods(table=no.tsv)'",

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import re
 import struct
 import subprocess
 import termios
@@ -51,6 +52,21 @@ def test_the_numbers_are_never_cut(folder):
 def test_definitions_are_shown_where_there_is_room(folder):
     _, shown, _ = on_terminal("bonectl measure a.npy --metrics bvtv", folder, columns=140)
     assert "bone volume fraction" in shown
+
+
+@pytest.mark.parametrize("more", ["--intervals 0.2", "a.npy a.npy a.npy a.npy"])
+def test_what_does_not_fit_beside_follows_below(folder, more):
+    """Neither the ends of intervals nor the fifth volume were to be seen."""
+    line = "bonectl measure a.npy --reference a.npy --metrics 'bvtv + surface_distance + psnr' -q"
+    status, shown, _ = on_terminal(f"{line} {more}", folder)
+    assert status == 0
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines()
+    assert max(map(len, lines)) <= 80
+    values = [line.split() for line in lines if line.split()[:1] == ["bvtv"]]
+    if "intervals" in more:
+        assert values[-1][-4::2] == ["Δ", "to"]
+    else:
+        assert [cell for row in values for cell in row[1:]] == [values[0][1]] * 5
 
 
 def test_binary_data_never_reach_a_terminal(folder):

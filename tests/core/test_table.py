@@ -1,5 +1,6 @@
 """A table's JSON and TSV: stable, exact, and without values that are no numbers."""
 
+import csv
 import json
 from math import inf, nan
 
@@ -8,14 +9,16 @@ import pytest
 from bonectl.core.table import (
     COLUMNS,
     SCHEMA,
+    Columns,
     Histogram,
     Interval,
     Number,
     Row,
     Table,
     compared,
-    list_json,
-    wide_tsv,
+    csv_line,
+    json_line,
+    tsv_line,
 )
 
 ROWS = (
@@ -76,28 +79,52 @@ def test_a_row_is_found_by_name():
         TABLE["none"]
 
 
-def test_several_volumes_have_a_line_each_under_the_same_columns():
+UNITS = {"bvtv": "1", "tbth": "mm", "connd": "1/mm3", "bmd": "mgHA/cm3", "mtf10_um": "um", "rmse": "the values"}
+
+
+def test_columns_name_the_unit_of_their_numbers():
+    assert Columns((), UNITS).heads() == [
+        "file",
+        "bvtv",
+        "tbth_mm",
+        "connd_per_mm3",
+        "bmd_mgha_cm3",
+        "mtf10_um",
+        "rmse",
+    ]
+
+
+def test_columns_beside_a_number_have_its_unit_at_the_end():
+    heads = Columns(("threshold",), {"tbth": "mm"}, compared=True, around=True).heads()
+    beside = ["tbth_reference_mm", "tbth_difference_mm", "tbth_percent"]
+    around = ["tbth_low_mm", "tbth_high_mm", "tbth_difference_low_mm", "tbth_difference_high_mm"]
+    assert heads == ["file", "threshold", "tbth_mm", *beside, *around]
+
+
+def test_each_volume_has_a_text_for_each_column():
     a = Table((Row(Number("bvtv", 0.25, "1", "d"), 0.2),), {"threshold": 525.0}, reference="answers")
-    b = Table((Row(Number("bvtv", 0.5, "1", "d")), Row(Number("da", float("nan"), "1", "d"))), {"unit": "x"})
-    head, first, second = (line.split("\t") for line in wide_tsv([("a b.npy", a), ("b.npy", b)]).splitlines())
-    names = ["bvtv", "bvtv_reference", "bvtv_difference", "bvtv_percent"]
-    assert head == ["file", "threshold", "unit", *names, *(name.replace("bvtv", "da") for name in names)]
-    assert first[:4] == ["a b.npy", "525", "", "0.25"]
-    assert float(first[5]) == pytest.approx(0.05)
-    assert second[:5] == ["b.npy", "", "x", "0.5", ""]
-    assert len(first) == len(second) == len(head)
+    b = Table((Row(Number("da", nan, "1", "d")), Row(Number("bvtv", 0.5, "1", "d"))), {"unit": "x"})
+    columns = Columns(("threshold", "unit"), {"bvtv": "1", "da": "1"}, compared=True)
+    first, second = columns.cells("a b.npy", a), columns.cells("b.npy", b)
+    assert first == ["a b.npy", "525", "", "0.25", "0.2", "0.05", "25", *[""] * 4]
+    assert second == ["b.npy", "", "x", "0.5", *[""] * 7]
+    assert len(columns.heads()) == len(first) == len(second)
 
 
-def test_columns_without_a_reference_are_the_numbers():
-    table = Table((Row(Number("bvtv", 0.5, "1", "d")),))
-    assert wide_tsv([("a", table), ("a", table)]) == "file\tbvtv\na\t0.5\na\t0.5\n"
+def test_a_line_of_csv_is_read_back_as_it_was():
+    cells = ["a,b.npy", 'midpoint(marrow=0, bone="x")', "", "0.5"]
+    assert next(csv.reader([csv_line(cells)])) == cells
+    assert csv_line(["a.npy", "0.5"]) == "a.npy,0.5"
+    assert tsv_line(["a.npy", "0.5"]) == "a.npy\t0.5"
 
 
-def test_several_volumes_are_a_list_in_json():
+def test_one_of_several_volumes_is_a_line_of_json():
     table = Table((Row(Number("bvtv", 0.5, "1", "d")),), warnings=("DA is low",))
-    first, second = json.loads(list_json([("a", table), ("b", table)]))
-    assert (first["file"], second["file"], first["warnings"]) == ("a", "b", ["DA is low"])
-    assert first["rows"][0]["value"] == 0.5
+    line = json_line("a", table)
+    assert "\n" not in line
+    there = json.loads(line)
+    assert (there["file"], there["schema"], there["warnings"]) == ("a", SCHEMA, ["DA is low"])
+    assert there["rows"][0]["value"] == 0.5
 
 
 @pytest.mark.parametrize(
@@ -145,13 +172,11 @@ def test_a_known_answer_leaves_an_interval_where_it_is():
     assert AROUND.beside({"bvtv": 0.3}).row("bvtv").interval == Interval(0.1, 0.3, "95 %, samples")
 
 
-def test_columns_of_intervals_are_there_when_any_volume_has_some():
-    head, first, second = (
-        line.split("\t")
-        for line in wide_tsv([("a", AROUND), ("b", Table(AROUND.rows[1:], reference="r"))]).splitlines()
-    )
-    start = head.index("bvtv")
-    ends = ["", "_reference", "_difference", "_percent", "_low", "_high", "_difference_low", "_difference_high"]
-    assert head[start : start + 8] == [f"bvtv{end}" for end in ends]
-    assert first[start + 4 : start + 8] == ["0.1", "0.3", "-0.1", "0"]
-    assert second[start : start + 8] == [""] * 8
+def test_ends_of_intervals_stand_under_their_columns():
+    columns = Columns(("intervals",), {"bvtv": "1", "chi": "1"}, compared=True, around=True)
+    there = dict(zip(columns.heads(), columns.cells("a", AROUND), strict=True))
+    assert [there[f"bvtv{end}"] for end in ("_low", "_high", "_difference_low", "_difference_high")] == [
+        "0.1", "0.3", "-0.1", "0",
+    ]  # fmt: skip
+    assert (there["chi_low"], there["chi_reference"]) == ("", "-4")
+    assert there["intervals"] == "95 %, samples; 95 %, blocks"

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from bonectl.core import progress
 from bonectl.core.geometry import Angles, Geometry
 from bonectl.core.header import DTYPES, SINOGRAMS, Entry, Header
 from bonectl.core.stack import Stack
@@ -260,6 +261,95 @@ def test_imagej_without_a_length():
     assert decoded(raw).header.spacing == (None, None, None)
     raw = theirs(STACK, imagej=True, resolution=(100, 100), metadata={"unit": "mm"})
     assert decoded(raw).header.spacing == (None, 0.01, 0.01)
+
+
+def by_imagej(array, lines, **options):
+    """A stack as ImageJ saves it, with lines of its own in the description."""
+    text = f"ImageJ=1.54f\nimages={len(array)}\nslices={len(array)}\n{lines}"
+    return theirs(array, metadata=None, description=text, photometric="minisblack", **options)
+
+
+def line(c0, c1, unit="Gray Value", kind=0):
+    return f"cf={kind}\nc0={c0}\nc1={c1}\nvunit={unit}\n"
+
+
+@pytest.mark.parametrize("byteorder", "<>")
+def test_imagejs_signed_numbers_are_signed(byteorder):
+    """It stores them without sign, and c0 = -32768."""
+    signed = (STACK.astype("<i2") - 100) * 200
+    raw = by_imagej((signed.astype(int) + 32768).astype("<u2"), line(-32768.0, 1.0), byteorder=byteorder)
+    stack = decoded(raw)
+    assert (stack.header.dtype, stack.header.unit) == ("<i2", "grey")
+    np.testing.assert_array_equal(stack.collect(), signed)
+    assert stack.header.acquisition == {"imagej_calibration": "-32768 + 1 * stored value [Gray Value]"}
+
+
+@pytest.mark.parametrize(
+    ("stored", "c0", "c1", "dtype"),
+    [
+        ("u2", -1024, 1, "<i4"), ("u1", -100, 1, "<i2"), ("u1", 255, -1, "|u1"), ("u2", 0.5, 0.25, "<f4"),
+        ("u2", 10, 65536, "<u4"),
+    ],
+)  # fmt: skip
+def test_values_are_those_that_imagej_shows(stored, c0, c1, dtype):
+    array = STACK.astype(stored)
+    stack = decoded(by_imagej(array, line(c0, c1, "HU")))
+    assert stack.header.dtype == dtype
+    assert stack.header.acquisition["imagej_calibration"].endswith("* stored value [HU]")
+    values = stack.collect()
+    assert values.dtype == dtype
+    np.testing.assert_allclose(values, c0 + c1 * array.astype(float), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("array", "lines"),
+    [
+        (STACK, line(1, 2, kind=8)),
+        (STACK, line("x", 2)),
+        (STACK, line("nan", 1)),
+        (STACK, line(1, 0)),
+        (STACK, line(0, 1e300)),
+        (STACK, "cf=0\nc0=1\n"),
+        (STACK.astype("<f4"), line(1, 2)),
+        (STACK.astype("<i2"), line(1, 2)),
+    ],
+)
+def test_other_functions_are_told_and_not_applied(array, lines):
+    said = []
+    with progress.reporting(Heard(said)):
+        stack = decoded(by_imagej(array, lines))
+    assert stack.header == Header(shape=array.shape, dtype=array.dtype.str)
+    np.testing.assert_array_equal(stack.collect(), array)
+    assert len(said) == 1
+    assert "is not applied; the stored values are read" in said[0]
+
+
+@pytest.mark.parametrize("lines", ["", line(0, 1), "cf=20\nvunit=Gray Value\n"])
+def test_no_calibration_changes_nothing(lines):
+    said = []
+    with progress.reporting(Heard(said)):
+        stack = decoded(by_imagej(STACK, lines))
+    assert (stack.header, said) == (Header(shape=STACK.shape, dtype="|u1"), [])
+
+
+def test_our_signed_stack_comes_back_from_imagej_as_it_was():
+    """ImageJ adds 32768 when it opens one, and saves that."""
+    signed = STACK.astype("<i2") - 100
+    raw = encoded(signed, spacing=(0.02, 0.02, 0.02), unit="label")
+    with tifffile.TiffFile(io.BytesIO(raw)) as tif:
+        info = tif.imagej_metadata["Info"]
+    keys = {"spacing": 0.02, "unit": "mm", "Info": info, "cf": 0, "c0": -32768, "c1": 1, "vunit": "Gray Value"}
+    saved = theirs((signed.astype(int) + 32768).astype("<u2"), imagej=True, metadata=keys, resolution=(50, 50))
+    stack = decoded(saved)
+    assert stack.header == decoded(raw).header
+    np.testing.assert_array_equal(stack.collect(), signed)
+
+
+class Heard:
+    """Notes, kept."""
+
+    def __init__(self, said):
+        self.note = said.append
 
 
 def test_ome_sizes():

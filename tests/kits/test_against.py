@@ -200,7 +200,7 @@ def slab(thickness, n=40):
 
 def test_plates_differ_by_their_thickness():
     there = numbers("tbth_distance", slab(10), slab(6))
-    assert there["tbth_difference"] == pytest.approx(4 * SIDE, rel=0.03)
+    assert there["tbth_shift"] == pytest.approx(4 * SIDE, rel=0.03)
     assert there["tbth_distance"] == pytest.approx(4 * SIDE, rel=0.03)
     assert set(numbers("tbth_distance", slab(6), slab(6)).values()) == {0.0}
 
@@ -209,7 +209,7 @@ def test_bones_without_a_common_voxel_have_no_difference():
     mask = np.zeros((40, 40, 40), np.float32)
     mask[25:31] = 1
     there = numbers("tbth_distance", slab(6), specimen(mask, unit="label"))
-    assert np.isnan(there["tbth_difference"])
+    assert np.isnan(there["tbth_shift"])
     assert there["tbth_distance"] == pytest.approx(0, abs=0.01 * SIDE)
 
 

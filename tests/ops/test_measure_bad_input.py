@@ -8,6 +8,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from bonectl.core import kit
+from bonectl.core.calibration import Calibration
 from bonectl.core.header import SINOGRAMS, Header
 from bonectl.core.stack import Stack
 from bonectl.errors import BonectlError, DataError, UsageError
@@ -83,6 +84,45 @@ def test_an_empty_mask(name):
 def test_a_mask_of_another_shape(name):
     other = stack(np.ones((20, 22, 23), np.uint8), "label")
     assert "(20, 22, 23)" in refusal(UsageError, lambda: asked(name, stack(bone()), mask=other))
+
+
+@pytest.mark.parametrize("unit", ["mgHA/cm3", "grey"])
+@pytest.mark.parametrize("threshold", [None, "otsu", "laplace_hamming", "400"])
+def test_an_empty_mask_before_any_threshold_is_looked_for(unit, threshold):
+    nowhere = stack(np.zeros(SHAPE, np.uint8), "label")
+    line = refusal(DataError, lambda: measure(stack(bone(), unit), mask=nowhere, threshold=threshold))
+    assert "mask is empty" in line
+
+
+def test_a_mask_of_another_voxel_size():
+    other = stack(np.ones(SHAPE, np.uint8), "label", spacing=(0.02, 0.02, 0.04))
+    line = refusal(UsageError, lambda: measure(stack(bone()), mask=other, metrics="bvtv"))
+    assert line == "the mask has voxels of 0.04 mm along x, the volume of 0.02 mm"
+    alike = stack(np.ones(SHAPE, np.uint8), "label", spacing=(0.02, None, 0.020001))
+    assert measure(stack(bone()), mask=alike, metrics="bvtv")["bvtv"] > 0
+
+
+@pytest.mark.parametrize("role", ["mask", "reference"])
+def test_a_scan_is_neither_mask_nor_reference(role):
+    scan = Stack.of(np.ones(SHAPE, np.float32), Header(shape=SHAPE, axes=SINOGRAMS, unit="grey"))
+    line = refusal(UsageError, lambda: measure(stack(bone(), "grey"), metrics="bvtv", **{role: scan}))
+    assert line == f"the {role} is a scan; a volume with the voxels of the measured one is needed"
+
+
+def test_a_mask_that_is_not_finite():
+    inside = np.ones(SHAPE, np.float32)
+    inside[3, 4, 5] = np.nan
+    line = refusal(DataError, lambda: measure(stack(bone()), mask=stack(inside, "grey"), metrics="components"))
+    assert "the mask holds values that are not finite, first at z, y, x = 3, 4, 5" in line
+
+
+def test_densities_of_two_calibrations_are_told():
+    laws = [Calibration(slope, 0.0, name) for slope, name in ((400, "rods a"), (420, "rods b"), (400, "rods c"))]
+    ours, theirs, like_ours = (lambda law=law: stack(bone() / 400, "1/cm", calibration=law) for law in laws)
+    told = measure(ours(), reference=theirs(), metrics="bvtv", intervals="none").warnings
+    assert "density: the volume is calibrated by rods a, the reference by rods b" in told
+    quiet = measure(ours(), reference=like_ours(), metrics="bvtv", intervals="none").warnings
+    assert not [line for line in quiet if "calibrated" in line]
 
 
 @pytest.mark.parametrize("wrong", [np.nan, -np.inf])

@@ -43,23 +43,43 @@ def run(argv: list[str]) -> int:
         return 0
     except Exit as end:
         return end.exit_code
-    except BonectlError as error:
-        return _say_and_fail(name, str(error), error.status)
-    except BrokenPipeError:
-        raise
-    except MemoryError as error:
-        shortage = f"out of memory ({error or 'allocation refused'})"
-        advice = "try a smaller --slab, or a machine with more memory"
-        return _say_and_fail(name, f"{shortage}; {advice}", MemoryShortageError.status)
-    except OSError as error:
-        denied = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
-        status = (PermissionDeniedError if denied else WriteError).status
-        return _say_and_fail(name, f"{error.filename or 'output'}: {(error.strerror or str(error)).lower()}", status)
     except TyperException as error:
         return _usage(name, error.format_message(), is_help=type(error).__name__ == "NoArgsIsHelpError")
-    except Exception:
-        traceback.print_exc()
-        return _say_and_fail(name, "this is a bug in bonectl; please report it with the lines above", 1)
+    except Exception as error:
+        return told(name, error)
+
+
+def told(name: str, error: Exception) -> int:
+    """Say in one line what went wrong; returns the exit status that stands for it.
+
+    Parameters
+    ----------
+    name : str
+        The command, such as ``bonectl measure``.
+    error : Exception
+
+    Raises
+    ------
+    BrokenPipeError
+        When that is the error: the reader went away, and nothing is wrong.
+    """
+    match error:
+        case BonectlError():
+            return _say_and_fail(name, str(error), error.status, error)
+        case BrokenPipeError():
+            raise error
+        case MemoryError():
+            shortage = f"out of memory ({error or 'allocation refused'})"
+            advice = "try a smaller --slab, or a machine with more memory"
+            return _say_and_fail(name, f"{shortage}; {advice}", MemoryShortageError.status, error)
+        case OSError():
+            denied = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+            status = (PermissionDeniedError if denied else WriteError).status
+            reason = (error.strerror or str(error)).lower()
+            return _say_and_fail(name, f"{error.filename or 'output'}: {reason}", status, error)
+        case _:
+            traceback.print_exception(error)
+            return _say_and_fail(name, "this is a bug in bonectl; please report it with the lines above", 1)
 
 
 def _hold_standard_descriptors() -> None:
@@ -87,10 +107,10 @@ def _name(argv: list[str]) -> str:
     return f"bonectl {words[0]}" if words and words[0] in COMMANDS else "bonectl"
 
 
-def _say_and_fail(name: str, message: str, status: int) -> int:
-    """Print one line; with BONECTL_DEBUG or --debug, the traceback before it."""
-    if "--debug" in sys.argv or os.environ.get("BONECTL_DEBUG"):
-        traceback.print_exc()
+def _say_and_fail(name: str, message: str, status: int, error: Exception | None = None) -> int:
+    """Print one line; with BONECTL_DEBUG or --debug, the traceback of the error before it."""
+    if error is not None and ("--debug" in sys.argv or os.environ.get("BONECTL_DEBUG")):
+        traceback.print_exception(error)
     with contextlib.suppress(OSError, ValueError, AttributeError):  # stderr is closed: the status still tells
         sys.stderr.write(f"{name}: {one_line(message)}\n")
         sys.stderr.flush()

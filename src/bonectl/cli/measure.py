@@ -1,46 +1,29 @@
 """``bonectl measure``: the numbers of a bone volume, beside those of a reference."""
 
 import contextlib
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bonectl.cli import streams
+from bonectl.cli import boundary, streams, tables
 from bonectl.cli.command import command
 from bonectl.cli.files import apart
 from bonectl.cli.options import DASH, READS, Calibrate, Force, MaxMemory, Output, Request, Seed, size_in_bytes
-from bonectl.core import atomic
-from bonectl.core.printable import printable
-from bonectl.errors import BonectlError, MissingInputError, UsageError
+from bonectl.cli.tables import Style
+from bonectl.core import atomic, progress
+from bonectl.errors import BonectlError, DataError, MissingInputError, UsageError
 
 if TYPE_CHECKING:
-    from rich.table import Table as Drawing
-
     from bonectl.core.stack import Stack
-    from bonectl.core.table import Row, Table
+    from bonectl.core.table import Columns, Table
     from bonectl.ops.measure import Examined
-
-
-class Style(StrEnum):
-    """How a table is printed."""
-
-    auto = "auto"
-    table = "table"
-    tsv = "tsv"
-    json = "json"
 
 
 # In a path: the name of the volume's file, without its suffix.
 NAME = "{name}"
-
-# Columns that the definitions need to be worth showing, and what the frame of the table takes.
-_LEAST_DEFINITION = 24
-_MARGIN = 6
 
 
 @command(READS)
@@ -99,6 +82,26 @@ def measure(
             show_default="the whole stack",
         ),
     ] = None,
+    label: Annotated[
+        int | None,
+        typer.Option(
+            "--label",
+            metavar="N",
+            min=1,
+            help="Of a label image of several bones measure the one of this label, in the reference too.",
+            show_default="all labels as one bone",
+        ),
+    ] = None,
+    mask_label: Annotated[
+        int | None,
+        typer.Option(
+            "--mask-label",
+            metavar="N",
+            min=1,
+            help="Of --mask, a label image, take the region of this label.",
+            show_default="all labels",
+        ),
+    ] = None,
     purify: Annotated[
         bool,
         typer.Option(
@@ -109,7 +112,7 @@ def measure(
     ] = False,
     calibrate: Calibrate = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON (schema bonectl-measure/1), histograms too.")
+        bool, typer.Option("--json", help="Print JSON (schema bonectl-measure/1), histograms too: as --style json.")
     ] = False,
     map: Annotated[  # (named as the option is)
         str | None,
@@ -155,26 +158,43 @@ def measure(
     force: Force = False,
     max_memory: MaxMemory = None,
     style: Annotated[
-        Style, typer.Option("--style", help="How to print; auto is a table on a terminal and TSV in a pipe.")
+        Style,
+        typer.Option(
+            "--style",
+            help="How to print; auto is a table on a terminal and TSV in a pipe. CSV has one line for each volume.",
+        ),
     ] = Style.auto,
 ) -> None:
     """Measure a bone volume: morphometry, topology, density, and their errors against a reference.
 
     A volume in mgHA/cm3, 1/cm or grey values is cut at a threshold, which is printed with the numbers; a mask is
-    taken as it is. Numbers of phantoms stand beside the phantom's known answers. Several volumes are measured alike,
-    with the same mask and reference: one line of TSV each, a list in JSON. With {name} in --reference, --mask or
-    --plot, each has its own: {name} stands for the volume's file name without its suffix.
+    taken as it is. Numbers of phantoms stand beside the phantom's known answers. Mask and reference must have the
+    shape and voxel size of the volume.
+
+    Several volumes are measured alike, with the same mask and reference: one line each in TSV and CSV, one element of
+    a list in JSON. With {name} in --reference, --mask or --plot, each has its own: {name} stands for the volume's file
+    name without its suffix. All that the headers tell is checked before the first is measured. Each volume is printed
+    when it is done. One that cannot be measured is told on stderr, and the others go on; the exit status is then that
+    of the first volume, in the order given, that failed.
 
     Against a reference each number gets its difference, and where it adds up over sub-volumes (counts, surface,
     Euler numbers, density, thickness, Dice, PSNR) a 95 % interval by block bootstrap; others have none. With --samples,
     the value has one too: where one more of the samples would have it (95 %, Student's t). It knows what the samples
     differ in, and not what they get wrong alike: it is too narrow.
 
-    TSV has one line for each condition and number, in the columns name, value, unit, reference, difference, percent,
-    definition, value_low, value_high, difference_low, difference_high; nine significant digits, empty where there is
-    nothing. JSON (bonectl-measure/1) has conditions, reference, warnings, histograms (start, step, counts), and rows
-    with the same keys as the columns, null where there is nothing; interval and difference_interval (low, high,
-    source) are there only where they exist.
+    TSV of one volume has one line for each condition and number, in the columns name, value, unit, reference,
+    difference, percent, definition, value_low, value_high, difference_low, difference_high; nine significant digits,
+    empty where there is nothing. JSON (bonectl-measure/1) has conditions, reference, warnings, histograms (start, step,
+    counts), and rows with the same keys as the columns, null where there is nothing; interval and difference_interval
+    (low, high, source) are there only where they exist. Of several volumes it is one list, one volume on each line, its
+    name under file.
+
+    TSV of several volumes, and CSV (RFC 4180) of one or several, has one line for each volume under one line of names:
+    file, the conditions, warnings, and the numbers with their units, such as tbth_mm, connd_per_mm3, bmd_mgha_cm3;
+    ratios and counts have none. With --reference each is followed by tbth_reference_mm, tbth_difference_mm and
+    tbth_percent; with it or --intervals, unless that is none, by tbth_low_mm, tbth_high_mm, tbth_difference_low_mm and
+    tbth_difference_high_mm. The columns follow from the options alone: those of phantoms, density and plain data are
+    the same, so that lines of many runs go into one table; what a volume does not have is empty.
 
     \b
     Streams: for bvtv, surface, euler, smi, tbpf, bmd, tmd and density_spread with a given threshold, no region of the
@@ -187,86 +207,52 @@ def measure(
       bonectl measure bone.npy
       bonectl measure bone.npy --metrics "bvtv + euler" --threshold 320 --json
       bonectl phantom iliac --shape 48,64,64 | bonectl measure --reference bone.npy --mask cylinder
-      bonectl measure bone.npy bone.npy --metrics "bvtv + tbth" --style tsv
+      bonectl measure bone.npy bone.npy --metrics "bvtv + tbth" --style csv > bones.csv
       bonectl measure bone.npy --purify --metrics "bvtv + euler + tmd"
       bonectl measure bone.npy --map tbth -o thickness.npy
       bonectl measure bone.npy --metrics "bvtv + tbth" --intervals 0.3 --plot report.html
       bonectl phantom shaft --shape 16,96,96 | bonectl measure -m "cortical + ctth" --mask auto
     """
     sources = source or [DASH]
+    style = Style.json if as_json and style is Style.auto else style
+    room = size_in_bytes(max_memory)
+    picture = _plot(plot, window, sources, force=force)
+    asked = _Asked(
+        metrics=metrics, threshold=threshold, mask=mask, label=label, mask_label=mask_label, purify=purify,
+        reference=reference, calibrate=calibrate, intervals=intervals, seed=seed, room=room, plot=picture,
+    )  # fmt: skip
     if map is not None:
-        if len(sources) > 1 or metrics or reference or as_json or plot or intervals or style is not Style.auto:
+        if len(sources) > 1 or metrics or reference or plot or intervals or style is not Style.auto:
             raise UsageError(
                 "--map writes one stack; leave out --metrics, --reference, --intervals, --json, --plot and --style"
             )
-        request = replace(request, source=sources[0], output=output, force=force)
-        apart([request.source, mask, calibrate], [output])
-        _write_map(request, map, threshold, mask, calibrate, purify=purify, room=size_in_bytes(max_memory))
+        apart([sources[0], mask, calibrate], [output])
+        _write_map(replace(request, source=sources[0], output=output, force=force), asked, map)
         return
     if output != DASH:
         raise UsageError("--output is for the stack of --map; send numbers to a file with >")
-    if reference == DASH or mask == "-":
-        raise UsageError("only the volume itself can come from standard input; give the reference and mask as files")
     if window is not None and plot is None:
         raise UsageError("--window is of the picture; give --plot too")
-    if as_json and style not in (Style.auto, Style.json):
+    if as_json and style is not Style.json:
         raise UsageError(f"--json and --style {style.value}; choose one")
-    if sources.count(DASH) > 1:
-        raise UsageError("standard input is given twice; it can be read once")
-    picture = _plot(plot, window, sources, force=force)
-    room = size_in_bytes(max_memory)
-    asked = _Asked(metrics, threshold, mask, purify, reference, calibrate, intervals, seed, room, picture)
-    own = [asked.of(path) for path in sources]
-    beside = [path for each in own for path in (each.reference, each.mask)]
-    apart([*sources, *beside, samples, calibrate], [each.plot.path for each in own if each.plot])
-    style = Style.json if as_json else style
     if samples is not None and len(sources) > 1:
         raise UsageError("--samples are of one volume; measure one at a time")
+    _check_files(sources, asked, samples)
     if len(sources) == 1:
-        request = replace(request, source=sources[0])
-        table = _measured(request, asked)
-        _print(table if samples is None else _with_samples(table, request, asked, samples), style)
-    else:
-        _print_all([(str(path), _named(replace(request, source=path), asked)) for path in sources], style)
+        _measure_one(replace(request, source=sources[0]), asked, samples, style)
+    elif status := _measure_all(request, sources, asked, style):
+        raise typer.Exit(status)
 
 
-def _write_map(
-    request: Request,
-    what: str,
-    threshold: str | None,
-    mask: str | None,
-    calibrate: str | None,
-    *,
-    purify: bool,
-    room: int | None,
-) -> None:
-    from bonectl.ops.measure import thickness_map
-
-    with contextlib.ExitStack() as files:
-        stack = files.enter_context(streams.reading(request))
-        if calibrate is not None:
-            stack, _ = _calibrated(stack, None, calibrate)
-        inside = _voi(mask, files)
-        values = thickness_map(stack, what=what, threshold=threshold, mask=inside, purify=purify, max_memory=room)
-        streams.writing(values, request)
-
-
-def _voi(mask: str | None, files: contextlib.ExitStack) -> "Stack | str | None":
-    """A file as a stack, the name of a region as it is."""
-    from bonectl.core import kit
-
-    if mask is None or mask.partition("(")[0].strip() in kit.names("regions"):
-        return mask
-    return files.enter_context(streams.opened(Path(mask)))
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Asked:
     """What is to be measured, against what, and what is drawn of it; paths may hold `NAME`."""
 
     metrics: str | None
     threshold: str | None
     mask: str | None
+    label: int | None
+    mask_label: int | None
     purify: bool
     reference: Path | None
     calibrate: str | None
@@ -323,33 +309,162 @@ def _window(text: str) -> tuple[float, float]:
     return low, high
 
 
+def _check_files(sources: list[Path], asked: _Asked, samples: Path | None) -> None:
+    """Refuse what would be read twice and can be read once, and pictures that would replace what is read."""
+    own = [asked.of(path) for path in sources]
+    beside = [path for each in own for path in (each.reference, each.mask)]
+    apart([*sources, *beside, samples, asked.calibrate], [each.plot.path for each in own if each.plot])
+    if asked.reference == DASH or asked.mask == "-":
+        raise UsageError("only the volume itself can come from standard input; give the reference and mask as files")
+    if sources.count(DASH) > 1:
+        raise UsageError("standard input is given twice; it can be read once")
+    if len(sources) > 1:
+        for path in (asked.reference, None if asked.mask is None else Path(asked.mask)):
+            if path is not None and path.is_fifo():
+                raise UsageError(f"{path}: is a pipe, which can be read once, for {len(sources)} volumes; give a file")
+
+
+def _measure_one(request: Request, asked: _Asked, samples: Path | None, style: Style) -> None:
+    """One volume, as it is asked for; CSV has a line for it, as for each of several."""
+    paths = [] if samples is None else _samples(samples)
+    try:
+        table = _measured(request, asked)
+    except DataError as error:
+        raise (error if request.source == DASH else _naming(request.source, error)) from error
+    if samples is not None:
+        table = _with_samples(table, request, asked, paths)
+    if style is not Style.csv:
+        tables.show(table, style)
+        return
+    with tables.several(style, _columns(asked, around=samples is not None)) as add:
+        add(str(request.source), table)
+
+
+def _measure_all(request: Request, sources: list[Path], asked: _Asked, style: Style) -> int:
+    """Each volume that can be measured; the status of the first that cannot, 0 when all were.
+
+    What can be refused before the work is refused before the work. Each is printed when it is done.
+    """
+    statuses = _refused(request, sources, asked)
+    with tables.several(style, _columns(asked, around=False)) as add:
+        for number, path in enumerate(sources):
+            if number in statuses:
+                continue
+            try:
+                with progress.about(str(path)):
+                    table = _measured(replace(request, source=path), asked)
+            except Exception as error:
+                name = f"bonectl {request.command}" + ("" if isinstance(error, BonectlError) else f": {path}")
+                statuses[number] = boundary.told(name, _naming(path, error))
+                continue
+            add(str(path), table)
+    return statuses[min(statuses)] if statuses else 0
+
+
+def _refused(request: Request, sources: list[Path], asked: _Asked) -> dict[int, int]:
+    """Statuses of the volumes whose headers, masks or references do not fit, which is said; no voxel is read.
+
+    Raises
+    ------
+    BonectlError
+        When the same is wrong with all of them: the request itself.
+    """
+    from bonectl.ops.measure import check
+
+    errors: dict[int, BonectlError] = {}
+    for number, path in enumerate(sources):
+        if path == DASH or path.is_fifo() or path.is_char_device():
+            continue  # what is read once is seen when its turn comes
+        try:
+            with _opened(replace(request, source=path), asked) as (stack, request_of):
+                check(stack, **request_of)
+        except BonectlError as error:
+            errors[number] = error
+    if len(errors) == len(sources) and len({str(error) for error in errors.values()}) == 1:
+        raise errors[0]
+    name = f"bonectl {request.command}"
+    return {number: boundary.told(name, _naming(sources[number], error)) for number, error in errors.items()}
+
+
+def _naming(path: Path, error: Exception) -> Exception:
+    """The error, naming the volume if it does not yet; what is no error of ours stays as it is."""
+    if not isinstance(error, BonectlError) or str(path) in str(error):
+        return error
+    return type(error)(f"{path}: {error}").with_traceback(error.__traceback__)
+
+
+def _columns(asked: _Asked, *, around: bool) -> "Columns":
+    """Of one line for each volume."""
+    from bonectl.ops.columns import columns
+
+    compared = asked.reference is not None
+    wanted = compared if asked.intervals is None else asked.intervals != "none"
+    return columns(asked.metrics, compared=compared, around=around or wanted)
+
+
+def _write_map(request: Request, asked: _Asked, what: str) -> None:
+    from bonectl.ops.measure import thickness_map
+
+    with _opened(request, asked) as (stack, of):
+        wanted = {name: of[name] for name in ("threshold", "mask", "purify", "max_memory")}
+        streams.writing(thickness_map(stack, what=what, **wanted), request)
+
+
 def _measured(request: Request, asked: _Asked) -> "Table":
     """One volume; mask and reference are opened anew for each."""
     from bonectl.ops.measure import examine, measure
 
-    asked = asked.of(request.source)
-    with contextlib.ExitStack() as files:
-        stack = files.enter_context(streams.reading(request))
-        wanted = None
-        if asked.reference is not None:
-            wanted = _like(files.enter_context(streams.opened(asked.reference, nan=request.nan)), request)
-        if asked.calibrate is not None:
-            stack, wanted = _calibrated(stack, wanted, asked.calibrate)
-        request_of: dict[str, Any] = {
-            "metrics": asked.metrics,
-            "threshold": asked.threshold,
-            "mask": _voi(asked.mask, files),
-            "purify": asked.purify,
-            "reference": wanted,
-            "intervals": asked.intervals,
-            "seed": asked.seed,
-            "max_memory": asked.room,
-        }
+    with _opened(request, asked) as (stack, request_of):
         if asked.plot is None:
             return measure(stack, **request_of)
         found = examine(stack, **request_of)
-        _draw_report(found, asked.plot, request)
+        _draw_report(found, replace(asked.plot, path=_own(asked.plot.path, request.source)), request)
         return found.table
+
+
+@contextlib.contextmanager
+def _opened(request: Request, asked: _Asked) -> Iterator[tuple["Stack", Mapping[str, Any]]]:
+    """The volume, and as `ops.measure.measure` takes it what is asked of it, with its own reference and mask."""
+    asked = asked.of(request.source)
+    with contextlib.ExitStack() as files:
+        stack = _one(files.enter_context(streams.reading(request)), asked.label, "the volume")
+        wanted = None
+        if asked.reference is not None:
+            wanted = _like(files.enter_context(streams.opened(asked.reference, nan=request.nan)), request)
+            wanted = _one(wanted, asked.label, "the reference") if wanted.header.unit == "label" else wanted
+        if asked.calibrate is not None:
+            stack, wanted = _calibrated(stack, wanted, asked.calibrate)
+        yield (
+            stack,
+            {
+                "metrics": asked.metrics,
+                "threshold": asked.threshold,
+                "mask": _voi(asked, files),
+                "purify": asked.purify,
+                "reference": wanted,
+                "intervals": asked.intervals,
+                "seed": asked.seed,
+                "max_memory": asked.room,
+            },
+        )
+
+
+def _voi(asked: _Asked, files: contextlib.ExitStack) -> "Stack | str | None":
+    """A file as a stack, the name of a region as it is."""
+    from bonectl.core import kit
+
+    if asked.mask is not None and asked.mask.partition("(")[0].strip() not in kit.names("regions"):
+        return _one(files.enter_context(streams.opened(Path(asked.mask))), asked.mask_label, "the mask")
+    if asked.mask_label is not None:
+        raise UsageError("--mask-label is of a label image in a file; give it as --mask")
+    return asked.mask
+
+
+def _one(stack: "Stack", label: int | None, what: str) -> "Stack":
+    """One label of a label image, where that is asked for."""
+    from bonectl.ops.labels import chosen
+
+    return stack if label is None else chosen(stack, label, what)
 
 
 def _calibrated(stack: "Stack", reference: "Stack | None", text: str) -> tuple["Stack", "Stack | None"]:
@@ -380,154 +495,33 @@ def _draw_report(found: "Examined", plot: _Plot, request: Request) -> None:
         temporary.write_bytes(data)
 
 
-def _with_samples(table: "Table", request: Request, asked: _Asked, folder: Path) -> "Table":
-    """The table with intervals from the stacks in a folder, one sample each; they are held one at a time."""
+def _samples(folder: Path) -> list[Path]:
+    """The stacks in a folder, one sample each."""
     from bonectl import io
-    from bonectl.ops.samples import with_intervals
 
     if not folder.is_dir():
         raise MissingInputError(f"{folder}: there is no such folder; `bonectl denoise --each` makes one")
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in io.SUFFIXES)
-    return with_intervals(
-        table,
-        [
-            _named(replace(request, source=path), replace(asked.of(request.source), intervals="none", plot=None))
-            for path in paths
-        ],
-    )
+    if len(paths) < 2:
+        raise UsageError(f"{folder}: holds {len(paths)} samples; an interval needs at least 2")
+    return paths
 
 
-def _named(request: Request, asked: _Asked) -> "Table":
-    """As `_measured`; one of several volumes is named where it fails."""
-    try:
-        return _measured(request, asked)
-    except BonectlError as error:
-        if str(request.source) in str(error):
-            raise
-        raise type(error)(f"{request.source}: {error}") from error
+def _with_samples(table: "Table", request: Request, asked: _Asked, paths: list[Path]) -> "Table":
+    """The table with intervals from samples, which are held one at a time."""
+    from bonectl.ops.samples import with_intervals
+
+    alike = replace(asked.of(request.source), intervals="none", plot=None)
+    found = []
+    for path in paths:
+        try:
+            found.append(_measured(replace(request, source=path), alike))
+        except BonectlError as error:
+            raise _naming(path, error) from error
+    return with_intervals(table, found)
 
 
 def _like(reference: "Stack", request: Request) -> "Stack":
     """A plain reference is declared by the same options as the volume."""
     silent = reference.header.unit == "grey" or None in reference.header.spacing
     return streams.declared(reference, request) if silent else reference
-
-
-def _chosen(style: Style) -> Style:
-    if style is not Style.auto:
-        return style
-    return Style.table if sys.stdout is not None and sys.stdout.isatty() else Style.tsv
-
-
-def _print_all(tables: list[tuple[str, "Table"]], style: Style) -> None:
-    """Several volumes: a line each in a script, a column each for people."""
-    from bonectl.core.table import list_json, wide_tsv
-
-    match _chosen(style):
-        case Style.table:
-            _render(lambda width: _columns(tables))
-        case Style.json:
-            streams.say(list_json(tables).rstrip("\n"))
-        case _:
-            streams.say(wide_tsv(tables).rstrip("\n"))
-
-
-def _print(table: "Table", style: Style) -> None:
-    style = _chosen(style)
-    if style is Style.table:
-        _draw(table)
-    else:
-        streams.say((table.json() if style is Style.json else table.to_tsv()).rstrip("\n"))
-
-
-def _draw(table: "Table") -> None:
-    """For people: conditions first, then the numbers at the precision that means something."""
-    lines = []
-    for name, value in table.conditions.items():
-        figure = _figure(value) if isinstance(value, float | int) else value
-        lines.append(printable(f"{name.replace('_', ' ')}: {figure}"))
-    _render(lambda width: _drawing(table, width), lines)
-
-
-def _render(drawn: Callable[[int], "Drawing"], lines: Iterable[str] = ()) -> None:
-    """Lines, and under them a table drawn for the width of the terminal."""
-    import io
-
-    from rich.console import Console
-
-    page = io.StringIO()
-    terminal = sys.stdout is not None and sys.stdout.isatty()
-    console = Console(file=page, force_terminal=terminal, width=None if terminal else 110, highlight=False)
-    for line in lines:
-        console.print(line, markup=False)
-    console.print(drawn(console.width))
-    streams.say(page.getvalue().rstrip("\n"), styled=True)
-
-
-def _columns(tables: list[tuple[str, "Table"]]) -> "Drawing":
-    """A row for each number, a column for each volume."""
-    from rich import box
-    from rich.markup import escape
-    from rich.table import Table as Drawing
-
-    drawing = Drawing(box=box.SIMPLE_HEAD)
-    drawing.add_column("name", no_wrap=True)
-    drawing.add_column("unit", no_wrap=True)
-    for file, table in tables:
-        widest = max(len(_figure(row.number.value)) for row in table.rows)
-        drawing.add_column(escape(printable(file)), justify="right", overflow="fold", min_width=widest)
-    units = {row.number.name: row.number.unit for _, table in tables for row in table.rows}
-    values = [{row.number.name: row.number.value for row in table.rows} for _, table in tables]
-    for name, unit in units.items():
-        drawing.add_row(name, "" if unit == "1" else unit, *(_figure(known.get(name)) for known in values))
-    return drawing
-
-
-def _drawing(table: "Table", width: int) -> "Drawing":
-    """The numbers, which are never cut, and their definitions where the terminal has room for them."""
-    from rich import box
-    from rich.table import Table as Drawing
-
-    compares = bool(table.reference)
-    heads = ["name", "value", "unit", *(("reference", "difference", "%") if compares else ())]
-    rows = [[row.number.name, *_cells(row, compared=compares)] for row in table.rows]
-    if table.interval_sources:
-        heads.append("95 % interval")
-        rows = [[*cells, _ends(row)] for cells, row in zip(rows, table.rows, strict=True)]
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    room = width - sum(widths) - 2 * len(heads) - _MARGIN
-
-    notes = [f"reference: {table.reference}"] if compares else []
-    notes += [f"intervals (Δ: of the difference): {source}" for source in table.interval_sources]
-    drawing = Drawing(box=box.SIMPLE_HEAD, caption="\n".join(notes) or None)
-    for head, least in zip(heads, widths, strict=True):
-        justify = "left" if head in ("name", "unit") else "right"
-        drawing.add_column(head, justify=justify, no_wrap=True, min_width=least)  # type: ignore[arg-type]
-    if room >= _LEAST_DEFINITION:
-        drawing.add_column("definition", no_wrap=True, overflow="ellipsis", width=room)
-    for row, cells in zip(table.rows, rows, strict=True):
-        drawing.add_row(*cells, *([row.number.definition] if room >= _LEAST_DEFINITION else []))
-    return drawing
-
-
-def _cells(row: "Row", *, compared: bool) -> list[str]:
-    unit = "" if row.number.unit == "1" else row.number.unit
-    cells = [_figure(row.number.value), unit]
-    if compared:
-        percent = "" if row.percent is None else f"{row.percent:+.2f}"
-        cells += [_figure(row.reference), _figure(row.difference), percent]
-    return cells
-
-
-def _ends(row: "Row") -> str:
-    """The interval of the difference where there is one, else of the value."""
-    if row.difference_interval is not None:
-        return f"Δ {row.difference_interval.low:.4g} to {row.difference_interval.high:.4g}"
-    return "" if row.interval is None else f"{row.interval.low:.4g} to {row.interval.high:.4g}"
-
-
-def _figure(value: float | None) -> str:
-    """Counts in full, measurements at six digits."""
-    if value is None:
-        return ""
-    return str(value) if isinstance(value, int) else f"{value:.6g}"

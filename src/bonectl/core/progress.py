@@ -31,6 +31,18 @@ class _Silent:
         pass
 
 
+class _About:
+    def __init__(self, name: str, reporter: Reporter) -> None:
+        self._name = name
+        self._reporter = reporter
+
+    def task(self, name: str, total: int | None, unit: str) -> AbstractContextManager[Advance]:
+        return self._reporter.task(name, total, unit)
+
+    def note(self, message: str) -> None:
+        self._reporter.note(message if self._name in message else f"{self._name}: {message}")
+
+
 _reporter: ContextVar[Reporter] = ContextVar("reporter", default=_Silent())  # noqa: B039 (it holds no state)
 
 
@@ -52,6 +64,11 @@ def reporting(reporter: Reporter) -> Iterator[None]:
         yield
     finally:
         _reporter.reset(token)
+
+
+def about(name: str) -> AbstractContextManager[None]:
+    """Let the notes of what happens inside say what they are about."""
+    return reporting(_About(name, _reporter.get()))
 
 
 def silence() -> AbstractContextManager[None]:

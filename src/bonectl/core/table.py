@@ -1,8 +1,10 @@
 """What a measurement says: numbers with units and definitions, beside a reference."""
 
+import csv
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from io import StringIO
 from math import isfinite
 from types import MappingProxyType
 from typing import Any
@@ -23,14 +25,15 @@ COLUMNS = (
     "difference_high",
 )
 
-# What follows a number's name in the columns of `wide_tsv`.
+# What follows a number's name in the heads of `Columns`.
 BESIDE = ("_reference", "_difference", "_percent")
 AROUND = ("_low", "_high", "_difference_low", "_difference_high")
 
 # Significant digits of a number in TSV: all that a float32 voxel can carry. JSON has every bit.
 DIGITS = 9
 
-# How a unit ends the name of a known answer in a header.
+# How a unit ends the name of a column, and of a known answer in a header; what is in the unit of the volume's values
+# has no ending, for volumes differ in it.
 _SUFFIXES = MappingProxyType(
     {
         "1": "",
@@ -41,6 +44,9 @@ _SUFFIXES = MappingProxyType(
         "1/mm": "_per_mm",
         "1/mm3": "_per_mm3",
         "mgHA/cm3": "_mgha_cm3",
+        "um": "_um",
+        "dB": "_db",
+        "degree": "_degree",
     }
 )
 
@@ -278,42 +284,76 @@ class Table:
         return "".join("\t".join(line) + "\n" for line in lines)
 
 
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a table with one line for each volume: known beforehand, and the same whatever the volumes are.
+
+    They are ``file``, the conditions, and the numbers by name and unit (``tbth_mm``; ratios and counts by name alone).
+    Each number may be followed by the same of the reference (``tbth_reference_mm``), the difference, and that in
+    percent, and by the ends of its intervals. An empty field is a value that does not exist.
+
+    Parameters
+    ----------
+    conditions : tuple of str
+        Names, as in `Table.stated`.
+    numbers : mapping
+        Unit by name of number.
+    compared : bool
+        Whether numbers are followed by `BESIDE`.
+    around : bool
+        Whether numbers are followed by `AROUND`.
+    """
+
+    conditions: tuple[str, ...]
+    numbers: Mapping[str, str]
+    compared: bool = False
+    around: bool = False
+
+    def heads(self) -> list[str]:
+        """Names of the columns."""
+        return ["file", *self.conditions, *(_head(*each, end) for each in self.numbers.items() for end in self._ends())]
+
+    def cells(self, file: str, table: Table) -> list[str]:
+        """The line of one volume: a text for each column."""
+        stated, rows = table.stated(), {row.number.name: row for row in table.rows}
+        line = [_text(file), *(_text(stated.get(name)) for name in self.conditions)]
+        shown = self._ends()
+        for name in self.numbers:
+            texts = zip(("", *BESIDE, *AROUND), _wide(rows.get(name)), strict=True)
+            line += [text for end, text in texts if end in shown]
+        return line
+
+    def _ends(self) -> tuple[str, ...]:
+        return ("", *(BESIDE if self.compared else ()), *(AROUND if self.around else ()))
+
+
+def _head(name: str, unit: str, end: str) -> str:
+    """The name of a column; a unit that the name has already is not said twice."""
+    suffix = "" if end == "_percent" else _SUFFIXES.get(unit, "")
+    return name + end + ("" if (name + end).endswith(suffix) else suffix)
+
+
+def tsv_line(cells: Iterable[str]) -> str:
+    """Texts without tabs and line breaks as one line, without its end."""
+    return "\t".join(cells)
+
+
+def csv_line(cells: Iterable[str]) -> str:
+    """Texts as one line by RFC 4180, without its end: quoted where they hold commas or quotes."""
+    page = StringIO()
+    csv.writer(page, lineterminator="").writerow(cells)
+    return page.getvalue()
+
+
 def compared(measured: Iterable[Number], reference: Iterable[Number]) -> tuple[Row, ...]:
     """Rows of `measured`, each beside the number of the same name in `reference`."""
     theirs = {number.name: number.value for number in reference}
     return tuple(Row(number, theirs.get(number.name)) for number in measured)
 
 
-def list_json(tables: Iterable[tuple[str, Table]]) -> str:
-    """Tables of several volumes as a JSON list; each has the name of its volume under ``file``."""
-    values = [{"file": name, **table.to_json()} for name, table in tables]
-    return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def wide_tsv(tables: Iterable[tuple[str, Table]]) -> str:
-    """Tables of several volumes as tab-separated text, one line each under one line of column names.
-
-    The columns are ``file``, the conditions, and the numbers by name. Where any volume has a reference, each number
-    is followed by its `BESIDE`; where any has intervals, by its `AROUND` too. An empty field is a value that does not
-    exist.
-    """
-    pairs = list(tables)
-    conditions = list(dict.fromkeys(name for _, table in pairs for name in table.stated()))
-    names = list(dict.fromkeys(row.number.name for _, table in pairs for row in table.rows))
-    shown = {
-        "": True,
-        **dict.fromkeys(BESIDE, any(table.reference for _, table in pairs)),
-        **dict.fromkeys(AROUND, any(table.interval_sources for _, table in pairs)),
-    }
-    lines = [["file", *conditions, *(name + end for name in names for end in shown if shown[end])]]
-    for file, table in pairs:
-        rows = {row.number.name: row for row in table.rows}
-        stated = table.stated()
-        line = [_text(file), *(_text(stated.get(name)) for name in conditions)]
-        for name in names:
-            line += [text for text, show in zip(_wide(rows.get(name)), shown.values(), strict=True) if show]
-        lines.append(line)
-    return "".join("\t".join(line) + "\n" for line in lines)
+def json_line(file: str, table: Table) -> str:
+    """One of several volumes as JSON without a line break, its name under ``file``."""
+    return json.dumps({"file": file, **table.to_json()}, ensure_ascii=False, allow_nan=False)
 
 
 def _wide(row: Row | None) -> list[str]:

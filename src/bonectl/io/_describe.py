@@ -4,14 +4,16 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import prod
+from math import isfinite, nan, prod
 from typing import Any
 
+import numpy as np
 import tifffile
 
 from bonectl.core import progress
 from bonectl.core.header import Header
 from bonectl.core.lengths import is_length
+from bonectl.core.slabs import Array
 from bonectl.errors import DataError
 from bonectl.io import _json
 
@@ -27,7 +29,53 @@ MILLIMETRES: Mapping[str, float] = {
 
 # Pixels per inch that image programs write without knowing any: a voxel of 72 per inch would be 0.35 mm.
 _SCREENS = (1, 72, 75, 90, 96, 100, 120, 150, 200, 300, 400, 600, 1200)
+# Codes of ij.measure.Calibration.
+_STRAIGHT, _NONE = "0", "20"
 _FOREIGN = ("stk", "lsm", "nih", "fluoview", "indica", "eer", "sem", "fei")
+
+
+# ImageJ stores signed 16-bit values unsigned, with this straight line (ij.measure.Calibration).
+_SIGNED = (-32768.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Law:
+    """ImageJ's calibration function of whole numbers without sign: the value that it shows for a stored one.
+
+    Parameters
+    ----------
+    offset, slope : float
+        ``c0`` and ``c1`` of a straight line (``cf=0``).
+    unit : str
+        What ImageJ calls the value (``vunit``).
+    """
+
+    offset: float
+    slope: float
+    unit: str
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether this is how ImageJ stores signed 16-bit values."""
+        return (self.offset, self.slope) == _SIGNED
+
+    def dtype(self, stored: str) -> str:
+        """Type of the values: the shortest of whole numbers that holds them all, else float32."""
+        if not (self.offset.is_integer() and self.slope.is_integer()):
+            return "<f4"
+        ends = [int(self.offset + self.slope * stored) for stored in (0, np.iinfo(stored).max)]
+        there = (name for name in _WHOLE if np.iinfo(name).min <= min(ends) and max(ends) <= np.iinfo(name).max)
+        return next(there, "<f4")
+
+    def values(self, stored: Array, dtype: str) -> Array:
+        """What ImageJ shows."""
+        return (self.offset + self.slope * stored.astype(np.float64)).astype(dtype)
+
+    def __str__(self) -> str:
+        return f"{self.offset:g} + {self.slope:g} * stored value" + (f" [{self.unit}]" if self.unit else "")
+
+
+_WHOLE = ("|u1", "|i1", "<u2", "<i2", "<u4", "<i4")
 
 
 @dataclass(frozen=True)
@@ -44,24 +92,36 @@ class Told:
         Our header, as JSON values.
     edited : bool
         Whether `own` passed through another program, which may have cropped the stack.
+    law : Law, optional
+        What turns stored values into those that are meant.
+    ignored : str
+        A calibration function that is not applied, in words; empty where there is none.
     """
 
     pages: int = 0
     spacing: Spacing = UNKNOWN
     own: Mapping[str, Any] | None = None
     edited: bool = False
+    law: Law | None = None
+    ignored: str = ""
 
     def header(self, shape: tuple[int, int, int], dtype: str, name: str) -> Header:
         """The header of a stack of this shape: our own where there is one, else grey values."""
+        if self.ignored:
+            progress.note(f"{name}: ImageJ's {self.ignored} is not applied; the stored values are read")
         if self.own is None:
-            return Header(shape=shape, dtype=dtype, spacing=self.spacing)
+            return self._grey(shape, dtype)
         written = self.own.get("shape")
         if written == list(shape):
             return _own(self.own, shape, dtype, name)
         if self.edited:
             progress.note(f"{name}: another program changed its shape, so its bonectl header is left out")
-            return Header(shape=shape, dtype=dtype, spacing=self.spacing)
+            return self._grey(shape, dtype)
         raise DataError(f"{name}: holds {_by(shape)} voxels of a stack of {_by(written)}; read all its files, whole")
+
+    def _grey(self, shape: tuple[int, int, int], dtype: str) -> Header:
+        facts = {} if self.law is None else {"imagej_calibration": str(self.law)}
+        return Header(shape=shape, dtype=dtype, spacing=self.spacing, acquisition=facts)
 
 
 def _by(lengths: object) -> str:
@@ -129,9 +189,38 @@ def _from_imagej(tif: tifffile.TiffFile, page: Any, description: str, name: str)
     spacing = _imagej_spacing(page, lines)
     info = str((tif.imagej_metadata or {}).get("Info", ""))
     own = [line.partition("=")[2] for line in info.splitlines() if line.startswith("bonectl=")]
+    law, ignored = _law(lines, page, is_ours=bool(own))
     if own:
-        return Told(pages, spacing, _json.loaded(own[0], name), edited=True)
-    return Told(pages, spacing)
+        return Told(pages, spacing, _json.loaded(own[0], name), edited=True, law=law, ignored=ignored)
+    return Told(pages, spacing, law=law, ignored=ignored)
+
+
+def _law(lines: Mapping[str, str], page: Any, *, is_ours: bool) -> tuple[Law | None, str]:
+    """ImageJ's calibration function, or in words what of it is not applied.
+
+    Straight lines of whole numbers without sign are, as in ImageJ; of our own stacks, whose header says what values
+    are, only the one that stands for signed numbers.
+    """
+    kind = lines.get("cf", "").strip()
+    if kind in ("", _NONE):
+        return None, ""
+    try:
+        law = Law(float(lines["c0"]), float(lines["c1"]), _spoken(lines.get("vunit", "")))
+    except (KeyError, ValueError):
+        law = Law(nan, nan, "")
+    if (law.offset, law.slope) == (0, 1) and kind == _STRAIGHT:
+        return None, ""
+    if kind != _STRAIGHT or not isfinite(law.offset) or not isfinite(law.slope) or law.slope == 0:
+        return None, f"calibration function {kind[:4]!a}, which is no straight line,"
+    if abs(law.offset) + abs(law.slope) * 0xFFFF > float(np.finfo(np.float32).max):
+        return None, f"calibration {law}, beyond float32,"
+    if page.dtype.kind != "u" or page.dtype.itemsize > 2 or (is_ours and not law.is_signed):
+        return None, f"calibration {law}"
+    return law, ""
+
+
+def _spoken(unit: str) -> str:
+    return "".join(letter for letter in unit.strip()[:40] if letter.isprintable())
 
 
 def _imagej_spacing(page: Any, lines: Mapping[str, str]) -> Spacing:

@@ -9,7 +9,10 @@ by Fiji); above, BigTIFF with tifffile's "shaped" JSON, resolution in pixels per
 Read page by page. The pages that are promised (ImageJ ``images``, shaped ``shape``, OME ``SizeZ``, our own
 header) and the pages that are there must agree, and the chain of directories must end where the file says:
 most readers return the part of a truncated stack without a word. Values keep their type and are never
-rescaled; one-bit pages become 0 and 1.
+rescaled; one-bit pages become 0 and 1. ImageJ's calibration function is applied where it is a straight line of 8 or 16
+bits (``cf=0``): values are those that ImageJ shows. So its signed 16 bits, stored as unsigned with c0 = -32768, are
+read as signed. The type is the shortest of whole numbers that holds all values, else float32; `info` shows the line
+as ``imagej_calibration``. Other functions are not applied, which is said.
 
 Where the voxel size comes from: our header; else ImageJ's ``unit`` and ``spacing`` with the resolution tags;
 else OME's PhysicalSize; else resolution tags in cm or inch, unless they hold one of the values that image
@@ -22,7 +25,7 @@ import logging
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, BinaryIO
 
@@ -115,6 +118,9 @@ def pages(file: BinaryIO, name: str) -> "Pages":
             there.close()
         raise
     slabs = _slabs(tif, count, page, name)
+    if (law := told.law) is not None:
+        dtype = law.dtype(page.dtype)
+        page, slabs = replace(page, dtype=dtype), (law.values(slab, dtype) for slab in slabs)
     return Pages(told, page, count, slabs if there is file else _closing(slabs, there))
 
 

@@ -47,6 +47,11 @@ def anisotropy(
         Per direction.
     sigma : float
         Standard deviation of the Gaussian filter of the mask [voxel].
+
+    Returns
+    -------
+    da, da_ratio : 1
+    da_tilt : degree
     """
     if directions < FEWEST or lines < 1 or sigma < 0:
         raise UsageError(f"anisotropy needs at least {FEWEST} directions, 1 line, and a sigma that is not negative")

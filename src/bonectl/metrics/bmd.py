@@ -11,6 +11,10 @@ def bmd(tally: Tally) -> tuple[Finding, ...]:
     ----------
     tally : Tally
         In mgHA/cm3.
+
+    Returns
+    -------
+    bmd, bmd_sd : mgHA/cm3
     """
     total, _ = tally.densities()
     return (

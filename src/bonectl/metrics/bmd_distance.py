@@ -21,6 +21,10 @@ def bmd_distance(specimen: Specimen, reference: Specimen, *, bins: int = 8192) -
         With grey values in mgHA/cm3.
     bins : int
         The distance is right to the width of one bin.
+
+    Returns
+    -------
+    bmd_distance, tmd_distance : mgHA/cm3
     """
     if specimen.unit != "mgHA/cm3":
         raise UsageError(f"bmd_distance needs mineral density in mgHA/cm3, this is {specimen.unit!r}")

@@ -10,6 +10,13 @@ def bvtv(tally: Tally) -> tuple[Number, ...]:
     Parameters
     ----------
     tally : Tally
+
+    Returns
+    -------
+    bv : mm3
+    bv_voxels : voxels
+    tv : mm3
+    bvtv : 1
     """
     voxels, total = tally.cells.bone_voxels, tally.cells.total_voxels
     return (

@@ -11,6 +11,11 @@ def components(specimen: Specimen) -> tuple[Number, ...]:
     Parameters
     ----------
     specimen : Specimen
+
+    Returns
+    -------
+    components, cavities, specks : 1
+    bv_purified : mm3
     """
     pieces = specimen.pieces
     purified = specimen.purified.cells.bone_voxels

@@ -42,6 +42,10 @@ def concavity(specimen: Specimen, *, sigma: float = 1.5) -> tuple[Number, ...]:
         On cubic voxels.
     sigma : float
         Standard deviation of the Gaussian [voxel]; below 1 the staircase of the voxels is curved too.
+
+    Returns
+    -------
+    smi_concave : 1
     """
     if not sigma > 0:
         raise UsageError(f"concavity(sigma={sigma:g}); it must be positive")

@@ -14,6 +14,11 @@ def connd(specimen: Specimen) -> tuple[Number, ...]:
     Parameters
     ----------
     specimen : Specimen
+
+    Returns
+    -------
+    chi_purified, dchi_purified, conn : 1
+    connd : 1/mm3
     """
     cells, volume = specimen.purified.cells, specimen.purified.total_volume
     inside = cells.euler_in_voi

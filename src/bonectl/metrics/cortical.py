@@ -26,6 +26,11 @@ def cortical(specimen: Specimen, *, gap: float = 0.5, pore: float = 0.2, strut: 
         0.2 and 0.4 suit human bone; a mouse's wants 0.03 and 0.1.
     strut : float
         Thickest trabecula [mm].
+
+    Returns
+    -------
+    ttar, ctar, maar : mm2
+    ctar_ttar, ctpo : 1
     """
     parts = cortex.of(specimen, gap=gap, pore=pore, strut=strut)
     shell = parts.cortex

@@ -25,6 +25,10 @@ def ctth(
         Widest pore of the cortex [mm].
     strut : float
         Thickest trabecula [mm].
+
+    Returns
+    -------
+    ctth, ctth_sd, ctth_max : mm
     """
     rule = _local.check(convention)
     specimen.side("local thickness")

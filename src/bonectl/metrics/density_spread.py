@@ -25,6 +25,10 @@ def density_spread(tally: Tally) -> tuple[Number, ...]:
     ----------
     tally : Tally
         In mgHA/cm3.
+
+    Returns
+    -------
+    tmd_p5, tmd_p25, tmd_p50, tmd_p75, tmd_p95, tmd_mode, tmd_fwhm : mgHA/cm3
     """
     _, bone = tally.densities()
     counts = np.asarray(bone.histogram, np.float64)

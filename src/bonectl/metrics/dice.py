@@ -12,6 +12,10 @@ def dice(specimen: Specimen, reference: Specimen) -> tuple[Number, ...]:
     Parameters
     ----------
     specimen, reference : Specimen
+
+    Returns
+    -------
+    dice : 1
     """
     both = np.count_nonzero(specimen.bone & reference.bone)
     sizes = np.count_nonzero(specimen.bone) + np.count_nonzero(reference.bone)

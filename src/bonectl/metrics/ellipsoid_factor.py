@@ -38,6 +38,10 @@ def ellipsoid_factor(
         Longest semi-axis in radii of the inscribed ball: long rods read 1 - 1/reach, wide plates 1/reach - 1.
     seed : int
         Of the draws.
+
+    Returns
+    -------
+    ef_median, ef_mean, ef_sd, ef_filled : 1
     """
     if points < 1 or not 1 < reach <= 20 or seed < 0:
         raise UsageError(

@@ -16,6 +16,11 @@ def euler(tally: Tally) -> tuple[Number, ...]:
     Parameters
     ----------
     tally : Tally
+
+    Returns
+    -------
+    chi, dchi, conn_raw : 1
+    connd_raw : 1/mm3
     """
     chi, inside = tally.cells.euler, tally.cells.euler_in_voi
     border = "edge-corrected (Odgaard & Gundersen)"

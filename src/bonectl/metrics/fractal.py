@@ -24,6 +24,10 @@ def fractal(specimen: Specimen, *, smallest: int = 6, factor: float = 1.2) -> tu
         Shortest side of a box [voxel].
     factor : float
         Between two sides; above 1.
+
+    Returns
+    -------
+    fd : 1
     """
     if smallest < 1 or not factor > 1:
         raise UsageError(f"fractal(smallest={smallest}, factor={factor:g}); a side from 1 on and a factor above 1")

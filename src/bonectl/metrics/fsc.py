@@ -38,6 +38,11 @@ def fsc(specimen: Specimen, reference: Specimen, *, criterion: str = "reference"
         halves: 0.143, for two volumes of independent noise, such as those of odd and even views (Rosenthal and
         Henderson, J. Mol. Biol. 333:721, 2003); halfbit: the half-bit curve for those (van Heel and Schatz,
         J. Struct. Biol. 151:250, 2005). Halves that one network made measure its agreement with itself.
+
+    Returns
+    -------
+    fsc_frequency : 1/mm
+    fsc_resolution : mm
     """
     if criterion not in CRITERIA:
         raise UsageError(f"fsc(criterion={criterion}); there are {', '.join(CRITERIA)}")

@@ -16,6 +16,10 @@ def porosity(specimen: Specimen) -> tuple[Number, ...]:
     Parameters
     ----------
     specimen : Specimen
+
+    Returns
+    -------
+    po_total, po_open, po_closed : 1
     """
     bone, total = specimen.tally.cells.bone_voxels, specimen.tally.cells.total_voxels
     closed = int(np.count_nonzero(enclosed_marrow(specimen.labels)))

@@ -17,6 +17,10 @@ def smi(tally: Tally) -> tuple[Number, ...]:
     Parameters
     ----------
     tally : Tally
+
+    Returns
+    -------
+    smi : 1
     """
     area = surface_area(tally.lines, tally.spacing)
     curvature = mean_curvature(tally.cells, tally.rim, tally.spacing)

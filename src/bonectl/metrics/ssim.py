@@ -30,6 +30,10 @@ def ssim(
         Of the window [voxel].
     range : float, optional
         Data range in the unit of the values; for mgHA/cm3 bone minus marrow, 1050. Never taken from an image.
+
+    Returns
+    -------
+    ssim : 1
     """
     peak = data_range(specimen.unit, range, "ssim")
     ours, theirs = specimen.values("ssim"), reference.values("ssim")

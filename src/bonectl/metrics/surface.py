@@ -18,6 +18,11 @@ def surface(tally: Tally) -> tuple[Number, ...]:
     Parameters
     ----------
     tally : Tally
+
+    Returns
+    -------
+    bs : mm2
+    bsbv, bstv : 1/mm
     """
     area = surface_area(tally.lines, tally.spacing)
     rule = "Crofton, 13 directions, faces of the volume of interest not counted"

@@ -26,6 +26,11 @@ def surface_distance(specimen: Specimen, reference: Specimen) -> tuple[Number, .
     Parameters
     ----------
     specimen, reference : Specimen
+
+    Returns
+    -------
+    surface_distance, surface_distance_to, surface_distance_from, surface_distance_95 : mm
+    surface_distance_max, surface_distance_max_purified : mm
     """
     ours, theirs = surface(specimen.labels), surface(reference.labels)
     there, back = _both_ways(ours, theirs, specimen.spacing)

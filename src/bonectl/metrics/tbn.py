@@ -14,6 +14,10 @@ def tbn(specimen: Specimen, *, convention: str = "subvoxel") -> tuple[Number, ..
         On cubic voxels.
     convention : str
         Of Tb.Th: subvoxel, bonej or ipl.
+
+    Returns
+    -------
+    tbn : 1/mm
     """
     _local.check(convention)
     cells = specimen.tally.cells

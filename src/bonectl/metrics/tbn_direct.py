@@ -28,6 +28,11 @@ def tbn_direct(specimen: Specimen, *, slope: float = 0.5) -> tuple[Number, ...]:
     slope : float
         Growth of the distance per voxel, to the best of 26 neighbours, from which on a voxel is no mid-axis: 0 on
         the mid-plane of a plate, 1 beside it.
+
+    Returns
+    -------
+    tbn_direct : 1/mm
+    tbn_spacing, tbn_spacing_sd : mm
     """
     spread, factor = _local.between_axes(specimen, slope)
     how = "1 / mean local thickness of the space between the mid-axes of the bone"

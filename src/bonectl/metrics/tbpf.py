@@ -18,6 +18,10 @@ def tbpf(tally: Tally) -> tuple[Number, ...]:
     Parameters
     ----------
     tally : Tally
+
+    Returns
+    -------
+    tbpf : 1/mm
     """
     area = surface_area(tally.lines, tally.spacing)
     value = 2 * mean_curvature(tally.cells, tally.rim, tally.spacing) / area if area else nan

@@ -24,6 +24,10 @@ def tbsp(specimen: Specimen, *, convention: str = "subvoxel", coarsen: int = 0) 
         subvoxel, bonej or ipl.
     coarsen : int
         Factor; 0 is by the rule, 1 is the full grid by the convention.
+
+    Returns
+    -------
+    tbsp, tbsp_sd, tbsp_max : mm
     """
     spread, how = _local.marrow(specimen, _checked(specimen, convention, coarsen), coarsen)
     return (

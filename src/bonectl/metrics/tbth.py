@@ -22,6 +22,10 @@ def tbth(specimen: Specimen, *, convention: str = "subvoxel") -> tuple[Number, .
         On cubic voxels.
     convention : str
         subvoxel, bonej or ipl.
+
+    Returns
+    -------
+    tbth, tbth_sd, tbth_max : mm
     """
     rule = _local.check(convention)
     spread = _local.bone(specimen, convention)

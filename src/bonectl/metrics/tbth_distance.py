@@ -24,6 +24,10 @@ def tbth_distance(specimen: Specimen, reference: Specimen, *, convention: str = 
         On cubic voxels.
     convention : str
         Of Tb.Th: subvoxel, bonej or ipl.
+
+    Returns
+    -------
+    tbth_shift, tbth_distance : mm
     """
     _local.check(convention)
     ours, theirs = _local.bone_map(specimen, convention), _local.bone_map(reference, convention)
@@ -33,7 +37,7 @@ def tbth_distance(specimen: Specimen, reference: Specimen, *, convention: str = 
     shift = wasserstein(ours[ours > 0], theirs[theirs > 0], BINS)
     return (
         Number(
-            "tbth_difference",
+            "tbth_shift",
             mean,
             "mm",
             f"mean absolute difference of local thickness over common bone ({convention})",

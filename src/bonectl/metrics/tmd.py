@@ -13,6 +13,10 @@ def tmd(tally: Tally) -> tuple[Finding, ...]:
     ----------
     tally : Tally
         In mgHA/cm3.
+
+    Returns
+    -------
+    tmd, tmd_sd : mgHA/cm3
     """
     _, bone = tally.densities()
     return (

@@ -21,6 +21,11 @@ def tmd_eroded(specimen: Specimen, *, erode: float = 1.0) -> tuple[Number, ...]:
     erode : float
         Bone voxels within this distance of a marrow voxel's centre do not count [voxel, the shortest side]; 1 is one
         layer. Faces of the volume of interest do not erode.
+
+    Returns
+    -------
+    tmd_eroded, tmd_eroded_sd : mgHA/cm3
+    tmd_eroded_share : 1
     """
     if not erode > 0:
         raise UsageError(f"tmd_eroded(erode={erode:g}); it must be positive; tmd counts all bone voxels")

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from math import isclose
 from typing import Any
 
 import numba
@@ -23,6 +24,7 @@ from bonectl.morphology.cut import Cut, Volume
 from bonectl.morphology.specimen import Specimen
 from bonectl.morphology.tally import Spacing, Tally, tally
 from bonectl.ops import bootstrap, held
+from bonectl.ops.labels import MOST, watched
 
 # What is measured when nothing is said: the numbers of the field's minimum lists, and what a reference allows.
 STRUCTURE = "bvtv + surface + euler + components + connd + tbth + tbsp + tbn + smi + anisotropy"
@@ -38,8 +40,22 @@ BLOCK = 16
 # What `purify` does, in the words of the conditions.
 PURE = "largest 26-connected piece of bone, marrow that it encloses filled"
 
+EMPTY = "the mask is empty: no voxel is inside the volume of interest"
+
+# Units of a detector, which no volume has.
+SCANNED = ("counts", "transmission", "line integral")
+
 # Voxel sizes that differ by less are the same.
 SAME_SIDE = 1e-3
+
+# The conditions of a table, in their order; some are there only where they are known. Beside a grey reference its cut
+# follows, its names prefixed by "reference_".
+CUT = ("threshold", "threshold_unit", "threshold_rule", "threshold_filter")
+CONDITIONS = (
+    *("shape", "voxel_z_mm", "voxel_y_mm", "voxel_x_mm", "unit", "volume_of_interest"),
+    *CUT,
+    *("purification", "calibration"),
+)
 
 Array = NDArray[Any]
 Mask = NDArray[np.bool_]
@@ -114,10 +130,39 @@ def measure(  # noqa: PLR0913 (the volume, and what each option says)
     numba.set_num_threads(min(threads.count(), numba.config.NUMBA_NUM_THREADS))
     case = _plan(stack, metrics, threshold, mask, reference, purify=purify)
     wanted = _sub_volumes(intervals)
-    if case.streams and case.reference is None and wanted in (None, "none"):
+    if _streams(case, wanted):
         return _stream(case)
     _check_room(case, max_memory)
     return _examined(case, wanted, seed).table
+
+
+def check(  # noqa: PLR0913 (as `measure`)
+    stack: Stack,
+    *,
+    metrics: str | None = None,
+    threshold: float | str | None = None,
+    mask: Stack | str | None = None,
+    reference: Stack | None = None,
+    intervals: float | str | None = None,
+    seed: int = 0,
+    purify: bool = False,
+    max_memory: int | None = None,
+) -> None:
+    """Refuse what `measure` would refuse before it reads a voxel, and read none.
+
+    Parameters
+    ----------
+    stack, metrics, threshold, mask, reference, intervals, seed, purify, max_memory
+        As `measure`.
+
+    Raises
+    ------
+    UsageError, MemoryShortageError
+        As `measure`.
+    """
+    case = _plan(stack, metrics, threshold, mask, reference, purify=purify)
+    if not _streams(case, _sub_volumes(intervals)):
+        _check_room(case, max_memory)
 
 
 @dataclass(frozen=True, eq=False)
@@ -270,14 +315,14 @@ class _Region:
     def blocks(self) -> Callable[[Array], Mask | None]:
         """What of each next block of values lies inside, where no bone is needed to know; None is all."""
         if self.mask is not None:
-            masks = self.mask.blocks(BLOCK)
+            masks = _finite(self.mask, "the mask")
             return lambda values: np.asarray(next(masks) != 0)
         return self.seen if self.flows == ("values",) else lambda values: None
 
     def inside(self, values: Array) -> Mask | None:
         """What of the whole volume lies inside, where no bone is needed to know; None is all."""
         if self.mask is not None:
-            return np.asarray(self.mask.collect() != 0)
+            return np.asarray(_collected(self.mask, "the mask") != 0)
         return self.seen(values) if self.flows == ("values",) else None
 
     def seen(self, values: Array) -> Mask:
@@ -320,6 +365,11 @@ class _Case:
         return self.rule.cut(None, self.stack.header.unit, self.spacing, None).filter.reach is not None
 
 
+def _streams(case: _Case, sub_volumes: float | str | None) -> bool:
+    """Whether the volume need not be held."""
+    return case.streams and case.reference is None and sub_volumes in (None, "none")
+
+
 # -- plan: nothing but headers ------------------------------------------------------------------------------------
 
 
@@ -334,10 +384,12 @@ def _plan(
 ) -> _Case:
     header = stack.header
     spacing = _spacing(header)
-    stack, reference = _mineral(stack), None if reference is None else _mineral(reference)
+    stack = _watched(_mineral(stack))
+    reference = None if reference is None else _mineral(reference)
     region = _region(mask, header)
     if reference is not None:
-        _check_alike(stack.header, reference.header)
+        _check_alike(stack.header, reference.header, "the reference")
+        _check_unit(stack.header.unit, reference.header.unit)
     rule = _rule(threshold, stack.header.unit, None if reference is None else reference.header.unit)
     parts = _parts(metrics, stack.header, reference is not None)
     masks = {header.unit, header.unit if reference is None else reference.header.unit} == {"label"}
@@ -352,6 +404,17 @@ def _spacing(header: Header) -> Spacing:
     if not all(header.spacing):
         raise UsageError("the voxel size is unknown; give --voxel-size in mm")
     return tuple(float(side) for side in header.spacing if side)  # type: ignore[return-value]
+
+
+def _watched(stack: Stack) -> Stack:
+    """With a note where a label image holds several bones, or where whole grey values look like one."""
+    header = stack.header
+    if header.unit == "label":
+        return watched(stack, "the volume holds labels {}, measured as one; --label N measures one alone", least=3)
+    if header.unit == "grey" and header.dtype[1] in "ui":
+        said = "the volume holds 0 and {} alone, as a label image does; --input-unit label takes it as one"
+        return watched(stack, said, least=3, most=MOST)
+    return stack
 
 
 def _mineral(stack: Stack) -> Stack:
@@ -373,21 +436,25 @@ def _region(mask: Stack | str | None, header: Header) -> _Region:
         if found.flows == ("header",):
             return _Region(str(spec), mask=kit.bind("regions", spec)(header))
         return found
-    if mask.header.shape != header.shape:
-        raise UsageError(f"the mask has shape {mask.header.shape}, the volume {header.shape}; they must be the same")
-    return _Region("mask", mask=mask)
+    _check_alike(header, mask.header, "the mask")
+    said = "the mask holds labels {}, taken as one; --mask-label N takes one alone"
+    return _Region("mask", mask=watched(mask, said, least=3))
 
 
-def _check_alike(header: Header, reference: Header) -> None:
-    if header.shape != reference.shape:
-        raise UsageError(f"the reference has shape {reference.shape}, the volume {header.shape}; they must be the same")
-    if "label" not in (header.unit, reference.unit) and header.unit != reference.unit:
-        raise UsageError(
-            f"the reference is in {reference.unit!r}, the volume in {header.unit!r}; bring both to one unit"
-        )
-    for axis, ours, theirs in zip(header.axes, header.spacing, reference.spacing, strict=True):
+def _check_alike(header: Header, other: Header, what: str) -> None:
+    """Refuse a stack whose voxels are not those of the volume."""
+    if other.is_scan or other.unit in SCANNED:
+        raise UsageError(f"{what} is a scan; a volume with the voxels of the measured one is needed")
+    if header.shape != other.shape:
+        raise UsageError(f"{what} has shape {other.shape}, the volume {header.shape}; they must be the same")
+    for axis, ours, theirs in zip(header.axes, header.spacing, other.spacing, strict=True):
         if ours and theirs and abs(ours - theirs) > SAME_SIDE * ours:
-            raise UsageError(f"the reference has voxels of {theirs:g} mm along {axis}, the volume of {ours:g} mm")
+            raise UsageError(f"{what} has voxels of {theirs:g} mm along {axis}, the volume of {ours:g} mm")
+
+
+def _check_unit(unit: str, reference: str) -> None:
+    if "label" not in (unit, reference) and unit != reference:
+        raise UsageError(f"the reference is in {reference!r}, the volume in {unit!r}; bring both to one unit")
 
 
 def _rule(threshold: float | str | None, unit: str, reference: str | None) -> _Rule:
@@ -554,10 +621,22 @@ def _judged(table: Table, case: _Case, extent: voi.Extent) -> Table:
     """The table with its warnings, which are also said."""
     numbers = {row.number.name: row.number.value for row in table.rows}
     width = min(voxels * side for voxels, side in zip(extent.voxels, case.spacing, strict=True))
-    warnings = table.warnings + trust.doubts(numbers, max(case.spacing), width, _cut_off(case), extent.shell)
+    doubts = trust.doubts(numbers, max(case.spacing), width, _cut_off(case), extent.shell)
+    warnings = (*table.warnings, *doubts, *_two_laws(case))
     for warning in warnings:
         progress.note(f"do not trust: {warning}")
     return replace(table, warnings=warnings)
+
+
+def _two_laws(case: _Case) -> tuple[str, ...]:
+    """A warning where volume and reference owe their density to different calibrations."""
+    ours = case.stack.header.calibration
+    theirs = None if case.reference is None else case.reference.header.calibration
+    if case.stack.header.unit != "mgHA/cm3" or ours is None or theirs is None:
+        return ()
+    if isclose(ours.slope, theirs.slope, rel_tol=1e-3) and isclose(ours.intercept, theirs.intercept, abs_tol=1):
+        return ()
+    return (f"density: the volume is calibrated by {ours.source}, the reference by {theirs.source}",)
 
 
 def _cut_off(case: _Case) -> tuple[str, ...]:
@@ -628,6 +707,8 @@ def _labels(bone: Mask, inside: Mask | None) -> Labels:
 def _specimen(case: _Case, values: Array, inside: Mask | None, what: str, cut: Cut | None = None) -> Specimen:
     """Cut one volume; by the case's rule, unless the cut is known."""
     unit = case.stack.header.unit
+    if inside is not None and not inside.any():
+        raise DataError(EMPTY)
     if cut is None:
         cut = case.rule_for(unit).cut(values, unit, case.spacing, inside)
     grey = None if unit == "label" else values
@@ -645,7 +726,7 @@ def _check_filled(sums: Tally, cut: Cut, what: str) -> None:
     """Refuse a volume without bone or without marrow: no number of it means anything."""
     bone, total = sums.cells.bone_voxels, sums.cells.total_voxels
     if total == 0:
-        raise DataError("the mask is empty: no voxel is inside the volume of interest")
+        raise DataError(EMPTY)
     if bone == 0:
         raise DataError(f"{what} holds no bone: no voxel is {cut}; a lower threshold may be right")
     if bone == total:

@@ -1,0 +1,95 @@
+"""Label images: one label of several, and a word where several are taken as one."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from bonectl.core import progress
+from bonectl.core.slabs import Array
+from bonectl.core.stack import Stack
+from bonectl.errors import DataError, UsageError
+
+# So many values are told; of grey values there are more.
+MOST = 8
+
+
+def chosen(stack: Stack, label: int, what: str) -> Stack:
+    """The mask of one label.
+
+    Parameters
+    ----------
+    stack : Stack
+        A label image: unit "label", or whole grey values.
+    label : int
+    what : str
+        How messages call it, such as "the volume".
+
+    Raises
+    ------
+    UsageError
+        When the values are no labels.
+    DataError
+        From the slabs, before the last one: no voxel has the label.
+    """
+    header = stack.header
+    if header.unit != "label" and (header.unit != "grey" or header.dtype[1] == "f"):
+        raise UsageError(f"label {label} of {what}, which is no label image but in {header.unit!r}, {header.dtype[1:]}")
+    return Stack(header.replace(dtype="|b1", unit="label"), _equal(stack, label, what), finite=True)
+
+
+def _equal(stack: Stack, label: int, what: str) -> Iterator[Array]:
+    there = False
+    for slab, found, is_last in _looked(stack):
+        mask = slab == label
+        there |= bool(mask.any())
+        if is_last and not there:
+            raise DataError(f"{what} has no voxel of label {label}; it has {_listed(found) or 'none but 0'}")
+        yield mask
+
+
+def watched(stack: Stack, note: str, *, least: int, most: int | None = None) -> Stack:
+    """The same stack, with a note where it holds a number of labels.
+
+    Parameters
+    ----------
+    stack : Stack
+    note : str
+        What is said with the last slab; ``{}`` stands for the labels.
+    least, most : int
+        Numbers of values, 0 among them, of which it is said.
+    """
+    return replace(stack, slabs=_watched(stack, note, least, most))
+
+
+def _watched(stack: Stack, note: str, least: int, most: int | None) -> Iterator[Array]:
+    for slab, found, is_last in _looked(stack):
+        if is_last and least <= len(found) and (most is None or len(found) <= most):
+            progress.note(note.format(_listed(found)))
+        yield slab
+
+
+def _looked(stack: Stack) -> Iterator[tuple[Array, list[float], bool]]:
+    """The slabs, the values that were found so far, and whether it is the last: a reader may not ask for more."""
+    found: list[float] = []
+    left = stack.header.shape[0]
+    for slab in stack.slabs:
+        _look(slab, found)
+        left -= len(slab)
+        yield slab, found, left == 0
+
+
+def _look(slab: Array, found: list[float]) -> None:
+    """Add the values of a slab to those that were found, as long as these are not many."""
+    if len(found) > MOST:
+        return
+    rest = slab.ravel()
+    for value in found:
+        rest = rest[rest != value]
+    while rest.size and len(found) <= MOST:
+        found.append(rest[0].item())
+        rest = rest[rest != found[-1]]
+
+
+def _listed(found: list[float]) -> str:
+    """The labels, which 0 is none of."""
+    labels = sorted(label for label in found if label != 0)
+    return ", ".join(f"{label:g}" for label in labels[:MOST]) + (", ..." if len(found) > MOST else "")
