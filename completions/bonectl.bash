@@ -35,7 +35,7 @@ _bonectl() {
     "denoise --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
     "measure --metrics"|"measure -m") COMPREPLY=($(compgen -W 'anisotropy bmd bmd_distance bvtv components concavity connd cortical ctth density_spread dice ellipsoid_factor euler fractal fsc mtf porosity psnr smi ssim surface surface_distance tbn tbn_direct tbpf tbsp tbth tbth_distance tmd tmd_eroded' -- "$cur")); return ;;
     "measure --calibrate") COMPREPLY=($(compgen -W 'energy linear peaks rods scanco' -- "$cur")); return ;;
-    "measure --style") COMPREPLY=($(compgen -W 'auto table tsv json' -- "$cur")); return ;;
+    "measure --style") COMPREPLY=($(compgen -W 'auto table tsv csv json' -- "$cur")); return ;;
     "measure --nan") COMPREPLY=($(compgen -W 'fail zero fill' -- "$cur")); return ;;
     "measure --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
     "info --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
@@ -53,7 +53,7 @@ _bonectl() {
       reconstruct) COMPREPLY=($(compgen -W '--method --unit --energy --matrix --calibrate --centre --try --slice --sheet --json --angles --geometry --size --axes --flats --darks --dead-pixels --device --backend --max-memory --voxel-size --input-unit --nan --output -o --format --bare --force -f --no-history --slab --dry-run --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
       train) COMPREPLY=($(compgen -W '--output -o --target -t --model -m --loss -l --pairs --steps --batch --run --patch --rate --held-out --balance --critics --patience --seed --init-from --offset --scale --every --resume --picture --no-picture --tensorboard --force -f --device --compile --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
       denoise) COMPREPLY=($(compgen -W '--model -m --samples --sd --each --device --tile --voxel-size --input-unit --nan --output -o --format --bare --force -f --no-history --slab --dry-run --json --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
-      measure) COMPREPLY=($(compgen -W '--metrics -m --threshold -t --reference -r --samples --mask --purify --calibrate --json --map --intervals --seed --plot --window --output -o --force -f --max-memory --style --voxel-size --input-unit --nan --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
+      measure) COMPREPLY=($(compgen -W '--metrics -m --threshold -t --reference -r --samples --mask --label --mask-label --purify --calibrate --json --map --intervals --seed --plot --window --output -o --force -f --max-memory --style --voxel-size --input-unit --nan --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
       info) COMPREPLY=($(compgen -W '--json --stats --voxel-size --input-unit --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
       convert) COMPREPLY=($(compgen -W '--axes --crop --order --bin --calibrate --dtype --voxel-size --input-unit --nan --output -o --format --bare --force -f --no-history --slab --dry-run --json --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
     esac ;;

@@ -1,5 +1,7 @@
 """Samples: which answers there are, that the cut does not matter, and what their intervals are."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -147,3 +149,13 @@ def test_every_number_of_all_samples_gets_an_interval_and_nothing_else_changes()
 def test_one_sample_makes_no_interval():
     with pytest.raises(UsageError, match="at least 2"):
         with_intervals(table(bvtv=0.2), [table(bvtv=0.2)])
+
+
+@pytest.mark.parametrize(("name", "value"), [("shape", "4 4 5"), ("voxel_z_mm", 0.04), ("unit", "grey")])
+def test_samples_of_another_volume_are_refused(name, value):
+    like = {"shape": "4 4 4", "voxel_z_mm": 0.02, "voxel_y_mm": 0.02, "voxel_x_mm": 0.02, "unit": "1/cm"}
+    good = replace(table(bvtv=0.2), conditions={**like, "voxel_x_mm": 0.02000001})
+    other = replace(table(bvtv=0.2), conditions={**like, name: value})
+    assert with_intervals(good, [good, replace(good, conditions=like)]).rows[0].interval is not None
+    with pytest.raises(UsageError, match=f"sample 2: {name} is {value}, of the volume {like[name]}"):
+        with_intervals(good, [good, other])

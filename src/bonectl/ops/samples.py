@@ -13,6 +13,7 @@ none: the networks were 3 % low in both, all of them, and differed by 2 %.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import isclose
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,10 @@ from bonectl.errors import UsageError
 from bonectl.learning import device
 from bonectl.ops.denoise import TILE, Model, Worker, block_size, in_context, normalisation_for
 from bonectl.ops.patches import turned
+
+# Conditions in which samples are as the volume; sides of voxels that differ by less are the same.
+SAME_SIDE = 1e-3
+ALIKE = ("shape", "voxel_z_mm", "voxel_y_mm", "voxel_x_mm", "unit")
 
 # Rotations and reflections of a slice.
 SYMMETRIES = 8
@@ -158,16 +163,26 @@ def with_intervals(table: Table, samples: Sequence[Table]) -> Table:
     Raises
     ------
     UsageError
-        Fewer than 2 samples.
+        Fewer than 2 samples, or one of other voxels or another unit.
     """
     if len(samples) < 2:
         raise UsageError(f"{len(samples)} sample; an interval needs at least 2")
+    for number, sample in enumerate(samples, 1):
+        _check_alike(sample, table, number)
     found = [{row.number.name: row.number.value for row in sample.rows} for sample in samples]
     rows = []
     for row in table.rows:
         values = np.array([values[row.number.name] for values in found if row.number.name in values], dtype=float)
         rows.append(replace(row, interval=predicted(values)) if np.isfinite(values).all() and len(values) > 1 else row)
     return replace(table, rows=tuple(rows))
+
+
+def _check_alike(sample: Table, table: Table, number: int) -> None:
+    for name in ALIKE:
+        there, wanted = sample.conditions.get(name), table.conditions.get(name)
+        close = isinstance(there, float) and isinstance(wanted, float) and isclose(there, wanted, rel_tol=SAME_SIDE)
+        if there != wanted and not close:
+            raise UsageError(f"sample {number}: {name} is {there}, of the volume {wanted}; samples are of one volume")
 
 
 def predicted(values: NDArray[np.float64]) -> Interval:
