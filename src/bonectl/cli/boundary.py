@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from bonectl.core import ending
 from bonectl.core.printable import one_line
-from bonectl.errors import BonectlError, MemoryShortageError, PermissionDeniedError, WriteError
+from bonectl.errors import BonectlError, MemoryShortageError, PermissionDeniedError, UnavailableError, WriteError
 
 
 def main() -> NoReturn:
@@ -77,6 +77,9 @@ def told(name: str, error: Exception) -> int:
             status = (PermissionDeniedError if denied else WriteError).status
             reason = (error.strerror or str(error)).lower()
             return _say_and_fail(name, f"{error.filename or 'output'}: {reason}", status, error)
+        case RuntimeError() if str(error).startswith("cannot cache function"):  # see `bonectl.core.kernel_cache`
+            unplaced = "compiled kernels can be kept nowhere; set NUMBA_CACHE_DIR to a folder that can be written to"
+            return _say_and_fail(name, unplaced, UnavailableError.status, error)
         case _:
             traceback.print_exception(error)
             return _say_and_fail(name, "this is a bug in bonectl; please report it with the lines above", 1)

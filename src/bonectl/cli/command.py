@@ -9,7 +9,7 @@ from typing import Any
 
 from bonectl.cli.options import KIT_OF, SPEAKS, Group, Request
 from bonectl.cli.report import reporter
-from bonectl.core import kit, progress, threads
+from bonectl.core import kernel_cache, kit, progress, threads
 from bonectl.core.spec import parse_sum
 
 CHECKPOINT = ".safetensors"
@@ -47,6 +47,8 @@ def command(*groups: Group) -> Callable[[Callable[..., None]], Callable[..., Non
             request = Request(command=function.__name__, argv=argv, **asked)
             with progress.reporting(reporter(f"bonectl {function.__name__}", shown, quiet=quiet)):
                 function(request, **given)
+                if said := kernel_cache.note():
+                    progress.note(said)
 
         parameters = [*own, *shared, *speaks]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

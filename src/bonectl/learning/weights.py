@@ -42,7 +42,7 @@ def located(given: str, variable: str, part: str, made: str) -> Path:
         Neither names a file; the message says how to make one.
     """
     named = given or os.environ.get(variable, "")
-    path = Path(named).expanduser()
+    path = Path(os.path.expanduser(named))  # noqa: PTH111 (stays as it is where there is no home)
     if named and path.is_file():
         return path
     reason = f"the weights of {part} are not at {path}" if named else f"no weights of {part}"

@@ -128,10 +128,11 @@ def located(net: str, weights: str) -> Path:
     UnavailableError
         None of the places has one; the message says what to fetch and where to put it.
     """
-    home = Path(os.environ.get("TORCH_HOME") or "~/.cache/torch").expanduser()
+    # (os.path.expanduser leaves "~" where there is no home; Path.expanduser raises)
+    home = Path(os.path.expanduser(os.environ.get("TORCH_HOME") or "~/.cache/torch"))  # noqa: PTH111
     hub = home / "hub" / "checkpoints" / FILES[net]
     named = weights or os.environ.get("BONECTL_VGG_WEIGHTS", "")
-    path = Path(named).expanduser() if named else hub
+    path = Path(os.path.expanduser(named)) if named else hub  # noqa: PTH111
     if path.is_dir():
         path = path / FILES[net]
     if path.is_file():

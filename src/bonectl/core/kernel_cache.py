@@ -1,0 +1,80 @@
+"""Where compiled kernels are kept between runs: numba refuses to be imported with where it finds no place.
+
+numba looks for a place beside the sources, then in the user's cache folder; a service account or a container with a
+read-only installation and no home has neither. Then they go to a private folder among the temporary files.
+"""
+
+import atexit
+import os
+import shutil
+import stat
+import sys
+import tempfile
+from pathlib import Path
+
+VARIABLE = "NUMBA_CACHE_DIR"
+
+
+_chosen: list[Path] = []
+
+
+def settle() -> None:
+    """Give numba a place for compiled kernels where it would find none; to be called before it is imported."""
+    if os.environ.get(VARIABLE) or _finds_place():
+        return
+    folder = _private() or _fleeting()
+    if folder is None:  # numba will say so, where it is needed
+        return
+    _chosen.append(folder)
+    os.environ[VARIABLE] = str(folder)
+    if "numba" in sys.modules:  # it has read its environment already
+        sys.modules["numba"].config.CACHE_DIR = str(folder)
+
+
+def note() -> str:
+    """What to say when kernels have been compiled into a place of ours; empty when none were."""
+    if not _chosen or "numba" not in sys.modules:
+        return ""
+    return (
+        f"compiled kernels are kept in {_chosen[0]}, for there is no home to write to; {VARIABLE} names another folder"
+    )
+
+
+def _finds_place() -> bool:
+    """Whether all folders of sources, or the user's cache folder, can be written to."""
+    package = Path(__file__).parent.parent
+    if all(_writable(folder / "__pycache__") for folder in package.iterdir() if (folder / "__init__.py").is_file()):
+        return True
+    caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 (stays "~" without home)
+    return os.path.isabs(caches) and _writable(Path(caches) / "numba")  # noqa: PTH117
+
+
+def _writable(folder: Path) -> bool:
+    """Whether a folder can be written to, or be made."""
+    there = next((part for part in (folder, *folder.parents) if os.path.lexists(part)), folder)
+    return os.path.isdir(there) and os.access(there, os.W_OK | os.X_OK)  # noqa: PTH112 (false where it may not be seen)
+
+
+def _private() -> Path | None:
+    """A folder of this user's own that outlives the process; None where there is none, or it is another's."""
+    try:
+        folder = Path(tempfile.gettempdir()) / f"bonectl-kernels-{os.geteuid()}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        status = folder.lstat()
+    except OSError:
+        return None
+    # Whoever may write there could have us run his code.
+    own = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o077
+    return folder if own and os.access(folder, os.W_OK | os.X_OK) else None
+
+
+def _fleeting() -> Path | None:
+    """A folder for this process alone, in memory where no disk can be written to; None where there is no memory."""
+    for place in (None, "/dev/shm"):
+        try:
+            folder = Path(tempfile.mkdtemp(prefix="bonectl-kernels-", dir=place))
+        except OSError:
+            continue
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        return folder
+    return None
