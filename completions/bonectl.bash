@@ -55,7 +55,7 @@ _bonectl() {
       denoise) COMPREPLY=($(compgen -W '--model -m --samples --sd --each --device --tile --voxel-size --input-unit --nan --output -o --format --bare --force -f --no-history --slab --dry-run --json --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
       measure) COMPREPLY=($(compgen -W '--metrics -m --threshold -t --reference -r --samples --mask --label --mask-label --purify --calibrate --json --map --intervals --seed --plot --window --output -o --force -f --max-memory --style --voxel-size --input-unit --nan --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
       info) COMPREPLY=($(compgen -W '--json --stats --voxel-size --input-unit --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
-      convert) COMPREPLY=($(compgen -W '--axes --crop --order --bin --calibrate --dtype --voxel-size --input-unit --nan --output -o --format --bare --force -f --no-history --slab --dry-run --json --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
+      convert) COMPREPLY=($(compgen -W '--axes --crop --order --bin --calibrate --dtype --window --voxel-size --input-unit --nan --output -o --format --bare --force -f --no-history --slab --dry-run --json --threads --quiet -q --progress --debug --help' -- "$cur")); return ;;
     esac ;;
   esac
   if [ "$command" = phantom ] && [ "$COMP_CWORD" -eq 2 ]; then

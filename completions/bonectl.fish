@@ -178,6 +178,7 @@ complete -c bonectl -n '__fish_seen_subcommand_from convert' -l order -x -a 'sin
 complete -c bonectl -n '__fish_seen_subcommand_from convert' -l bin -r -d 'Average K³ voxels, or K² detector pixels (counts add up).'
 complete -c bonectl -n '__fish_seen_subcommand_from convert' -l calibrate -x -a 'energy linear peaks rods scanco' -d 'Law between values and mgHA/cm³, such as \'rods(table=rods.tsv)\'; see bonectl-calibrations(7).'
 complete -c bonectl -n '__fish_seen_subcommand_from convert' -l dtype -r -d 'Nearest value of another type: uint8, float32 ...; never rescaled.'
+complete -c bonectl -n '__fish_seen_subcommand_from convert' -l window -r -d 'With --dtype uint16 (or uint8, int16, int8): let the type\'s whole range stand for these values, for programs that want integers. Slope and intercept stay in the header; what lies outside is clipped and counted.'
 complete -c bonectl -n '__fish_seen_subcommand_from convert' -l voxel-size -r -d 'Voxel size (detector pitch of a scan) [mm] where the input has none.'
 complete -c bonectl -n '__fish_seen_subcommand_from convert' -l input-unit -r -d 'What the input\'s values are, where it does not tell.'
 complete -c bonectl -n '__fish_seen_subcommand_from convert' -l nan -x -a 'fail zero fill' -d 'NaN and infinite values in the input: fail; zero sets them to 0 (not in counts and transmissions, where 0 absorbs all); fill takes them from their neighbours in the slice.'

@@ -14,6 +14,7 @@ from bonectl.core.geometry import Angles, Geometry
 from bonectl.core.header import PROJECTIONS, SINOGRAMS, Entry, Header
 from bonectl.core.stack import Stack
 from bonectl.io import npy
+from bonectl.ops import volumes
 
 VALUES = np.random.default_rng(0).normal(size=(6, 8, 10)).astype("<f4")
 
@@ -249,3 +250,33 @@ def test_values_beyond_their_type_are_refused_with_their_place(run, tmp_path, va
     assert (done.status, said in done.err) == (65, True), done.err
     assert "Warning" not in done.err
     assert not (tmp_path / "out.npy").exists()
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.tif", "s/s_%03d.tif"])
+def test_a_window_reads_back_in_its_unit(run, tmp_path, name):
+    """What other programs see are 16-bit numbers and a law in `info`; what ours read are the values."""
+    assert run("phantom", "iliac", "--shape", "6,24,24", "-o", "bone.npy").status == 0
+    bone = np.load(tmp_path / "bone.npy")
+    assert run("convert", "bone.npy", "--dtype", "uint16", "--window", "-100:1500", "-o", name).status == 0
+    source = name.partition("/")[0]
+    told = json.loads(run("info", source, "--json", "--stats").out)
+    slope, intercept = (told["scaling"][key] for key in ("slope", "intercept"))
+    assert (told["dtype"], told["unit"], told["scaling"]["dtype"]) == ("uint16", "mgHA/cm3", "<u2")
+    assert told["statistics"]["mean"] == pytest.approx(bone.mean(), abs=slope)
+    if name == "a.tif":
+        raw = tifffile.imread(tmp_path / name)
+        assert raw.dtype == np.uint16
+        assert np.abs(slope * raw.astype(float) + intercept - bone).max() <= 0.5001 * slope
+    assert "scaling\t" in run("info", source).out.decode()
+    assert run("convert", source, "-fo", "back.npy").status == 0
+    back, header = np.load(tmp_path / "back.npy"), json.loads(run("info", "back.npy", "--json").out)
+    assert (back.dtype, header["unit"], header["scaling"]) == (np.float32, "mgHA/cm3", None)
+    assert np.abs(back - bone).max() <= 0.5001 * slope
+    with volumes.mapped([tmp_path / source]) as (mapped,):
+        np.testing.assert_array_equal(np.asarray(mapped.values), back)
+
+
+@pytest.mark.parametrize("options", [["--window", "0:1"], ["--dtype", "uint8", "--window", "0-1"]])
+def test_windows_that_cannot_be_read(run, scan, options):
+    done = run("convert", "scan.npy", *options, "-o", "a.npy")
+    assert (done.status, "--window" in done.err, done.err.count("\n")) == (2, True, 1)

@@ -115,3 +115,13 @@ def test_calibration_is_linear_and_invertible():
 def test_the_spacing_is_a_length(spacing):
     with pytest.raises(UsageError, match="a length from"):
         Header(shape=(1, 2, 3), spacing=(spacing, 1.0, 1.0))
+
+
+def test_numbers_that_stand_for_values_do_so_in_their_own_type():
+    stored = Header(shape=(2, 3, 4), dtype="<u2", unit="mgHA/cm3", scaling=(0.5, -100.0))
+    assert Header.from_json(stored.to_json(), stored.shape, "<u2") == stored
+    with pytest.raises(DataError, match="scaling is of <u2, its values are .u1: another program"):
+        Header.from_json(stored.to_json(), stored.shape, "|u1")
+    for scaling, dtype in (((0.0, 1.0), "<u2"), ((1.0, float("inf")), "<u2"), ((1.0, 0.0), "<f4")):
+        with pytest.raises(UsageError, match="stand for no others"):
+            stored.replace(scaling=scaling, dtype=dtype)

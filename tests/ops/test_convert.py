@@ -289,3 +289,44 @@ def test_declarations():
     assert (declared.axes, declared.spacing) == (PROJECTIONS, (None, 0.1, 0.1))
     with pytest.raises(UsageError, match="--order turns them"):
         convert.with_axes(scan()[0], "projection")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "least", "most"), [("uint16", 0, 65535), ("uint8", 0, 255), ("int16", -32768, 32767)]
+)
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_window_keeps_values_to_half_a_step(dtype, least, most, size):
+    values = np.random.default_rng(2).uniform(-190, 1790, (5, 6, 7)).astype("f4")
+    values[0, 0, :4] = -200, 1800, -201, 1e6
+    ear = Ear()
+    with reporting(ear):
+        stored = convert.windowed(sliced(volume(values, unit="mgHA/cm3"), size), dtype, -200, 1800)
+        numbers = stored.collect()
+    slope, intercept = stored.header.scaling
+    assert (numbers.dtype, stored.header.unit) == (np.dtype(dtype), "mgHA/cm3")
+    assert slope == pytest.approx(2000 / (most - least))
+    assert [slope * end + intercept for end in (least, most)] == pytest.approx([-200, 1800])
+    assert numbers[0, 0, :4].tolist() == [least, most, least, most]
+    assert ear.heard == ["2 voxels (0.0095 of all) outside -200 to 1800: 1 below, 1 above; clipped"]
+    back = Stack.of(numbers, stored.header).restored()
+    assert (back.header.dtype, back.header.scaling, back.header.unit) == ("<f4", None, "mgHA/cm3")
+    assert np.abs(back.collect() - values.clip(-200, 1800)).max() <= slope / 2 * 1.001
+    again = convert.windowed(volume(slope * numbers + intercept), dtype, -200, 1800)
+    np.testing.assert_array_equal(again.collect(), numbers)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "low", "high", "unit", "said"),
+    [
+        ("uint32", 0, 1, "grey", "for uint8, uint16"),
+        ("float32", 0, 1, "grey", "for uint8, uint16"),
+        ("uint61", 0, 1, "grey", "no type"),
+        ("uint8", 1, 1, "grey", "lower value first"),
+        ("uint8", np.nan, 1, "grey", "lower value first"),
+        ("uint8", -1.7e308, 1.7e308, "grey", "lower value first"),
+        ("uint8", 0, 1, "label", "a mask has no window"),
+    ],
+)
+def test_windows_that_are_none(dtype, low, high, unit, said):
+    with pytest.raises(UsageError, match=said):
+        convert.windowed(volume(np.zeros((2, 2, 2), "f4"), unit=unit), dtype, low, high)

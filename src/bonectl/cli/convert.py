@@ -65,6 +65,16 @@ def convert(
             "--dtype", metavar="TYPE", help="Nearest value of another type: uint8, float32 ...; never rescaled."
         ),
     ] = None,
+    window: Annotated[
+        str | None,
+        typer.Option(
+            "--window",
+            metavar="LO:HI",
+            help="With --dtype uint16 (or uint8, int16, int8): let the type's whole range stand for these values, for "
+            "programs that want integers. Slope and intercept stay in the header; what lies outside is clipped and "
+            "counted.",
+        ),
+    ] = None,
 ) -> None:
     """Change the format, order, extent, sampling or type of a stack, and keep its meaning.
 
@@ -72,6 +82,9 @@ def convert(
     slices; output is NPY or TIFF by its name. Changes are made in this order: --axes, --crop, --order, --bin,
     --calibrate, --dtype. A value is never rescaled: without --calibrate and --bin, output values equal input
     values, or are the nearest of their new type; a value that does not fit is an error.
+
+    With --window, stored numbers stand for values: value = slope × stored + intercept. bonectl reads the values back,
+    in their unit, to half a step of the window; other programs see the numbers, and "bonectl info" prints the law.
 
     Streams, except --order, and --calibrate with a part that reads the whole histogram.
 
@@ -81,10 +94,11 @@ def convert(
       bonectl convert ball.npy -o ball.tif
       bonectl convert ball.npy --crop 4:12,:,: -o slices/ball_%05d.tif
       bonectl convert ball.npy --bin 2 | bonectl info
+      bonectl convert ball.npy --dtype uint16 --window 0:1500 -o ball16.tif
     """
     files.apart([request.source, calibrate], files.written(request))
     with streams.reading(request) as stack:
-        changed = _changed(stack, axes, crop, order, bin_, calibrate, dtype)
+        changed = _typed(_changed(stack, axes, crop, order, bin_, calibrate), dtype, window)
         plan = _plan(stack.header, turned=order is not None) if request.dry_run else None
         streams.writing(_watched(changed), request, plan=plan)
 
@@ -96,7 +110,6 @@ def _changed(
     order: Order | None,
     bin_: int,
     calibrate: str | None,
-    dtype: str | None,
 ) -> "Stack":
     from bonectl.ops import convert as ops
 
@@ -108,9 +121,22 @@ def _changed(
         stack = ops.ordered(stack, order.value)
     if bin_ > 1:
         stack = ops.binned(stack, bin_)
-    if calibrate is not None:
-        stack = _calibrated(stack, calibrate)
-    return ops.cast(stack, dtype) if dtype is not None else stack
+    return stack if calibrate is None else _calibrated(stack, calibrate)
+
+
+def _typed(stack: "Stack", dtype: str | None, window: str | None) -> "Stack":
+    """The values in another type: as they are, or by numbers that stand for those of a window."""
+    from bonectl.ops import convert as ops
+
+    if window is None:
+        return stack if dtype is None else ops.cast(stack, dtype)
+    if dtype is None:
+        raise UsageError("--window without --dtype; give --dtype uint16 or uint8 with it")
+    try:
+        low, high = map(float, window.split(":"))
+    except ValueError as error:
+        raise UsageError(f"cannot read --window {window!r}; give LO:HI such as -200:1800") from error
+    return ops.windowed(stack, dtype, low, high)
 
 
 def _plan(header: "Header", *, turned: bool) -> "Plan":

@@ -42,12 +42,12 @@ def info(
     """
     from bonectl.ops import info as ops
 
-    with streams.opened(request.source, nan=None) as stack:
+    with streams.opened(request.source, nan=None, stored=True) as stack:
         stack = streams.declared(stack, request)
         name = streams.STDIN if request.source == DASH else streams.plain(str(request.source))
         told = ops.facts(stack.header, name)
         if stats:
-            told = ops.with_statistics(told, ops.statistics(stack))
+            told = ops.with_statistics(told, ops.statistics(stack.restored()))
         elif request.source == DASH:
             for _ in stack.slabs:
                 pass
@@ -96,6 +96,9 @@ def _lines(told: Mapping[str, Any], header: "Header") -> Iterator[tuple[str, str
     if (law := header.calibration) is not None:
         pseudo = ", pseudo" if law.pseudo else ""
         yield "calibration", f"{law.slope:.6g} × value + {law.intercept:.6g} mgHA/cm3 ({law.source}{pseudo})"
+    if header.scaling is not None:
+        slope, intercept = header.scaling
+        yield "scaling", f"{slope:.9g} × stored + {intercept:.9g} {header.unit}"
     if header.region_of_interest:
         yield "region_of_interest", "yes: absolute values are not to be trusted"
     for group in ("acquisition", "answers", "statistics"):

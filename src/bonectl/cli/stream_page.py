@@ -39,6 +39,8 @@ _KEYS = {
     "answers": "known answers of a phantom, by metric",
     "region_of_interest": "true when the first rows of the scan that the volume is made of reach beyond the detector "
     "(local tomography), so that absolute values are not to be trusted; else left out",
+    "scaling": "of `bonectl convert --window`: whole numbers stand for values, value = slope × stored + intercept; "
+    "dtype says in which type; our readers give the values",
     "history": "a list of command, version, time and notes (seed, device, hash of model weights), oldest first",
     "forgotten": "how many oldest history entries were dropped to keep the header short, and their hash",
 }

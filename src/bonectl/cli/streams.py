@@ -57,7 +57,7 @@ def reading(request: Request) -> Iterator["Stack"]:
 
 
 @contextlib.contextmanager
-def opened(path: Path, *, nan: NaN | None = NaN.fail) -> Iterator["Stack"]:
+def opened(path: Path, *, nan: NaN | None = NaN.fail, stored: bool = False) -> Iterator["Stack"]:
     """The stack in a file, a folder, a pattern of files, or standard input ("-").
 
     Parameters
@@ -65,6 +65,8 @@ def opened(path: Path, *, nan: NaN | None = NaN.fail) -> Iterator["Stack"]:
     path : Path
     nan : NaN, optional
         What to do with values that are not finite; None lets them pass.
+    stored : bool
+        Whether whole numbers that stand for values stay as they are stored.
 
     Raises
     ------
@@ -74,9 +76,9 @@ def opened(path: Path, *, nan: NaN | None = NaN.fail) -> Iterator["Stack"]:
     from bonectl import io
 
     if path == DASH:
-        yield _screened(io.read(_standard_input(), STDIN), STDIN, nan)
+        yield _screened(io.read(_standard_input(), STDIN, stored=stored), STDIN, nan)
         return
-    with io.open(path) as stack:
+    with io.open(path, stored=stored) as stack:
         yield _screened(stack, str(path), nan)
 
 

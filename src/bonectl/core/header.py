@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from math import prod
+from math import isfinite, prod
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -117,6 +117,9 @@ class Header:
     region_of_interest : bool
         Whether what was scanned reaches beyond the detector (local tomography): the absolute values of a volume are
         not to be trusted then.
+    scaling : tuple of (float, float), optional
+        Slope and intercept where whole numbers are stored for values: value = slope · stored + intercept. Readers give
+        the values (`bonectl.core.stack.Stack.restored`).
     history : tuple of Entry
         The commands that made this, oldest first.
     forgotten : tuple of (int, str), optional
@@ -138,6 +141,7 @@ class Header:
     acquisition: Mapping[str, Fact] = field(default_factory=dict)
     answers: Mapping[str, float] = field(default_factory=dict)
     region_of_interest: bool = False
+    scaling: tuple[float, float] | None = None
     history: tuple[Entry, ...] = ()
     forgotten: tuple[int, str] | None = None
 
@@ -157,8 +161,14 @@ class Header:
         for axis, step in zip(self.axes, self.spacing, strict=True):
             if step is not None and not is_length(step):
                 raise UsageError(f"the spacing along {axis} is {step} mm; it must be {SPOKEN}")
+        if self.scaling is not None:
+            self._check_scaling(*self.scaling)
         if self.geometry is not None:
             self._check_scan(self.geometry)
+
+    def _check_scaling(self, slope: float, intercept: float) -> None:
+        if self.dtype[1] not in "iu" or not (isfinite(slope) and slope > 0 and isfinite(intercept)):
+            raise UsageError(f"{self.dtype} values of slope {slope} and intercept {intercept} stand for no others")
 
     def _exposure(self) -> dict[str, Fact]:
         """The facts of the exposure; a scan has as many views as are there, whatever it had once."""
@@ -235,6 +245,8 @@ class Header:
             value["answers"] = dict(self.answers)
         if self.region_of_interest:
             value["region_of_interest"] = True
+        if self.scaling:
+            value["scaling"] = {"dtype": self.dtype, "slope": self.scaling[0], "intercept": self.scaling[1]}
         if self.history:
             value["history"] = [entry.to_json() for entry in self.history]
         if self.forgotten:
@@ -260,6 +272,7 @@ class Header:
                 acquisition=_facts(value.get("acquisition", {})),
                 answers={str(k): float(v) for k, v in value.get("answers", {}).items()},
                 region_of_interest=_truth(value.get("region_of_interest", False)),
+                scaling=_scaling(value.get("scaling"), dtype),
                 history=tuple(Entry.from_json(entry) for entry in value.get("history", ())),
                 forgotten=None if forgotten is None else (int(forgotten[0]), str(forgotten[1])),
             )
@@ -288,6 +301,15 @@ def _facts(value: Mapping[str, Any]) -> dict[str, Fact]:
         if not isinstance(fact, float | int | str):
             raise TypeError(f"{key} is {fact!r}")
     return {str(key): fact for key, fact in value.items()}
+
+
+def _scaling(value: Mapping[str, Any] | None, dtype: str) -> tuple[float, float] | None:
+    """Slope and intercept of values that are still stored in the type that they are of."""
+    if value is None:
+        return None
+    if value["dtype"] != dtype:
+        raise UsageError(f"its scaling is of {value['dtype']}, its values are {dtype}: another program changed them")
+    return float(value["slope"]), float(value["intercept"])
 
 
 def _truth(value: object) -> bool:

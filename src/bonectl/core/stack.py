@@ -59,6 +59,16 @@ class Stack:
         """The stack whose slabs are `function` of these, under another header."""
         return Stack(header, (np.ascontiguousarray(function(slab)) for slab in self.slabs))
 
+    def restored(self) -> "Stack":
+        """The values that stored whole numbers stand for, float32 in the unit; itself where nothing is scaled."""
+        if self.header.scaling is None:
+            return self
+        slope, intercept = self.header.scaling
+        return self.map(
+            lambda slab: (slab * np.float64(slope) + intercept).astype("<f4"),
+            self.header.replace(dtype="<f4", scaling=None),
+        )
+
     def blocks(self, size: int) -> Iterator[Array]:
         """The slabs re-cut to `size` slices, aligned to slice 0."""
         return recut(self.slabs, size)

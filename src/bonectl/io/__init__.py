@@ -29,8 +29,14 @@ def module(name: str) -> ModuleType:
 
 
 @contextmanager
-def open(path: Path) -> Iterator[Stack]:
+def open(path: Path, *, stored: bool = False) -> Iterator[Stack]:
     """The stack in a file, in a folder of slices, or in the files of a pattern such as ``slice_%05d.tif``.
+
+    Parameters
+    ----------
+    path : Path
+    stored : bool
+        Whether whole numbers that stand for values (`Header.scaling`) stay as they are stored.
 
     Raises
     ------
@@ -43,15 +49,16 @@ def open(path: Path) -> Iterator[Stack]:
         folder = module("folder")
         paths = folder.slices(path)
         if len(paths) > 1:
-            yield folder.read(paths, str(path))
+            stack = folder.read(paths, str(path))
+            yield stack if stored else stack.restored()
             return
         path = paths[0]
     with module("arrival").opened(path) as file:
-        yield read(file, str(path))
+        yield read(file, str(path), stored=stored)
 
 
-def read(file: BinaryIO, name: str) -> Stack:
-    """The stack in an open file or pipe, by the format that claims its first bytes.
+def read(file: BinaryIO, name: str, *, stored: bool = False) -> Stack:
+    """The stack in an open file or pipe, by the format that claims its first bytes; `stored` as for `open`.
 
     Raises
     ------
@@ -66,7 +73,8 @@ def read(file: BinaryIO, name: str) -> Stack:
         raise DataError(f"{name}: is empty; did the command that was to write it fail?")
     for format_ in dict.fromkeys(SUFFIXES.values()):
         if module(format_).claims(head):
-            return cast(Stack, module(format_).read(_from_start(head, file), name))
+            stack = cast(Stack, module(format_).read(_from_start(head, file), name))
+            return stack if stored else stack.restored()
     raise DataError(f"{name}: is neither NPY nor TIFF (it begins with {head!r})")
 
 

@@ -6,7 +6,7 @@ except `ordered`, which needs the whole stack first. No value is ever rescaled.
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from math import ceil, prod
+from math import ceil, isfinite, prod
 
 import numpy as np
 
@@ -403,6 +403,55 @@ def cast(stack: Stack, dtype: str) -> Stack:
         return (np.rint(slab) if there.kind in "iu" and slab.dtype.kind == "f" else slab).astype(there)
 
     return _screened(stack, fits, refuse).map(change, header.replace(dtype=there.str))
+
+
+def windowed(stack: Stack, dtype: str, low: float, high: float) -> Stack:
+    """Whole numbers of 8 or 16 bits that stand for the values of a window; the header keeps how.
+
+    The least number of the type stands for `low`, the largest for `high`, and the others for equal steps between: a
+    value is kept to half a step. What lies outside is clipped, and counted in a note.
+
+    Parameters
+    ----------
+    stack : Stack
+    dtype : str
+        uint8, uint16, int8 or int16, by any of numpy's names.
+    low, high : float
+        In the stack's unit.
+
+    Raises
+    ------
+    UsageError
+        When the type is another, the window is empty, or the stack is a mask.
+    """
+    try:
+        there = np.dtype(dtype).newbyteorder("<")
+    except TypeError as error:
+        raise UsageError(_no_type(dtype)) from error
+    if there.kind not in "iu" or there.itemsize > 2:
+        raise UsageError(f"--window is for uint8, uint16, int8 and int16, not {there.name}")
+    if not (isfinite(low) and isfinite(high) and low < high and isfinite(high - low)):
+        raise UsageError(f"a window from {low:g} to {high:g}; give LO:HI, the lower value first")
+    header = stack.header
+    if header.unit == "label" or header.dtype == "|b1":
+        raise UsageError("a mask has no window; leave out --window")
+    least, most = _range(there)
+    slope = (high - low) / (most - least)
+    intercept = low - least * slope
+
+    def slabs() -> Iterator[Array]:
+        below = above = 0
+        for slab in stack.slabs:
+            below += int(np.count_nonzero(slab < low))
+            above += int(np.count_nonzero(slab > high))
+            yield np.rint((slab.astype(np.float64) - intercept) / slope).clip(least, most).astype(there)
+        if below or above:
+            share = (below + above) / prod(header.shape)
+            said = counted(below + above, "voxel", "voxels")
+            where = f"outside {low:g} to {high:g}: {below} below, {above} above"
+            progress.note(f"{said} ({share:.2g} of all) {where}; clipped")
+
+    return Stack(header.replace(dtype=there.str, scaling=(slope, intercept)), slabs())
 
 
 def _range(dtype: np.dtype) -> tuple[float, float]:

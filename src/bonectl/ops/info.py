@@ -52,6 +52,7 @@ def facts(header: Header, name: str) -> dict[str, Any]:
         "acquisition": dict(header.acquisition),
         "answers": dict(header.answers),
         "region_of_interest": header.region_of_interest,
+        "scaling": told.get("scaling"),
         "history": told.get("history", []),
         "forgotten": told.get("forgotten"),
     }

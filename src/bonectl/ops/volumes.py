@@ -41,7 +41,8 @@ def _mapped(path: Path, scratch: Path) -> Volume:
     """Map one stack, by way of ``scratch`` where it is no NPY file."""
     if _is_npy(path):
         header, values = npy.mapped(path)
-        return Volume(values, header, str(path))
+        if header.scaling is None:
+            return Volume(values, header, str(path))
     # Written as a stream and mapped afterwards: a full disk is then an error, where a map would end the process.
     with io.open(path) as stack, progress.task(f"unpack {path.name}", stack.header.shape[0]) as advance:
         try:
