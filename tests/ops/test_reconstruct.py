@@ -334,6 +334,27 @@ def test_air_that_does_not_read_0_is_no_detector_that_is_too_small(level, noise,
     assert f"reads {level:.2g} instead of 0 in 5 of 5 rows: the beam changed" in notes[0]
 
 
+def test_air_is_taken_off(notes):
+    """A level that differs from view to view and from end to end; in half acquisition, that of the longer side."""
+    drift = 0.1 + 0.05 * np.sin(np.arange(VIEWS))[:, None] + 0.005 * np.linspace(-1, 1, SIZE)
+    scan = Stack.of((lines() + drift).astype(np.float32), header())
+    assert inside(reconstruct(scan, air=3).collect()) == pytest.approx(3.0, rel=3e-3)
+    half = half_acquisition(15.0)
+    moved = Stack.of(half.collect() - np.float32(0.2), half.header)
+    assert inside(reconstruct(moved, air=3).collect()) == pytest.approx(3.0, rel=3e-3)
+    assert notes == []
+    reconstruct(half_acquisition(25.0), air=3).collect()
+    assert "5 of 5 rows show an object at an end of the detector, not air: --air took a part of it off" in notes[0]
+    refused(UsageError, "--air 30: give 1 to 24 of the 48 columns", air=30)
+
+
+def test_air_in_half_acquisition_is_judged_by_the_longer_side(notes):
+    half = half_acquisition(15.0)
+    reconstruct(Stack.of(half.collect() + np.float32(0.1), half.header)).collect()
+    assert len(notes) == 1
+    assert "reads 0.1 instead of 0 in 5 of 5 rows: the beam changed" in notes[0]
+
+
 @pytest.mark.parametrize("noise", [0.0, 0.02])
 @pytest.mark.parametrize(("x", "radius"), [(0.0, 30.0), (0.0, 26.0), (10.0, 20.0), (15.0, 30.0)])
 def test_an_object_that_is_cut_off_is_not_taken_for_air(x, radius, noise, notes):

@@ -165,6 +165,16 @@ def reconstruct(
             "from their neighbours in the row and says how many; fail ends.",
         ),
     ] = DeadPixels.fill,
+    air: Annotated[
+        int,
+        typer.Option(
+            "--air",
+            metavar="N",
+            min=0,
+            help="Columns at each end of the detector that see only air: what they read is taken off in every view "
+            "and row, for a beam that changed between flats and projections; 0: none.",
+        ),
+    ] = 0,
     device: Device = "cpu",
     backend: Annotated[
         Backend,
@@ -235,7 +245,18 @@ def reconstruct(
     request = replace(request, as_json=as_json and attempt is None)
     law = _calibration(energy, matrix, calibrate)
     asked = _Asked(
-        method, unit.value, law, centre, angles, geometry, size, axes, size_in_bytes(max_memory), device, backend.value
+        method,
+        unit.value,
+        law,
+        centre,
+        angles,
+        geometry,
+        size,
+        axes,
+        air,
+        size_in_bytes(max_memory),
+        device,
+        backend.value,
     )
     beam = _Beam(flats, darks, dead_pixels)
     if attempt is not None:
@@ -257,6 +278,7 @@ class _Asked:
     geometry: str | None
     size: int | None
     axes: Layout | None
+    air: int
     max_memory: int | None
     device: str
     backend: str
@@ -332,6 +354,7 @@ def _write_volume(stack: "Stack", geometry: "Geometry | None", request: Request,
             fields=fields,
             unit=asked.unit,
             calibration=asked.calibration,
+            air=asked.air,
             max_memory=asked.max_memory,
             device_name=asked.device,
             backend=asked.backend,
@@ -344,6 +367,8 @@ def _write_volume(stack: "Stack", geometry: "Geometry | None", request: Request,
         stack, geometry, notes = axis.found(
             stack, geometry, request, fields, asked.max_memory, lambda: _scan(request, asked)
         )
+        if asked.size is None and stack.header.geometry is None:
+            geometry = geometry.replace(size=geometry.seen)
     elif geometry is not None:
         given = asked.centre is not None or _stated_centre(asked.geometry) is not None
         notes = axis.stated(stack.header.geometry is not None, given, geometry)
@@ -421,6 +446,7 @@ def _try(request: Request, asked: _Asked, tries: _Tries, beam: "_Beam") -> None:
             fields=_fields(request, beam),
             unit=asked.unit,
             calibration=asked.calibration,
+            air=asked.air,
         )
         if tries.sheet is not None:
             from bonectl.ops.contact_sheet import contact_sheet

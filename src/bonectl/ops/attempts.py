@@ -18,6 +18,7 @@ from bonectl.core.spec import parse
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, UsageError
 from bonectl.ops import centre, opposite_rays, sharpness
+from bonectl.ops.air import levelled
 from bonectl.ops.convert import cropped
 from bonectl.ops.reconstruct import checked_density, checked_geometry, method_for
 from bonectl.ops.scan import Fields, line_integrals, sinograms
@@ -120,6 +121,7 @@ def attempts(  # noqa: PLR0913 (as many as a reconstruction takes, and what is t
     fields: Fields | None = None,
     unit: str = "1/cm",
     calibration: Calibration | None = None,
+    air: int = 0,
 ) -> Attempts:
     """Reconstruct one slice with the rotation axis at several columns.
 
@@ -127,7 +129,7 @@ def attempts(  # noqa: PLR0913 (as many as a reconstruction takes, and what is t
 
     Parameters
     ----------
-    scan, geometry, method, fields, unit, calibration
+    scan, geometry, method, fields, unit, calibration, air
         As `bonectl.ops.reconstruct.reconstruct` takes them.
     centres : sequence of float, optional
         Columns to try, evenly spaced; when not given, `REACH` to either side of the one that
@@ -156,6 +158,8 @@ def attempts(  # noqa: PLR0913 (as many as a reconstruction takes, and what is t
     density = checked_density(unit, calibration or scan.header.calibration)
     scan, fields, geometry = _needed(scan, fields, geometry, index)
     rows = line_integrals(sinograms(scan), fields)
+    if air:
+        rows = levelled(rows, geometry, air)
     lines = rows.collect()
     columns = _around(geometry, lines) if centres is None else tuple(float(column) for column in centres)
     plane = _sliced(geometry, index) if geometry.kind == "cone" else (geometry, 0)

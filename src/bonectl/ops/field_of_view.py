@@ -1,9 +1,11 @@
 """What lies at the ends of a detector: air, an object that reaches beyond it, or air that does not read 0."""
 
 from dataclasses import dataclass, field
+from math import sqrt
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from bonectl.core import progress
 from bonectl.core.geometry import Geometry
@@ -39,7 +41,7 @@ class FieldOfView:
 
     def look(self, geometry: Geometry, lines: Array) -> list[bool]:
         """Take in some rows (row, view, col) of line integrals; for each whether the detector cuts it off."""
-        levels = [air_level(row) for row in lines]
+        levels = [air_level(row, geometry) for row in lines]
         truncated = truncated_rows(torch.from_numpy(lines), geometry)
         cut = [end and level is None for end, level in zip(truncated, levels, strict=True)]
         self.cut += sum(cut)
@@ -74,26 +76,34 @@ def air_columns(columns: int) -> int:
     return min(max(AIR_COLUMNS, int(columns * AIR_SHARE)), columns // 2)
 
 
-def air_level(row: Array) -> float | None:
+def air_level(row: Array, geometry: Geometry) -> float | None:
     """What air reads where it should read 0, from line integrals (view, col) of a row; None where it does, or is none.
 
     Air is the same across the outermost columns and at both ends in every view; an object that is cut off is thinner
-    farther out, and turns. One that reaches far beyond the detector on all sides looks like air.
+    farther out, and turns. One that reaches far beyond the detector on all sides looks like air. The shorter side of a
+    detector whose axis is off the middle is not asked.
     """
     count = air_columns(row.shape[-1])
     if count < 2:
         return None
-    ends = np.stack([row[:, :count], row[:, ::-1][:, :count]]).astype(np.float64)
+    side = longer_side(geometry)
+    both = (row[:, :count], row[:, ::-1][:, :count])
+    ends = np.stack([end for end, edge in zip(both, side[[0, -1]], strict=True) if edge >= 0]).astype(np.float64)
     level = float(ends.mean())
     peak = float(np.abs(row.mean(axis=0, dtype=np.float64) - level).max())
     if abs(level) <= TRUNCATED * peak or not abs(level) < min(MOST_AIR, peak):
         return None
-    noise = float(np.diff(ends, axis=-1).std()) / np.sqrt(2)
-    half = count // 2
-    inner, outer = ends[..., -half:].mean(axis=-1), ends[..., :half].mean(axis=-1)
-    error = noise * np.sqrt(2 / (half * len(row)))
+    return level if _is_level(ends, abs(level)) else None
+
+
+def _is_level(ends: NDArray[np.float64], level: float) -> bool:
+    """Whether ends (end, view, col), the outermost column first, differ by no more than air and noise do."""
+    half = ends.shape[-1] // 2
+    noise = float(np.diff(ends, axis=-1).std()) / sqrt(2)
+    slope = np.abs((ends[..., :half] - ends[..., -half:]).mean(axis=(1, 2))).max()
+    if slope > LEVEL * level + ERRORS * noise * sqrt(2 / (half * ends.shape[1])):
+        return False
     views = ends.mean(axis=-1)
-    slopes = np.abs((outer - inner).mean(axis=-1)).max()
-    apart = views[0] - views[1]
-    level_here = slopes <= LEVEL * abs(level) + ERRORS * error and abs(apart.mean()) <= ALIKE * abs(level)
-    return level if level_here and apart.std() <= ALIKE * abs(level) + ERRORS * noise / np.sqrt(count) else None
+    apart = views[0] - (views[1] if len(views) > 1 else views.mean())
+    alike = abs(apart.mean()) <= ALIKE * level
+    return bool(alike and apart.std() <= ALIKE * level + ERRORS * noise / sqrt(ends.shape[-1]))

@@ -22,6 +22,7 @@ from bonectl.errors import DataError, UsageError
 from bonectl.learning import device
 from bonectl.methods._quadrature import check_arc, missing_wedge
 from bonectl.ops import block_plan
+from bonectl.ops.air import levelled
 from bonectl.ops.field_of_view import FieldOfView
 from bonectl.ops.on_device import OnDevice
 from bonectl.ops.scan import Fields, check_scan, geometry_of, line_integrals, sinograms
@@ -46,6 +47,7 @@ def reconstruct(  # noqa: PLR0913 (the scan, and what each option says)
     fields: Fields | None = None,
     unit: str = "1/cm",
     calibration: Calibration | None = None,
+    air: int = 0,
     max_memory: int | None = None,
     device_name: str = "cpu",
     backend: str = "auto",
@@ -72,6 +74,8 @@ def reconstruct(  # noqa: PLR0913 (the scan, and what each option says)
         Of the result.
     calibration : Calibration, optional
         Attenuation to mineral density; the header's when not given.
+    air : int
+        Columns at each end that see only air: what they read is taken off (`bonectl.ops.air.levelled`). 0: nothing is.
     max_memory : int, optional
         Bytes that the process may hold: slices are worked on by as many at a time as fit, which changes no value.
         What is available now when not given.
@@ -109,6 +113,8 @@ def reconstruct(  # noqa: PLR0913 (the scan, and what each option says)
     rows = line_integrals(sinograms(scan, limit=limit), fields)
     density = checked_density(unit, calibration)
     geometry = checked_geometry(scan, geometry)
+    if air:
+        rows = levelled(rows, geometry, air)
     name, run = method_for(method, geometry)
     if parse(name).name in BEAMS:
         check_arc(geometry)

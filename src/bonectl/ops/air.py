@@ -1,0 +1,62 @@
+"""Line integrals whose air reads 0, where the beam changed between flats and projections."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from bonectl.core import progress
+from bonectl.core.geometry import Geometry
+from bonectl.core.slabs import Array
+from bonectl.core.stack import Stack
+from bonectl.errors import UsageError
+from bonectl.methods._quadrature import longer_side
+from bonectl.ops.field_of_view import FieldOfView
+
+
+def levelled(scan: Stack, geometry: Geometry, columns: int) -> Stack:
+    """Line integrals (row, view, col) less what air reads in their row and view.
+
+    The straight line through the means of some columns at both ends of the detector; where the axis is off the middle,
+    the mean at the end of the longer side, because the shorter one may see the object.
+
+    Parameters
+    ----------
+    scan : Stack
+    geometry : Geometry
+    columns : int
+        At an end, that see only air in all views.
+
+    Raises
+    ------
+    UsageError
+        When there are not so many columns at both ends.
+    """
+    if not 1 <= columns <= geometry.columns // 2:
+        raise UsageError(
+            f"--air {columns}: give 1 to {geometry.columns // 2} of the {geometry.columns} columns, at each end"
+        )
+    return Stack(scan.header, _slabs(scan, geometry, columns))
+
+
+def _slabs(scan: Stack, geometry: Geometry, columns: int) -> Iterator[Array]:
+    view = FieldOfView(scan.header.shape[0])
+    for slab in scan.slabs:
+        view.look(geometry, slab)
+        yield slab - _air(slab, geometry, columns)
+    if view.cut:
+        progress.note(
+            f"{view.cut} of {view.rows} rows show an object at an end of the detector, not air: --air took a part of "
+            "it off, and densities are wrong"
+        )
+
+
+def _air(slab: Array, geometry: Geometry, columns: int) -> Array:
+    """What air reads, to be taken off (row, view, col)."""
+    left = slab[..., :columns].mean(axis=-1, keepdims=True)
+    right = slab[..., -columns:].mean(axis=-1, keepdims=True)
+    side = longer_side(geometry)
+    if side.any():
+        return np.asarray(left if side[0] > 0 else right)
+    apart = geometry.columns - columns
+    share = (np.arange(geometry.columns, dtype=np.float32) - (columns - 1) / 2) / apart
+    return np.asarray(left + (right - left) * share)
