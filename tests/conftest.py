@@ -5,9 +5,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from bonectl.cli import boundary
 
 settings.register_profile(
     "default",
@@ -55,3 +58,18 @@ def shell(tmp_path):
         )
 
     return run
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capfdbinary):
+    """Run a command line in this process, in a temporary folder: ``run("info", "a.npy").status``."""
+    monkeypatch.chdir(tmp_path)
+
+    def once(*argv):
+        monkeypatch.setattr(sys, "argv", ["bonectl", *map(str, argv)])
+        capfdbinary.readouterr()
+        status = boundary.run([*map(str, argv)])
+        out, err = capfdbinary.readouterr()
+        return SimpleNamespace(status=status, out=out, err=err.decode())
+
+    return once

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from tests.world import closed_forms
 
 from bonectl.core.header import SINOGRAMS, Header
 from bonectl.core.stack import Stack
 from bonectl.ops.reconstruct import reconstruct
-from tests.world import closed_forms
 
 VOXEL = 0.02  # mm
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from tests.world.closed_forms import Ball, air, bodies, look
+from tests.world.conftest import VOXEL
 
 from bonectl.geometries.fan import fan
 from bonectl.geometries.parallel import parallel
-from tests.world.closed_forms import Ball, air, bodies, look
-from tests.world.conftest import VOXEL
 
 SIZE = 128
 
@@ -32,7 +32,7 @@ def test_a_wide_detector_with_its_axis_anywhere(centre, reconstructed):
 def test_half_acquisition_in_a_parallel_beam(arc, centre, reconstructed):
     """The detector of 100 columns sees one side of an object of 128: a full turn measures every ray at least once."""
     geometry = parallel(SIZE, 1, VOXEL, views=480, arc=arc, columns=100, centre=centre)
-    near, far = sorted([centre, 99 - centre])
+    far = max(centre, 99 - centre)
     seen = [ball for ball in bodies(SIZE) if np.hypot(ball.x, ball.y) + ball.radius < far - 1]
     volume = reconstructed(geometry, seen)
     assert seen

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from tests.world.closed_forms import Ball, bodies, look
+from tests.world.conftest import VOXEL
 
 from bonectl.core.geometry import Angles
 from bonectl.geometries.cone import cone
 from bonectl.geometries.fan import fan
-from tests.world.closed_forms import Ball, bodies, look
-from tests.world.conftest import VOXEL
 
 
 def fan_of(size, **options):

@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
+from tests.world.closed_forms import Ball, air, bodies, look, rasterised, scan
+from tests.world.conftest import VOXEL
 
 from bonectl.core.header import Header
 from bonectl.core.stack import Stack
 from bonectl.geometries.parallel import parallel
 from bonectl.ops.reconstruct import reconstruct
 from bonectl.ops.simulate import Detector, simulate
-from tests.world.closed_forms import Ball, air, bodies, look, rasterised, scan
-from tests.world.conftest import VOXEL
 
 TINY = range(3, 24)
 SMALL = range(24, 65)

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from tests.world.closed_forms import air, bodies, look
+from tests.world.conftest import VOXEL
 
 from bonectl.core.geometry import Angles
 from bonectl.geometries.parallel import parallel
-from tests.world.closed_forms import air, bodies, look
-from tests.world.conftest import VOXEL
 
 GOLDEN = 180 * (np.sqrt(5) - 1) / 2
 STEP = 111.246117975  # 180 degrees over the golden ratio: the step of golden-angle scans
