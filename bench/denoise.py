@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from truth import Judge
 
 from bonectl.core import kit, threads
 from bonectl.core.header import Header
@@ -81,7 +82,11 @@ def main() -> None:
     (wall, cpu), (our_wall, our_cpu) = best["plain loop"], best["bonectl"]
     print(f"ratio        {wall / our_wall:.2f} by wall, {cpu / our_cpu:.2f} by CPU ({threads.count()} threads)")
     difference = np.abs(results["plain loop"] - results["bonectl"]).max()
-    print(f"largest difference {difference:.2g} of {np.ptp(values):.0f} mgHA/cm3")
+    changed = np.abs(results["bonectl"] - values).max()
+    judge = Judge()
+    error = judge("against the plain loop", float(difference / changed), 1e-4)
+    print(f"largest difference {difference:.2g} mgHA/cm3, {error} of what the network changes ({changed:.0f})")
+    judge.close()
 
 
 if __name__ == "__main__":

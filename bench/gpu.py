@@ -3,16 +3,20 @@
     python bench/gpu.py [--rounds N] [--small]
 
 Each row is the least of some rounds by CUDA's own clock, for the whole stack. The limit is the time to read the
-argument and write the result once, at the bandwidth of a copy measured here: no projector can be faster. Without a
-GPU it says so and ends well.
+argument and write the result once, at the bandwidth of a copy measured here: no projector can be faster. Every row
+looks at its result, against a closed form. Without a GPU it says so and ends well.
 """
 
 import argparse
 import importlib.metadata
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
+from truth import Ball, Judge, apart, scan
 
 from bonectl.core.geometry import Geometry
 from bonectl.errors import UnavailableError
@@ -45,15 +49,17 @@ def main() -> None:
     copied = torch.empty_like(values)
     bandwidth = 8 * COPIED / least(lambda: copied.copy_(values), chosen.rounds)
     print(f"{torch.cuda.get_device_name()}, copy {bandwidth / 1e9:.0f} GB/s\n")
-    print("| geometry | what | ms | share of the bandwidth limit | ASTRA CUDA ms | ratio |")
-    print("|---|---|---|---|---|---|")
+    print("| geometry | what | ms | error | share of the bandwidth limit | ASTRA CUDA ms | error | ratio |")
+    print("|---|---|---|---|---|---|---|---|")
+    table = Rows(bandwidth, Judge())
     for name, geometry in geometries(small=chosen.small).items():
-        measure(name, geometry, chosen.rounds, bandwidth)
+        measure(name, geometry, chosen.rounds, table)
+    table.judge.close()
 
 
 def geometries(*, small: bool) -> dict[str, Geometry]:
     """What is measured."""
-    size, views, slices, depth = (64, 96, 8, 32) if small else (512, 768, 32, 256)
+    size, views, slices, depth = (128, 192, 8, 96) if small else (512, 768, 32, 256)
     return {
         f"parallel {size}², {views}, {slices}": parallel(size, slices, VOXEL, views=views),
         f"fan {size}², {views}, {slices}": fan(size, slices, VOXEL, views=views, **AWAY),
@@ -61,34 +67,89 @@ def geometries(*, small: bool) -> dict[str, Geometry]:
     }
 
 
-def measure(name: str, geometry: Geometry, rounds: int, bandwidth: float) -> None:
+class Scene:
+    """A ball, or a cylinder along the axis, and its scan in closed form; and what a right result is."""
+
+    def __init__(self, geometry: Geometry) -> None:
+        side = geometry.size
+        self.ball = Ball(0.1 * side, -0.06 * side, 0.2 * side, 2.0)
+        z, row, column = np.mgrid[: geometry.volume_shape[0], :side, :side].astype(np.float32)
+        z = z - (geometry.volume_shape[0] - 1) / 2 if geometry.kind == "cone" else 0 * z
+        row, column = row - (side - 1) / 2 - self.ball.y, column - (side - 1) / 2 - self.ball.x
+        self.away = np.sqrt(z**2 + row**2 + column**2)
+        self.lines = scan(geometry if geometry.kind == "cone" else geometry.replace(rows=1), (self.ball,))
+        self.lines = np.broadcast_to(self.lines, geometry.shape)
+        self.x = torch.from_numpy((2 * np.clip(self.ball.radius - self.away + 0.5, 0, 1)).astype(np.float32)).cuda()
+        self.y = torch.from_numpy(self.lines.copy()).cuda()
+        self.product = float((self.y.double() ** 2).sum())
+
+    def lines_off(self, made: Tensor) -> float:
+        """Of a forward projection."""
+        return apart(made.cpu().numpy(), self.lines)
+
+    def back_off(self, made: Tensor) -> float:
+        """Of a transpose, by its product with the volume."""
+        return abs(float((made.double() * self.x.double()).sum()) / self.product - 1)
+
+    def volume_off(self, made: Tensor) -> float:
+        """Of a reconstruction, by the mean inside the ball."""
+        return abs(float(made.cpu().numpy()[self.away < 0.6 * self.ball.radius].mean()) / self.ball.value - 1)
+
+
+# Errors of right results.
+LINES, BACK, INSIDE = 0.015, 0.002, 0.005
+Timed = tuple[float, float]
+
+
+@dataclass
+class Rows:
+    """The table, row by row."""
+
+    bandwidth: float
+    judge: Judge
+
+    def tell(self, what: str, ours: Timed, moved: int, other: Timed | None, most: float) -> None:
+        """Print a row: time and error of ours, and of the peer; `moved` bytes are read and written."""
+        time, error = ours
+        versus = "| | |"
+        if other is not None:
+            versus = f"| {other[0] * 1e3:.2f} | {self.judge(f'ASTRA {what}', other[1], most)} | {other[0] / time:.1f} |"
+        share = moved / self.bandwidth / time
+        print(f"| {what} | {time * 1e3:.2f} | {self.judge(what, error, most)} | {share:.1%} {versus}", flush=True)
+
+
+def measure(name: str, geometry: Geometry, rounds: int, table: Rows) -> None:
     """Print the rows of a geometry."""
-    x = torch.rand(geometry.volume_shape, device="cuda")
-    y = Projector(geometry)(x)
+    scene = Scene(geometry)
+    moved = 4 * (scene.x.numel() + scene.y.numel())
     models = ("strip", "bandlimited", "joseph") if geometry.kind == "parallel" else ("joseph",)
-    peers = peer(geometry, x, y, rounds)
+    peers = peer(geometry, scene, rounds)
     for model in models:
         A = Projector(geometry, model=model)
-        tell(name, f"{model} FP", least(lambda A=A: A(x), rounds), x, y, bandwidth, peers.get("FP"))
-        tell(name, f"{model} transpose", least(lambda A=A: A.T(y), rounds), x, y, bandwidth, peers.get("BP"))
+        forward = least(partial(A, scene.x), scene.lines_off, rounds)
+        table.tell(f"{name} | {model} FP", forward, moved, peers.get("FP"), LINES)
+        back = least(partial(A.T, scene.y), scene.back_off, rounds)
+        table.tell(f"{name} | {model} transpose", back, moved, peers.get("BP"), BACK)
     A, method = Projector(geometry), fbp if geometry.kind == "parallel" else fdk
-    tell(name, method.__name__, least(lambda: method(A, y), rounds), x, y, bandwidth, None)
+    whole = least(lambda: method(A, scene.y), scene.volume_off, rounds)
+    table.tell(f"{name} | {method.__name__}", whole, moved, None, INSIDE)
 
 
-def peer(geometry: Geometry, x: Tensor, y: Tensor, rounds: int) -> dict[str, float]:
-    """ASTRA's times [s]; none where it does not load."""
+def peer(geometry: Geometry, scene: Scene, rounds: int) -> dict[str, Timed]:
+    """ASTRA's times [s] and errors; none where it does not load."""
     try:
         library()
     except UnavailableError as error:
         print(f"(no peer: {error})")
         return {}
     B = Projector(geometry, backend="astra")
-    return {"FP": least(lambda: B(x), rounds), "BP": least(lambda: B.T(y), rounds)}
+    forward = least(partial(B, scene.x), scene.lines_off, rounds)
+    return {"FP": forward, "BP": least(partial(B.T, scene.y), scene.back_off, rounds)}
 
 
-def least(call: Callable[[], object], rounds: int) -> float:
-    """The least time of a call on the GPU [s], after one that compiles."""
-    call()
+def least(call: Callable[[], Tensor], error: Callable[[Tensor], float], rounds: int) -> Timed:
+    """The least time of a call on the GPU [s], after one that compiles, whose result is looked at."""
+    wrong = error(call())
     times = []
     for _ in range(rounds):
         begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
@@ -97,14 +158,7 @@ def least(call: Callable[[], object], rounds: int) -> float:
         end.record()
         torch.cuda.synchronize()
         times.append(begin.elapsed_time(end) / 1e3)
-    return min(times)
-
-
-def tell(name: str, what: str, time: float, x: Tensor, y: Tensor, bandwidth: float, other: float | None) -> None:
-    """Print a row."""
-    limit = 4 * (x.numel() + y.numel()) / bandwidth
-    versus = "| |" if other is None else f"| {other * 1e3:.2f} | {other / time:.1f} |"
-    print(f"| {name} | {what} | {time * 1e3:.2f} | {limit / time:.1%} {versus}", flush=True)
+    return min(times), wrong
 
 
 if __name__ == "__main__":

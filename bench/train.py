@@ -10,6 +10,9 @@ Three questions, each answered by rounds that alternate in one run; the median o
 3. What share of a three-dimensional step is `euler`? Value and gradient of the term, by the whole step with
    `l1 + euler` (unet3d). Bar: at most 5 %.
 
+The run looks at its results: batches from files are, value by value, those that lie ready; what the timed steps
+trained errs less than it did; the gradient of `euler` is that of its differences. Status 1 where not.
+
 Seconds of the processor (all threads) beside those of the wall: on a busy machine only the former compare.
 """
 
@@ -23,6 +26,7 @@ from statistics import median
 
 import numpy as np
 import torch
+from truth import Judge
 
 from bonectl import __version__
 from bonectl.core import kit, threads
@@ -92,7 +96,20 @@ def waits(learner: Learner, batches: Iterable[Batch]) -> tuple[float, float]:
         learner.advance(batch)
 
 
-def loading(folder: Path, given: argparse.Namespace, where: torch.device) -> list[str]:
+def unlike(batches: Iterable[Batch], others: list[PatchBatch]) -> float:
+    """The largest difference of any value of some batches."""
+    pairs = zip(batches, others, strict=False)
+    return max(float((a.given - b.given).abs().max() + (a.clean - b.clean).abs().max()) for a, b in pairs)
+
+
+@torch.inference_mode()
+def miss(learner: Learner, batch: PatchBatch) -> float:
+    """The mean absolute error of the network on a batch."""
+    batch = batch.to(learner.where)
+    return float((batch.estimate(learner.network.eval()) - batch.clean).abs().mean())
+
+
+def loading(folder: Path, given: argparse.Namespace, where: torch.device, judge: Judge) -> list[str]:
     """Answer the first two questions."""
     recipe = Recipe(model=given.model, steps=10_000, batch=4, run=4, patch=64)
     with mapped(stored(folder, 256, 64)) as volumes:
@@ -100,6 +117,7 @@ def loading(folder: Path, given: argparse.Namespace, where: torch.device) -> lis
         learner = learner_of(recipe, volumes[0].header, where)
         patches = Patches(pairing, learner.task.normalisation, learner.network.reach, recipe)
         ready = [patches(step) for step in range(given.steps)]
+        start = miss(learner, ready[0])
         learner.advance(ready[0])
         shares, ours, theirs = [], [], []
         for number in range(given.rounds):
@@ -109,6 +127,8 @@ def loading(folder: Path, given: argparse.Namespace, where: torch.device) -> lis
             ours.append(timed(lambda result=result, stream=stream: result.append(waits(learner, stream))))
             shares.append(result[0][0] / result[0][1])
             theirs.append(timed(lambda: [learner.advance(batch) for batch in ready]))
+        alike = judge("batches from files", unlike(patches.from_step(0, 3), ready), 0.0)
+        end = judge("the error after training, over that before", miss(learner, ready[0]) / start, 0.999)
     runs = given.steps * recipe.batch * recipe.run
     rows = [f"waiting for data                 {100 * median(shares):6.2f} % of a step       (bar: below 5 %)"]
     for name, rounds in (("patches in memory", theirs), ("bonectl train", ours)):
@@ -116,10 +136,11 @@ def loading(folder: Path, given: argparse.Namespace, where: torch.device) -> lis
         rows.append(f"{name:17}  {runs / wall:12.1f} patches/s {runs / cpu:9.1f} patches/CPU s")
     wall, cpu = (median(t[which] / o[which] for o, t in zip(ours, theirs, strict=True)) for which in range(2))
     rows.append(f"ratio              {wall:12.3f} by wall {cpu:11.3f} by CPU     (bar: at least 0.9)")
+    rows.append(f"batches from files differ by {alike} from those in memory; error after over before training {end}")
     return rows
 
 
-def topology(given: argparse.Namespace, where: torch.device) -> list[str]:
+def topology(given: argparse.Namespace, where: torch.device, judge: Judge) -> list[str]:
     """Answer the third question."""
     recipe = Recipe(model=given.volumetric, loss="l1 + 100*euler", steps=10_000, batch=2, run=16, patch=48)
     header = Header(shape=(64, 256, 256), unit="mgHA/cm3", spacing=(0.02,) * 3)
@@ -136,13 +157,28 @@ def topology(given: argparse.Namespace, where: torch.device) -> list[str]:
         value = euler(Sample(estimate=leaf, clean=batch.clean.to(where)))
         float(torch.autograd.grad(value, leaf)[0].sum())
 
+    def slope_off() -> float:
+        """Of the term's gradient along a random way, against the difference of its values."""
+        leaf = batch.given[:, : recipe.run].double().requires_grad_()
+        way, clean, small = torch.randn_like(leaf), batch.clean.double(), 1e-6
+
+        def value(estimate: torch.Tensor) -> torch.Tensor:
+            return euler(Sample(estimate=estimate, clean=clean))
+
+        along = float((torch.autograd.grad(value(leaf), leaf)[0] * way).sum())
+        with torch.no_grad():
+            rise = float(value(leaf + small * way) - value(leaf - small * way)) / (2 * small)
+        return abs(along / rise - 1)
+
+    error = judge("the gradient of euler", slope_off(), 1e-3)
     learner.advance(batch)
     term()
     steps = [timed(lambda: learner.advance(batch)) for _ in range(given.rounds)]
     terms = [timed(term) for _ in range(given.rounds)]
     share = [100 * median(t[which] for t in terms) / median(s[which] for s in steps) for which in range(2)]
     return [
-        f"euler in a step of {given.volumetric}: {share[0]:.2f} % by wall, {share[1]:.2f} % by CPU (bar: at most 5 %)"
+        f"euler in a step of {given.volumetric}: {share[0]:.2f} % by wall, {share[1]:.2f} % by CPU (bar: at most 5 %); "
+        f"error of its gradient {error}"
     ]
 
 
@@ -160,10 +196,12 @@ def main() -> None:
     where = device.choose(given.device)
     versions = f"bonectl {__version__}, torch {torch.__version__}, numpy {np.__version__}"
     print(f"{versions}, Python {platform.python_version()}; {where}, {threads.count()} threads")
+    judge = Judge()
     print(f"{given.model}, batches of 4 runs of 4 slices of 64 × 64")
     with tempfile.TemporaryDirectory(prefix="bonectl-bench-") as folder:
-        print(*loading(Path(folder), given, where), sep="\n")
-    print(*topology(given, where), sep="\n")
+        print(*loading(Path(folder), given, where, judge), sep="\n")
+    print(*topology(given, where, judge), sep="\n")
+    judge.close()
 
 
 if __name__ == "__main__":
