@@ -10,6 +10,9 @@ here=$(cd "$(dirname "$0")" && pwd)
 tooth=${2:+$(cd "$2" && pwd)}
 mkdir -p "${1:-geometry-output}"
 cd "${1:-geometry-output}"
+error() { # NAME: how a volume compares with the bone
+  bonectl measure "$1.npy" --reference bone.npy --threshold reference -m psnr+bmd --json > "$1.json"
+}
 panels() { python "$here/panels.py" "$@"; }
 
 # A slice of bone, scanned over 180 degrees about column 95 of 192; once as line integrals, once as a bare array of
@@ -27,6 +30,14 @@ bonectl reconstruct scan.npy --angles -180 -o mirrored.npy --force
 bonectl reconstruct scan.npy --angles 200 -o arc.npy --force
 plain="plain.npy --axes sinogram --voxel-size 0.03 --angles 180 --centre 95 --size 128"
 bonectl reconstruct $plain --input-unit "line integral" -o unit.npy --force
+
+# What is shown is what it is called: the right one has the bone's density, the wrong ones are worse.
+error right
+python "$here/../expect.py" right.json "bmd ~ 2%"
+for wrong in plus2 minus3 mirrored arc; do
+  error $wrong
+  python "$here/../expect.py" right.json "psnr > psnr" --than $wrong.json
+done
 panels -o centre.png --window -1.5 4.5 right=right.npy "2 columns too far=plus2.npy" "3 columns short=minus3.npy"
 panels -o turn.png --window -1.5 4.5 right=right.npy "turned the other way=mirrored.npy" "180° taken for 200°=arc.npy" \
   "transmission as integral=unit.npy"
