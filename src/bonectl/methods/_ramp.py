@@ -19,6 +19,8 @@ EDGE = 4
 # its largest column mean. Air around a whole object reads 0 +- noise / sqrt(2 views); one that is cut, tens of percent.
 TRUNCATED = 0.05
 OUTERMOST = 2
+# Of a narrow detector fewer columns are its end: at most this share of all, or whole objects would reach into it.
+END = 1 / 32
 # Standard errors of noise that the end of a row must exceed: a row of air alone has no object that could be cut off.
 SURE = 5.0
 
@@ -67,7 +69,7 @@ def continued(scan: Tensor, length: int, rows: list[bool]) -> Tensor:
     From the mean value of an end to 0 as a raised cosine, over half of what is added; what comes before the first
     column stands at the end of the period. Other rows are followed by zeros.
     """
-    edge, added = min(EDGE, scan.shape[-1]), length - scan.shape[-1]
+    edge, added = _end(EDGE, scan), length - scan.shape[-1]
     left = scan[..., :edge].mean(dim=-1, keepdim=True)
     right = scan[..., -edge:].mean(dim=-1, keepdim=True)
     half = added // 2
@@ -93,14 +95,19 @@ def truncated_rows(scan: Tensor, geometry: Geometry) -> list[bool]:
     """
     scan = scan.detach()
     most = TRUNCATED * scan.mean(dim=1).amax(dim=1)
-    side = longer_side(geometry)
+    side, end = longer_side(geometry), _end(OUTERMOST, scan)
     cut = torch.zeros_like(most, dtype=torch.bool)
-    for outermost, column in ((scan[..., :OUTERMOST], 0), (scan[..., -OUTERMOST:], geometry.columns - 1)):
+    for outermost, column in ((scan[..., :end], 0), (scan[..., -end:], geometry.columns - 1)):
         judges = _unseen_from_behind(geometry, column) if side[column] < 0 else None
         readings = outermost if judges is None else outermost[:, judges.to(scan.device)]
         if readings.shape[1]:
             cut |= readings.mean(dim=(1, 2)) > torch.maximum(most, SURE * _standard_error(readings))
     return cut.tolist()
+
+
+def _end(most: int, scan: Tensor) -> int:
+    """How many columns the end of a detector is, up to `most`."""
+    return min(most, max(1, int(scan.shape[-1] * END)))
 
 
 def _standard_error(readings: Tensor) -> Tensor:
