@@ -116,6 +116,22 @@ def test_a_mask_that_is_not_finite():
     assert "the mask holds values that are not finite, first at z, y, x = 3, 4, 5" in line
 
 
+@pytest.mark.parametrize("role", ["volume", "reference"])
+def test_values_beyond_float32(role):
+    """Sums of their squares overflowed: a traceback, or numbers that are infinite."""
+    header = Header(shape=SHAPE, dtype="<f8", spacing=(0.02,) * 3, unit="mgHA/cm3")
+    wide = Stack.of(bone().astype(np.float64) * 1e300, header)
+    both = (wide, None) if role == "volume" else (stack(bone()), wide)
+    line = refusal(DataError, lambda: measure(both[0], reference=both[1], threshold=525))
+    assert line.startswith(f"the {role}: 10560 values are beyond float32")
+
+
+def test_densities_beyond_float32():
+    law = Calibration(1e6, 0.0, "rods")
+    line = refusal(DataError, lambda: measure(stack(bone() * np.float32(1e33), "1/cm", calibration=law)))
+    assert "beyond float32" in line
+
+
 def test_densities_of_two_calibrations_are_told():
     laws = [Calibration(slope, 0.0, name) for slope, name in ((400, "rods a"), (420, "rods b"), (400, "rods c"))]
     ours, theirs, like_ours = (lambda law=law: stack(bone() / 400, "1/cm", calibration=law) for law in laws)

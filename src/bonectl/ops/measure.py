@@ -24,6 +24,7 @@ from bonectl.morphology.cut import Cut, Volume
 from bonectl.morphology.specimen import Specimen
 from bonectl.morphology.tally import Spacing, Tally, tally
 from bonectl.ops import bootstrap, held
+from bonectl.ops.convert import single
 from bonectl.ops.labels import MOST, watched
 
 # What is measured when nothing is said: the numbers of the field's minimum lists, and what a reference allows.
@@ -384,8 +385,8 @@ def _plan(
 ) -> _Case:
     header = stack.header
     spacing = _spacing(header)
-    stack = _watched(_mineral(stack))
-    reference = None if reference is None else _mineral(reference)
+    stack = _watched(_mineral(stack, "the volume"))
+    reference = None if reference is None else _mineral(reference, "the reference")
     region = _region(mask, header)
     if reference is not None:
         _check_alike(stack.header, reference.header, "the reference")
@@ -417,13 +418,14 @@ def _watched(stack: Stack) -> Stack:
     return stack
 
 
-def _mineral(stack: Stack) -> Stack:
-    """Attenuation as mineral density, where the header says how."""
+def _mineral(stack: Stack, what: str) -> Stack:
+    """Attenuation as mineral density, where the header says how; values that float32 can hold."""
     calibration = stack.header.calibration
     if stack.header.unit != "1/cm" or calibration is None:
-        return stack
-    header = stack.header.replace(unit="mgHA/cm3", dtype="<f4")
-    return stack.map(lambda slab: calibration.density(slab.astype(np.float64)).astype(np.float32), header)
+        return single(stack, what)
+    header = stack.header.replace(unit="mgHA/cm3", dtype="<f8")
+    dense = single(stack.map(lambda slab: calibration.density(slab.astype(np.float64)), header), what)
+    return dense.map(lambda slab: slab.astype(np.float32), header.replace(dtype="<f4"))
 
 
 def _region(mask: Stack | str | None, header: Header) -> _Region:
