@@ -32,6 +32,9 @@ def info(
     A table on a terminal, lines of key, tab and value in a pipe, or JSON. Values are read only with --stats,
     and from a pipe, which is read to its end: status 0 says that the stack is whole.
 
+    Of a TIFF with a calibration function of ImageJ, values and type are those that ImageJ shows, and the function
+    stands as imagej_calibration; see bonectl-stream(5).
+
     Streams: always.
 
     \b

@@ -80,7 +80,12 @@ and
 
 _TIFF = """
 A stack under 4 GB is written in the form that ImageJ and Fiji know (resolution tags, spacing, unit), a larger one as
-BigTIFF; both carry the JSON object in ImageDescription. Integer files are read as they are, never rescaled. The
+BigTIFF; both carry the JSON object in ImageDescription. Integer files are read as they are, never rescaled. A
+calibration function that ImageJ wrote for 8 or 16 bits is applied where it is a straight line (cf=0): values are those
+that ImageJ shows. Signed 16-bit values, which it stores as unsigned with c0 = \\-32768, are so read as signed, and HU
+as HU; the type is the shortest of whole numbers that holds them, else float32.
+.B bonectl info
+shows the line as imagej_calibration. Other functions are not applied, which is said. The
 number of pages promised and the number readable must agree, else the exit status is 65.
 .PP
 A folder of slices is read in natural numeric order of one common prefix. A gap, a duplicate, a mixed size or type
