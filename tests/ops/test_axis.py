@@ -145,17 +145,29 @@ def test_views_and_slices_that_disagree_are_told(heard):
     assert axis.sd > 1
 
 
-@pytest.mark.parametrize("noise", [0.0, 0.05])
-def test_nothing_to_see(heard, noise):
-    """Air is refused, or what is found in its noise is called uncertain."""
+@pytest.mark.parametrize("degrees", ["half a turn", "a full turn"])
+@pytest.mark.parametrize("seed", range(3))
+def test_nothing_to_see(heard, degrees, seed):
+    """Air, a little brighter than the flats: what is found in its noise is called uncertain."""
+    g = turned(ANGLES[degrees])
+    axis = found_centre(g, scan(g, (), 0.05, seed) + 0.01)
+    assert 0.5 < axis.sd <= 6
+    assert any("uncertain" in note for note in heard)
+
+
+def test_air_is_refused():
     g = turned(ANGLES["a full turn"])
-    try:
-        axis = found_centre(g, scan(g, (), noise))
-    except DataError as error:
-        assert "give --centre COLUMN" in str(error)
-    else:
-        assert axis.sd > 0.5
-        assert any("uncertain" in note for note in heard)
+    with pytest.raises(DataError, match=r"4 rows looked at, from 0 to 3, hold no object; give --centre COLUMN"):
+        found_centre(g, scan(g, ()))
+
+
+@pytest.mark.parametrize(("arc", "centre"), [(180, 3.0), (180, 8.0), (180, 97.0), (360, 97.5)])
+def test_an_axis_that_no_view_pair_sees_is_uncertain(heard, arc, centre):
+    """Within a few columns of the detector's end, of which opposite views have little or nothing in common."""
+    g = turned(np.arange(float(arc)), centre=centre)
+    axis = found_centre(g, scan(g, BONE, 0.005))
+    assert axis.sd > 0.5
+    assert any("uncertain" in note or "may lie beyond" in note for note in heard)
 
 
 def test_a_handful_of_views_is_refused():

@@ -26,6 +26,8 @@ REACH, STEPS = 6.0, (1.0, 0.25)
 SHORT = 0.5
 # Estimates that differ by more than this disagree [column].
 DISAGREE = 1.0
+# One pair of views that differ by more than this share of their squares is no mirror image, or all noise.
+UNLIKE = 0.2
 # A row, or the rows, that know the column no better than this [SD, column] do not tell.
 VAGUE = 0.5
 # Fewer views than these tell nothing of the axis.
@@ -95,7 +97,10 @@ def found_centre(geometry: Geometry, rows: Array, numbers: Array | None = None) 
     numbers = np.arange(len(rows)) if numbers is None else numbers
     strength = edges(rows)
     if not (strength.max() > 0 and rows.mean(dtype=np.float64) > 0):
-        raise DataError("the rotation axis cannot be found: the rows looked at hold no object; give --centre COLUMN")
+        raise DataError(
+            f"the rotation axis cannot be found: the {len(rows)} rows looked at, from {numbers[0]} to {numbers[-1]}, "
+            "hold no object; give --centre COLUMN"
+        )
     if geometry.kind == "cone":
         rows = rows.mean(axis=0, keepdims=True, dtype=np.float64)
     axis = _found(geometry, rows, numbers, strength)
@@ -122,11 +127,12 @@ def _found(geometry: Geometry, rows: Array, numbers: Array, strength: Array) -> 
     half, views = half_turn(geometry, rows[np.sort(np.argsort(-strength)[:SLICES])])
     if mirrored is not None:
         sharp = _sharpest(half, views, mirrored.column, NEAR, NEAR_STEPS)
-        return _agreed(Axis(mirrored.column, mirrored.sd), sharp, "opposite views put")
+        sd = max(mirrored.sd, DISAGREE) if mirrored.mismatch > UNLIKE else mirrored.sd
+        return _agreed(Axis(mirrored.column, sd), sharp, "opposite views put")
     masses = _of_masses(geometry, rows)
     sharp = _sharpest(half, views, masses.column, REACH, STEPS)
     if any(truncated_rows(torch.from_numpy(rows), geometry)):  # what is cut off has its centre of mass elsewhere
-        return Axis(sharp, SHORT)
+        return Axis(sharp, SHORT if abs(sharp - masses.column) < REACH else REACH)
     return _agreed(masses, sharp, "the centres of mass put")
 
 
@@ -139,11 +145,14 @@ def _agreed(axis: Axis, sharp: float, said: str) -> Axis:
             "look at both with --try"
         )
         return Axis(axis.column, max(axis.sd, apart))
-    return axis if axis.sd <= VAGUE else Axis(sharp, apart)
+    return axis if axis.sd <= VAGUE else Axis(sharp, max(axis.sd, apart))
 
 
 def _compare_rows(found: Estimate, numbers: Array) -> None:
-    """Note rows that know where the axis is, and have it elsewhere."""
+    """Note rows that know where the axis is, and have it elsewhere; and an axis at the end of the search."""
+    if found.at_end:
+        first, last = found.searched
+        progress.note(f"the rotation axis may lie beyond columns {first:g} to {last:g}, which can be searched")
     rows = zip(found.by_row, numbers, strict=False)
     known = [(column, sd, number) for (column, sd), number in rows if sd <= VAGUE / 2]
     if len(known) < 2:

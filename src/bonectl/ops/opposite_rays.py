@@ -351,11 +351,22 @@ class Estimate:
         The column (0-based, fractional), and how far it may be off [SD, column].
     by_row : tuple of (float, float)
         The same for each row alone.
+    searched : (float, float)
+        First and last column that were tried.
+    mismatch : float
+        What is left of `Rays.mismatch` there.
     """
 
     column: float
     sd: float
     by_row: tuple[tuple[float, float], ...]
+    searched: tuple[float, float]
+    mismatch: float
+
+    @property
+    def at_end(self) -> bool:
+        """Whether the search ended at its end: the axis may lie beyond."""
+        return not self.searched[0] + STEP < self.column < self.searched[1] - STEP
 
 
 def axis_of(geometry: Geometry, rows: Array) -> Estimate | None:
@@ -382,14 +393,14 @@ def axis_of(geometry: Geometry, rows: Array) -> Estimate | None:
     if len(everywhere) == 0:
         everywhere = np.array([(rough.columns - 1) / 2])
     best = float(everywhere[np.argmin([roughly.mismatch(centre) for centre in everywhere])])
-    best = (best + 0.5) * binning - 0.5
+    first, last, best = ((float(column) + 0.5) * binning - 0.5 for column in (everywhere[0], everywhere[-1], best))
     if binning > 1:
         near = best + np.arange(-2.0 * binning, 2.0 * binning + 1)
         best = float(near[np.argmin([rays.mismatch(float(centre)) for centre in near])])
-    return _refined(rays, best)
+    return _refined(rays, best, (first, last))
 
 
-def _refined(rays: Rays, guess: float) -> Estimate:
+def _refined(rays: Rays, guess: float, searched: tuple[float, float]) -> Estimate:
     """The least mismatch around a guess, and what each row says of it."""
     reach = int(np.ceil(REACH / STEP))
     tried: Values = guess + STEP * np.arange(-reach, reach + 1, dtype=np.float64)
@@ -401,7 +412,7 @@ def _refined(rays: Rays, guess: float) -> Estimate:
     column, sd = _least(tried, apart.mean(axis=1), count * len(by_row))
     if len(by_row) > 1:
         sd = max(sd, _spread(column, by_row))
-    return Estimate(column, sd, by_row)
+    return Estimate(column, sd, by_row, searched, rays.mismatch(column))
 
 
 def _least(tried: Values, shares: Values, count: int) -> tuple[float, float]:
@@ -411,10 +422,12 @@ def _least(tried: Values, shares: Values, count: int) -> tuple[float, float]:
     the noise makes them so much less independent.
     """
     column = lowest(tried, shares)
+    if shares.argmin() in (0, len(shares) - 1):  # no least one within reach
+        return column, REACH
     i = int(np.clip(shares.argmin(), 2, len(shares) - 3))
     bend = float(np.polyfit(tried[i - 2 : i + 3] - tried[i], shares[i - 2 : i + 3], 2)[0])
     alike = 2 * sqrt(np.pi) * SMOOTHING
-    return column, sqrt(float(shares.min()) / count * alike / bend) if bend > 0 else float(np.inf)
+    return column, sqrt(float(shares.min()) / count * alike / bend) if bend > 0 else REACH
 
 
 def _spread(column: float, by_row: tuple[tuple[float, float], ...]) -> float:
