@@ -136,9 +136,11 @@ def test_outputs_that_are_not_there_yet_are_told_apart_by_where_they_lead(tmp_pa
     apart([], [tmp_path / "here" / "a.npy", tmp_path / "here" / "b.npy"])
 
 
-def test_devices_and_pipes_are_nothing_to_write_over(tmp_path):
+def test_devices_are_nothing_to_write_over_but_one_pipe_takes_one_output(tmp_path):
+    apart([Path("/dev/null")], [Path("/dev/null"), Path("/dev/null")])
     os.mkfifo(tmp_path / "pipe")
-    apart([tmp_path / "pipe", Path("/dev/null")], [tmp_path / "pipe", Path("/dev/null"), Path("/dev/null")])
+    with pytest.raises(UsageError, match="another output"):
+        apart([], [tmp_path / "pipe", tmp_path / "pipe"])
 
 
 def test_standard_output_is_a_file_too(shell, tmp_path):
@@ -147,6 +149,8 @@ def test_standard_output_is_a_file_too(shell, tmp_path):
     for line in (
         "bonectl convert a.npy >> a.npy",
         "bonectl denoise a.npy -m identity --samples 2 --sd b.npy > b.npy -f",
+        "bonectl denoise a.npy -m identity --samples 2 --sd /dev/stdout | cat; exit ${PIPESTATUS[0]}",
+        "bonectl simulate a.npy --views 4 --flats /dev/stdout | cat; exit ${PIPESTATUS[0]}",
     ):
         run = shell(line)
         assert run.returncode == 2, run.stderr

@@ -1,10 +1,13 @@
 """Output appears whole or not at all, and an older file stays until then."""
 
 import os
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from bonectl.core import atomic
+from bonectl.core import atomic, progress
+from bonectl.core.atomic import inherit, replacing
 from bonectl.errors import OutputError, PermissionDeniedError, WriteError
 
 
@@ -60,3 +63,61 @@ def test_a_full_disk_is_named(tmp_path):
         with open("/dev/full", "wb", buffering=0) as full:
             full.write(b"x")
     assert os.listdir(tmp_path) == []
+
+
+def test_a_link_is_followed_and_stays(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "a").write_text("old")
+    (tmp_path / "link").symlink_to("there/a")
+    (tmp_path / "new").symlink_to("there/b")
+    for name, place in (("link", "a"), ("new", "b")):
+        with replacing(tmp_path / name) as temporary:
+            assert temporary.parent == tmp_path / "there"
+            temporary.write_text("made")
+        assert (tmp_path / name).is_symlink()
+        assert (tmp_path / "there" / place).read_text() == "made"
+    with pytest.raises(OutputError, match="exists already"), replacing(tmp_path / "link", force=False):
+        pass
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o664, 0o400, 0o755])
+def test_what_is_replaced_hands_on_its_mode_and_group(tmp_path, mode):
+    path = tmp_path / "a"
+    path.write_text("old")
+    path.chmod(mode)
+    if os.geteuid() == 0:
+        os.chown(path, 65534, 65533)
+    before = path.stat()
+    with replacing(path) as temporary:
+        temporary.write_text("made")
+    after = path.stat()
+    assert path.read_text() == "made"
+    assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+
+
+def test_a_group_that_cannot_be_kept_gets_no_rights_and_is_told(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError
+
+    old, new, notes = tmp_path / "old", tmp_path / "new", []
+    for path in (old, new):
+        path.write_text("")
+    old.chmod(0o664)
+    monkeypatch.setattr(os, "chown", refuse)
+    theirs = os.stat_result((0o100664, 1, 1, 1, old.stat().st_uid, old.stat().st_gid + 1, 0, 0, 0, 0))
+    real = Path.stat
+    monkeypatch.setattr(Path, "stat", lambda self, **_: theirs if self == old else real(self))
+    with progress.reporting(SimpleNamespace(note=notes.append)):
+        inherit(old, new)
+    assert real(new).st_mode & 0o777 == 0o604
+    assert "could not be kept" in notes[0]
+
+
+def test_a_hard_link_is_told(tmp_path):
+    notes = []
+    (tmp_path / "a").write_text("old")
+    os.link(tmp_path / "a", tmp_path / "b")
+    with progress.reporting(SimpleNamespace(note=notes.append)), replacing(tmp_path / "a") as temporary:
+        temporary.write_text("made")
+    assert (tmp_path / "b").read_text() == "old"
+    assert "hard links" in notes[0]

@@ -51,6 +51,8 @@ def command(*groups: Group) -> Callable[[Callable[..., None]], Callable[..., Non
                     progress.note(said)
 
         parameters = [*own, *shared, *speaks]
+        for parameter in parameters:
+            _leave_reading_to_us(parameter.annotation)
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         return run
@@ -69,6 +71,12 @@ def _check_specs(given: Mapping[str, Any]) -> None:
 def _names_file(text: str) -> bool:
     """Whether a --model is a checkpoint and not a part."""
     return text.endswith(CHECKPOINT) or os.path.exists(text)  # noqa: PTH110 (false, not an error, for long names)
+
+
+def _leave_reading_to_us(annotation: Any) -> None:
+    """Keep the parser from judging files: what may not be read is status 77, and no usage."""
+    for told in getattr(annotation, "__metadata__", ()):
+        told.readable = False
 
 
 def _parameter(name: str, annotation: object, default: object) -> inspect.Parameter:

@@ -121,6 +121,8 @@ def _beside(request: Request, sd: Path | None, each: Path | None, count: int) ->
     if DASH in (sd, each):
         raise UsageError("only the mean goes to standard output; give --sd and --each a name")
     spread = None if sd is None else replace(request, output=sd, bare=False)
+    if spread is not None and spread.output == DASH:
+        raise UsageError(f"{sd}: leads to standard output, where only the mean goes")
     if each is None:
         return spread, []
     if each.exists() and not each.is_dir():

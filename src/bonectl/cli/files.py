@@ -23,7 +23,7 @@ def apart(reads: Iterable[Path | str | None], writes: Iterable[Path | None]) -> 
         Files, folders, patterns of files, and specs such as ``lpd(weights='x.safetensors')``, whose knobs may name
         files. Words that name no file count for nothing.
     writes : iterable
-        Outputs; devices and pipes are nothing to write over.
+        Outputs; devices are nothing to write over.
 
     Raises
     ------
@@ -111,15 +111,15 @@ def _words(value: Value) -> Iterator[str]:
 
 
 def _identity(path: Path, descriptor: int) -> _Identity | None:
-    """What tells this file from others; None for a device, a pipe, or what is closed."""
+    """What tells this file or pipe from others; None for a device, a socket, or what is closed."""
     if path == DASH and (sys.stdin, sys.stdout)[descriptor] is None:
         return None  # the number may belong to another file by now
     try:
         status = os.fstat(descriptor) if path == DASH else path.stat()
     except (OSError, ValueError):
         return None if path == DASH else os.path.realpath(path)
-    regular = stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)
-    return (status.st_dev, status.st_ino) if regular else None
+    kinds = (stat.S_ISREG, stat.S_ISDIR, stat.S_ISFIFO)
+    return (status.st_dev, status.st_ino) if any(kind(status.st_mode) for kind in kinds) else None
 
 
 def _shown(path: Path, descriptor: int) -> str:

@@ -51,7 +51,7 @@ def info(
         told = ops.facts(stack.header, name)
         if stats:
             told = ops.with_statistics(told, ops.statistics(stack.restored()))
-        elif request.source == DASH:
+        elif streams.comes_once(request.source):
             for _ in stack.slabs:
                 pass
         _show(told, stack.header, as_json=as_json)

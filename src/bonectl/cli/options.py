@@ -1,6 +1,8 @@
 """Every option that two commands share, declared once; and what they amount to, as values."""
 
+import os
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -162,8 +164,18 @@ class Request:
     as_json: bool = False
 
     def __post_init__(self) -> None:
+        if _leads_to_standard_output(self.output):
+            object.__setattr__(self, "output", DASH)
         if self.as_json and not self.dry_run:
             raise UsageError("--json is for an estimate; give --dry-run --json")
+
+
+def _leads_to_standard_output(path: Path) -> bool:
+    """Whether a name such as ``/dev/stdout`` is a link to standard output: it must not be replaced by a file."""
+    try:
+        return sys.stdout is not None and path.is_symlink() and os.path.samestat(path.stat(), os.fstat(1))
+    except (OSError, ValueError):
+        return False
 
 
 # Groups of shared options that a command takes: field of Request -> (option, default).

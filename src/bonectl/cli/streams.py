@@ -380,6 +380,8 @@ def _write_folder(stack: "Stack", request: Request) -> None:
         return
     with _scratch(target, request.output) as temporary:
         folder.write(stack, temporary, pattern)
+        for new in temporary.iterdir():
+            atomic.inherit(target / new.name, new)
         for old in _slices_of(request.output):
             old.unlink()
         for new in sorted(temporary.iterdir(), reverse=True):

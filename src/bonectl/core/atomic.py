@@ -5,10 +5,11 @@ import errno
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from bonectl.core import ending
+from bonectl.core import ending, progress
 from bonectl.errors import BonectlError, OutputError, PermissionDeniedError, WriteError
 
 
@@ -24,11 +25,45 @@ def check(path: Path, *, force: bool = False) -> None:
     """
     if path.exists() and not force:
         raise OutputError(f"{path}: exists already; give --force to replace it, or another name")
-    parent = path.parent
+    parent = target(path).parent
     if not parent.is_dir():
         raise OutputError(f"{path}: there is no folder {parent}; create it first")
     if not os.access(parent, os.W_OK | os.X_OK):
         raise PermissionDeniedError(f"{path}: the folder {parent} may not be written to")
+
+
+def target(path: Path) -> Path:
+    """Where a name leads: links are followed, as cp does, so that they stay links."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def inherit(old: Path, new: Path) -> None:
+    """Give a file that is to replace another its mode, owner and group, as far as they may be given; tell the rest.
+
+    Parameters
+    ----------
+    old : Path
+        The file that is there; nothing happens where there is none, or it is no regular file.
+    new : Path
+        The file that takes its place.
+    """
+    try:
+        before = old.stat()
+    except OSError:
+        return
+    if not stat.S_ISREG(before.st_mode) or not new.is_file():
+        return
+    for owner in ((before.st_uid, -1), (-1, before.st_gid)):
+        with contextlib.suppress(PermissionError):
+            os.chown(new, *owner)
+    after = new.stat()
+    foreign = after.st_gid != before.st_gid
+    # rights of a group that could not be kept would be those of another
+    new.chmod(stat.S_IMODE(before.st_mode) & ~(0o070 if foreign else 0))
+    if foreign or after.st_uid != before.st_uid:
+        progress.note(f"{old}: its owner or group could not be kept: it belongs to you now")
+    if before.st_nlink > 1:
+        progress.note(f"{old}: has other names (hard links), which keep what was there before")
 
 
 def failure(path: Path | str, error: OSError) -> BonectlError:
@@ -44,7 +79,8 @@ def replacing(path: Path, *, force: bool = True) -> Iterator[Path]:
     """A hidden temporary name beside `path`, moved onto it when the block succeeds.
 
     The block may create a file or a folder under that name. Whatever goes wrong, signals included
-    (`bonectl.core.ending`), the temporary is removed and an older `path` stays as it was.
+    (`bonectl.core.ending`), the temporary is removed and an older `path` stays as it was. A link is followed, and
+    what is replaced hands on its mode, owner and group.
 
     Raises
     ------
@@ -54,13 +90,15 @@ def replacing(path: Path, *, force: bool = True) -> Iterator[Path]:
         When the disk is full, or fails.
     """
     check(path, force=force)
+    place = target(path)
     try:
-        with vanishing(path.parent, path.suffix) as temporary:
+        with vanishing(place.parent, place.suffix) as temporary:
             yield temporary
             settle(temporary)
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            temporary.replace(path)
+            inherit(place, temporary)
+            if place.is_dir():
+                shutil.rmtree(place)
+            temporary.replace(place)
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise

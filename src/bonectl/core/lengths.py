@@ -2,8 +2,8 @@
 
 from bonectl.errors import UsageError
 
-# A picometre and a kilometre [mm]: within, squares and cubes are floats of single precision's exponents.
-LEAST, MOST = 1e-9, 1e6
+# A picometre and a thousand kilometres [mm]: within, squares and cubes are floats of single precision's exponents.
+LEAST, MOST = 1e-9, 1e9
 
 
 def is_length(value: float) -> bool:

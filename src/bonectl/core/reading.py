@@ -3,7 +3,7 @@
 import errno
 from pathlib import Path
 
-from bonectl.errors import BonectlError, MissingInputError, PermissionDeniedError, WriteError
+from bonectl.errors import BonectlError, DataError, MissingInputError, PermissionDeniedError, WriteError
 
 _DENIED = (errno.EACCES, errno.EPERM)
 _MISSING = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
@@ -23,6 +23,8 @@ def failure(path: Path | str, error: OSError) -> BonectlError:
         return PermissionDeniedError(f"{path}: {reason}")
     if error.errno in _MISSING:
         return MissingInputError(f"{path}: {reason}")
+    if error.errno == errno.EISDIR:
+        return DataError(f"{path}: is a folder; a file is needed")
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return WriteError(f"{path}: cannot be opened: {reason}; raise the limit (ulimit -n)")
     return WriteError(f"{path}: cannot be read: {reason}")

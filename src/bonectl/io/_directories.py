@@ -63,6 +63,8 @@ class _Form:
         head = struct.Struct(self.order + self.count)
         entry = struct.Struct(self.order + "HH" + self.offset + self.offset)
         tail = struct.Struct(self.order + self.offset)
+        if start >= size:  # seeking further may fail, and the reason would not be the disk
+            raise ValueError(start)
         file.seek(start)
         (tags,) = head.unpack(file.read(head.size))
         if not 0 < tags <= _MOST_TAGS:

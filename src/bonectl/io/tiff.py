@@ -21,6 +21,7 @@ programs write for screen and paper (`_SCREENS`).
 Sources: TIFF 6.0 (Adobe 1992); BigTIFF (Aware Systems); ImageJ's ij.io.TiffEncoder and TiffDecoder.
 """
 
+import errno
 import logging
 import struct
 from collections.abc import Callable, Iterator
@@ -298,7 +299,7 @@ def _decoding(name: str) -> Iterator[None]:
     except ImportError as error:
         raise UnavailableError(f"{name}: {_codecs(str(error))}") from error
     except Exception as error:  # tifffile and codecs raise nearly everything on nonsense
-        if isinstance(error, OSError) and error.errno:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL, errno.EOVERFLOW):  # bad offsets
             raise WriteError(f"{name}: read failed: {(error.strerror or str(error)).lower()}") from error
         reason = " ".join(str(error).split()) or type(error).__name__
         if "requires the 'imagecodecs' package" in reason:

@@ -9,7 +9,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from bonectl.errors import DataError, MissingInputError, PermissionDeniedError, UnavailableError
+from bonectl.core import reading
+from bonectl.errors import DataError, MissingInputError, UnavailableError
 
 
 def digest(weights: Mapping[str, Tensor]) -> str:
@@ -68,11 +69,12 @@ def read(path: Path, what: str) -> tuple[dict[str, Tensor], dict[str, str]]:
         It is no safetensors file, or damaged.
     """
     try:
+        path.open("rb").close()  # safetensors calls missing what may not be read
         with safe_open(path, framework="pt", device="cpu") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
     except FileNotFoundError as error:
         raise MissingInputError(f"{path}: there is no such {what}") from error
-    except PermissionError as error:
-        raise PermissionDeniedError(f"{path}: permission denied") from error
-    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+    except OSError as error:
+        raise reading.failure(path, error) from error
+    except (SafetensorError, ValueError, RuntimeError) as error:
         raise DataError(f"{path}: no safetensors file, or a damaged one ({str(error).splitlines()[0]})") from error
