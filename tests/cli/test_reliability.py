@@ -132,7 +132,7 @@ def test_folders_with_gaps_name_the_files(shell, tmp_path):
     (tmp_path / "s").mkdir()
     for k in (0, 1, 3, 10):
         tifffile.imwrite(tmp_path / "s" / f"p_{k}.tif", STACK[k])
-    one_line(shell(f"{CONVERT} s -o out.npy"), 65, "s: 1 slices are missing between p_1.tif and p_3.tif")
+    one_line(shell(f"{CONVERT} s -o out.npy"), 65, "s: 1 slice is missing between p_1.tif and p_3.tif")
     nothing_left(tmp_path)
 
 

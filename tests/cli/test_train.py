@@ -84,7 +84,7 @@ def test_progress_as_json_carries_loss_and_speed(pair, here):
     [
         ("train low.npy -t clean.npy -o x.safetensors --loss charbonier", 2, "did you mean 'charbonnier'?"),
         ("train low.npy -t clean.npy -o x.safetensors --model unet", 2, "no model 'unet'"),
-        ("train low.npy -o x.safetensors", 2, "1 inputs but 0 targets"),
+        ("train low.npy -o x.safetensors", 2, "1 input but 0 targets"),
         ("train low.npy -t nothing.npy -o x.safetensors", 66, "nothing.npy"),
         ("train low.npy -t small.npy -o x.safetensors", 2, "12 × 32 × 32"),
         ("train low.npy -t mu.npy -o x.safetensors", 2, "in 1/cm"),

@@ -66,7 +66,7 @@ def test_a_set_that_lost_its_end_is_noticed_by_the_slices_own_headers(tmp_path):
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        (["p_0.tif", "p_1.tif", "p_3.tif"], "1 slices are missing between p_1.tif and p_3.tif"),
+        (["p_0.tif", "p_1.tif", "p_3.tif"], "1 slice is missing between p_1.tif and p_3.tif"),
         (["p_1.tif", "p_01.tif", "p_2.tif"], "p_01.tif and p_1.tif have the same number"),
         (["p_0.tif", "p_1.tif", "q_0.tif"], "two series (p_0.tif and q_0.tif)"),
         (["p_0.tif", "p_1.tif", "overview.tif"], "overview.tif has no number"),
@@ -104,7 +104,7 @@ def test_other_roles_are_not_slices(tmp_path):
     ear = Ear()
     with reporting(ear):
         np.testing.assert_array_equal(collected(where), STACK)
-    assert ear.heard == [f"{where}: 4 files have another role and are not slices (Dark1.tif ...)"]
+    assert ear.heard == [f"{where}: 4 files have another role in a scan, no slice of it (Dark1.tif ...)"]
 
 
 def test_a_folder_of_flats_alone_is_a_stack(tmp_path):

@@ -213,7 +213,7 @@ def test_the_missing_pages_are_counted():
         end = last.offset + 2 + 12 * len(last.tags)
     forged = chain[:end] + bytes(4) + chain[end + 4 :]  # the chain ends after page 4, as if it had been whole
     assert tifffile.TiffFile(io.BytesIO(forged)).pages.__len__() == 5
-    with pytest.raises(DataError, match=r"^x\.tif: 1 of 6 pages are missing; re-copy the file"):
+    with pytest.raises(DataError, match=r"^x\.tif: 1 of 6 pages is missing; re-copy the file"):
         decoded(forged)
 
 
@@ -241,7 +241,7 @@ def test_imagejs_one_directory_form():
     stack = decoded(imagej_one_directory(STACK))
     assert stack.header.spacing == (0.02, 0.02, 0.02)
     np.testing.assert_array_equal(stack.collect(), STACK)
-    with pytest.raises(DataError, match="1 of 7 pages are missing"):
+    with pytest.raises(DataError, match="1 of 7 pages is missing"):
         decoded(imagej_one_directory(STACK, 7))
 
 

@@ -61,7 +61,7 @@ def test_unknown_spacing_is_no_contradiction():
 
 
 def test_each_input_needs_its_target():
-    with pytest.raises(UsageError, match="2 inputs but 1 targets"):
+    with pytest.raises(UsageError, match="2 inputs but 1 target;"):
         bind("supervised", [volume(), volume()], [volume()])
 
 

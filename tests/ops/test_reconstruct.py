@@ -129,7 +129,7 @@ def test_half_a_photon_at_least(notes):
     p = line_integrals(Stack.of(counts, known)).collect()
     assert p[0, 0, :3] == pytest.approx(np.full(3, np.log(200)))
     assert not p[0, 0, 3:].any()
-    assert notes == ["3 readings (0.00014 of all) were reached by no photon and set to the least one"]
+    assert notes == ["3 readings were reached by no photon and set to the least one (0.00014 of all)"]
 
 
 def test_dark_transmissions(notes):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bonectl.core import progress, reading
 from bonectl.core.calibration import Calibration
+from bonectl.core.counted import counted
 from bonectl.errors import DataError, MissingInputError, UsageError
 
 READS = ("1/cm", "grey")
@@ -104,7 +105,7 @@ def fit(values: Sequence[float], densities: Sequence[float], name: str = "the ro
     """
     x, y = np.asarray(values, np.float64), np.asarray(densities, np.float64)
     if len(x) < 2:
-        raise DataError(f"{name}: {len(x)} rod; a line needs two or more")
+        raise DataError(f"{name}: {counted(len(x), 'rod')}; a line needs two or more")
     _check_rising(x, y, name)
     # About the means: the sums of squares lose no digits to a large offset.
     dx, dy = x - x.mean(), y - y.mean()

@@ -10,6 +10,7 @@ import typer
 from bonectl.cli import streams
 from bonectl.cli.command import command
 from bonectl.cli.options import DASH, READS, Request
+from bonectl.core.counted import counted
 from bonectl.core.printable import printable
 
 if TYPE_CHECKING:
@@ -109,7 +110,10 @@ def _lines(told: Mapping[str, Any], header: "Header") -> Iterator[tuple[str, str
             word = {"acquisition": "", "answers": "answer ", "statistics": ""}[group] + key
             yield word, f"{value:.7g}" if isinstance(value, float) else str(value)
     if header.forgotten is not None:
-        yield "history", f"{header.forgotten[0]} older entries (sha256 {header.forgotten[1]})"
+        yield (
+            "history",
+            f"{counted(header.forgotten[0], 'older entry', 'older entries')} (sha256 {header.forgotten[1]})",
+        )
     for entry in header.history:
         notes = "".join(f" {key}={value}" for key, value in entry.notes.items())
         yield "history", f"{entry.time} {entry.version} {entry.command}{notes}"

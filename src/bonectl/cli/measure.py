@@ -14,6 +14,7 @@ from bonectl.cli.files import apart
 from bonectl.cli.options import DASH, READS, Calibrate, Force, MaxMemory, Output, Request, Seed, size_in_bytes
 from bonectl.cli.tables import Style
 from bonectl.core import atomic, progress
+from bonectl.core.counted import counted
 from bonectl.errors import BonectlError, DataError, MissingInputError, UsageError
 
 if TYPE_CHECKING:
@@ -503,7 +504,7 @@ def _samples(folder: Path) -> list[Path]:
         raise MissingInputError(f"{folder}: there is no such folder; `bonectl denoise --each` makes one")
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in io.SUFFIXES)
     if len(paths) < 2:
-        raise UsageError(f"{folder}: holds {len(paths)} samples; an interval needs at least 2")
+        raise UsageError(f"{folder}: holds {counted(len(paths), 'sample')}; an interval needs at least 2")
     return paths
 
 

@@ -14,6 +14,7 @@ from bonectl.cli import files
 from bonectl.cli.command import command
 from bonectl.cli.options import Device, Force, Request, Seed
 from bonectl.core import ending
+from bonectl.core.counted import counted
 from bonectl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -250,4 +251,4 @@ def _summary(end: "Trained", output: Path) -> str:
     kept = f"; step {end.kept} was the best" if end.kept != end.steps else ""
     psnr = f"{end.psnr:.2f} dB (input {end.psnr_input:.2f} dB)"
     stopped = "" if end.finished else "; stopped early, --resume goes on from there"
-    return f"{end.steps} steps; held-out PSNR {psnr}{bone}{kept}; wrote {output}{stopped}"
+    return f"{counted(end.steps, 'step')}; held-out PSNR {psnr}{bone}{kept}; wrote {output}{stopped}"

@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from bonectl.core.counted import counted
 from bonectl.core.lengths import MOST, SPOKEN, is_length
 from bonectl.errors import DataError, UsageError
 
@@ -52,7 +53,9 @@ class Angles:
         if not (abs(self.start) <= MOST_DEGREES and abs(self.step) <= MOST_DEGREES):
             raise UsageError(f"angles start at {self.start} and step by {self.step} degrees; no scan turns so far")
         if self.listed is not None and len(self.listed) != self.count:
-            raise DataError(f"{len(self.listed)} angles are listed for {self.count} views")
+            raise DataError(
+                f"{counted(len(self.listed), 'angle is', 'angles are')} listed for {counted(self.count, 'view')}"
+            )
 
     @classmethod
     def of(cls, degrees: Sequence[float] | NDArray[np.floating[Any]]) -> Self:
@@ -234,7 +237,9 @@ class Geometry:
 
     def _check_beam(self) -> None:
         if self.slices is not None and (self.kind != "cone" or self.slices < 1):
-            raise UsageError(f"{self.slices} slices in a {self.kind} beam; a cone beam takes at least 1, others none")
+            raise UsageError(
+                f"{counted(self.slices, 'slice')} in a {self.kind} beam; a cone beam takes at least 1, others none"
+            )
         if self.kind == "parallel":
             return
         if self.sod is None or self.sdd is None or not 0 < self.sod <= self.sdd <= MOST:

@@ -4,6 +4,7 @@ import tempfile
 from dataclasses import asdict, dataclass
 
 from bonectl.core import memory
+from bonectl.core.counted import counted
 
 SCHEMA = "bonectl.plan/1"
 """Name and version of the JSON of ``--dry-run --json``; a change that breaks readers raises the number."""
@@ -57,7 +58,7 @@ class Plan:
             said["memory"] = f"about {memory.spoken(self.memory_bytes)}{self._more()}"
         if self.seconds is not None:
             where = "measured on a part" if self.measured else "of the machine in bench/RESULTS.md"
-            said["time"] = f"about {spoken(self.seconds)} on {self.threads} threads {where}"
+            said["time"] = f"about {spoken(self.seconds)} on {counted(self.threads or 1, 'thread')} {where}"
         return said
 
     def _more(self) -> str:

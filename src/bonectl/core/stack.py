@@ -6,6 +6,7 @@ from typing import Self
 
 import numpy as np
 
+from bonectl.core.counted import counted
 from bonectl.core.header import Header
 from bonectl.core.slabs import Array, recut, thickness
 from bonectl.errors import DataError
@@ -52,7 +53,9 @@ class Stack:
         held = list(self.slabs)
         count = sum(len(slab) for slab in held)
         if count != self.header.shape[0]:
-            raise DataError(f"{count} slices arrived, {self.header.shape[0]} were announced")
+            raise DataError(
+                f"{counted(count, 'slice')} arrived, {counted(self.header.shape[0], 'was', 'were')} announced"
+            )
         return held[0] if len(held) == 1 else np.concatenate(held)
 
     def map(self, function: Callable[[Array], Array], header: Header) -> "Stack":

@@ -11,6 +11,7 @@ import numpy as np
 import tifffile
 
 from bonectl.core import progress
+from bonectl.core.counted import counted
 from bonectl.core.header import Header
 from bonectl.core.lengths import is_length
 from bonectl.core.slabs import Array
@@ -183,7 +184,7 @@ def _from_imagej(tif: tifffile.TiffFile, page: Any, description: str, name: str)
     slices = _along_one(counts, name)
     pages = _count(lines.get("images", str(slices)), name)
     if slices not in (1, pages):
-        raise DataError(f"{name}: announces {pages} images, but {slices} slices")
+        raise DataError(f"{name}: announces {counted(pages, 'image')}, but {counted(slices, 'slice')}")
     if "bonectl" in lines:
         return Told(pages, UNKNOWN, _json.loaded(lines["bonectl"].replace("\\\\", "\\"), name))
     spacing = _imagej_spacing(page, lines)

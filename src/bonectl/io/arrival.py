@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from bonectl.core import reading
+from bonectl.core.counted import counted
 from bonectl.errors import DataError, WriteError
 
 _SPOOLED_AT_ONCE = 4 << 20
@@ -90,4 +91,7 @@ def _spooled(file: BinaryIO, name: str) -> BinaryIO:
 
 def promised(name: str, found: int, total: int, slices: str = "slices") -> DataError:
     """The error for a stack that is shorter than its header says."""
-    return DataError(f"{name}: {total - found} of {total} {slices} are missing; re-copy the file")
+    return DataError(
+        f"{name}: {counted(total - found, f'of {total} {slices} is', f'of {total} {slices} are')}"
+        f" missing; re-copy the file"
+    )

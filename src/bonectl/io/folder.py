@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from bonectl.core import progress, reading
+from bonectl.core.counted import counted
 from bonectl.core.header import Header
 from bonectl.core.slabs import Array, thickness
 from bonectl.core.stack import Stack
@@ -125,7 +126,8 @@ def _members(folder: Path) -> list[Path]:
     found = [path for path in files if not _ROLE.fullmatch(path.name)]
     if found and len(found) < len(files):
         others = sorted(path.name for path in set(files) - set(found))
-        progress.note(f"{folder}: {len(others)} files have another role and are not slices ({others[0]} ...)")
+        many = counted(len(others), "file has", "files have")
+        progress.note(f"{folder}: {many} another role in a scan, no slice of it ({others[0]} ...)")
     found = found or files
     if len(found) == 1:  # one slice, or a whole stack that lies in a folder of its own
         return found
@@ -149,7 +151,10 @@ def _ordered(found: Sequence[_Slice], where: Path) -> list[Path]:
             raise DataError(f"{where}: {one.path.name} and {following.path.name} have the same number")
         if following.number > one.number + 1:
             missing = following.number - one.number - 1
-            raise DataError(f"{where}: {missing} slices are missing between {one.path.name} and {following.path.name}")
+            raise DataError(
+                f"{where}: {counted(missing, 'slice is', 'slices are')}"
+                f" missing between {one.path.name} and {following.path.name}"
+            )
     return [one.path for one in ordered]
 
 
@@ -164,7 +169,9 @@ def _single(path: Path) -> tiff.Pages:
     with arrival.opened(path) as file:
         pages = tiff.pages(file, str(path))
     if pages.count != 1:
-        raise DataError(f"{path}: holds {pages.count} pages, but lies among others; a folder has one page per file")
+        raise DataError(
+            f"{path}: holds {counted(pages.count, 'page')}, but lies among others; a folder has one page per file"
+        )
     return pages
 
 

@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonectl.core import progress
+from bonectl.core.counted import counted
 from bonectl.core.header import DTYPES, MOST_VOXELS, Header
 from bonectl.core.slabs import Array, thickness
 from bonectl.core.stack import Stack
@@ -243,7 +244,7 @@ def _shape(text: str, name: str) -> tuple[int, ...]:
         raise DataError(f"{name}: cannot read the shape ({_shown(text)}) in its header")
     shape = tuple(int(part) for part in lengths)
     if len(shape) not in (2, 3):
-        raise DataError(f"{name}: has {len(shape)} axes; a stack has 3, or 2 for one slice")
+        raise DataError(f"{name}: has {counted(len(shape), 'axis', 'axes')}; a stack has 3, or 2 for one slice")
     if min(shape) < 1 or prod(shape) > MOST_VOXELS:
         raise DataError(f"{name}: a stack of shape {shape} cannot be")
     return shape
@@ -299,7 +300,10 @@ def _check_size(header: Header, there: int, name: str) -> None:
     if there < header.total_bytes:
         raise arrival.promised(name, there // header.slice_bytes, header.shape[0])
     if there > header.total_bytes:
-        raise DataError(f"{name}: {there - header.total_bytes} bytes follow the last slice; re-copy the file")
+        raise DataError(
+            f"{name}: {counted(there - header.total_bytes, 'byte follows', 'bytes follow')}"
+            f" the last slice; re-copy the file"
+        )
 
 
 def _slabs(file: BinaryIO, layout: _Layout, header: Header, name: str) -> Iterator[Array]:

@@ -33,6 +33,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import tifffile
 
+from bonectl.core.counted import counted
 from bonectl.core.header import DTYPES, MOST_VOXELS, Header
 from bonectl.core.slabs import Array, thickness
 from bonectl.core.stack import Stack
@@ -362,7 +363,7 @@ def _count(tif: tifffile.TiffFile, told: Told, first: Page, name: str) -> int:
     if there != promised:
         if there < promised:
             raise arrival.promised(name, there, promised, "pages")
-        raise DataError(f"{name}: holds {there} pages, but announces {promised}; save it as one stack")
+        raise DataError(f"{name}: holds {counted(there, 'page')}, but announces {promised}; save it as one stack")
     for index in range(1, there):
         page = _page(tif, index, name)
         if page != first:

@@ -9,6 +9,7 @@ from scipy.optimize import curve_fit
 from scipy.spatial import cKDTree
 from scipy.special import erf
 
+from bonectl.core.counted import counted
 from bonectl.core.table import Number
 from bonectl.errors import UsageError
 from bonectl.morphology.distance import squared_distance
@@ -96,7 +97,8 @@ def _edge_profile(
     lone = _is_lone_edge(depth, voi, points, normals, reach)
     if lone.sum() < FEWEST:
         raise UsageError(
-            f"mtf finds {int(lone.sum())} points of the reference surface with {reach:g} voxels of bone and of "
+            f"mtf finds {counted(int(lone.sum()), 'point')}"
+            f" of the reference surface with {reach:g} voxels of bone and of "
             f"marrow behind them; {FEWEST} are needed"
         )
     near = np.argwhere((np.abs(depth) < reach + 1) & voi)

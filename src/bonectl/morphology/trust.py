@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
+from bonectl.core.counted import counted
+
 # Separation needs a volume of interest this many times wider: with less, gaps that the border cuts decide it.
 FEWEST_GAPS = 5
 
@@ -103,7 +105,8 @@ def _topology(numbers: Mapping[str, float]) -> str:
     if specks + holes <= max(1.0, NOISE * abs(numbers["chi_purified"])):
         return ""
     return (
-        f"{specks} specks and {holes} cavities beside a purified Euler number of {numbers['chi_purified']:g}: "
+        f"{counted(specks, 'speck')} and {counted(holes, 'cavity', 'cavities')}"
+        f" beside a purified Euler number of {numbers['chi_purified']:g}: "
         "noise is in the raw chi, BS and Tb.Th; a filter before the threshold removes them"
     )
 

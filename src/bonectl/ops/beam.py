@@ -3,6 +3,7 @@
 from math import isclose
 from typing import Any
 
+from bonectl.core.counted import counted
 from bonectl.core.geometry import Angles, Geometry
 from bonectl.core.header import Header
 from bonectl.core.kit import bind, check
@@ -105,7 +106,7 @@ def _check_told(kind: str, knobs: dict[str, Any], angles: Angles | None, views: 
     if angles is None and "arc" not in knobs:
         raise UsageError(f"nothing says how far the views turn; give --angles, or {kind}(arc=360)")
     if angles is not None and len(angles) != views:
-        raise DataError(f"{len(angles)} angles for {views} views; one angle per view is needed")
+        raise DataError(f"{counted(len(angles), 'angle')} for {counted(views, 'view')}; one angle per view is needed")
     if kind != "parallel" and not 0 < knobs["sod"] <= knobs["sdd"]:
         raise UsageError(f"--geometry {kind}(sod={knobs['sod']}, sdd={knobs['sdd']}); 0 < sod <= sdd is needed [mm]")
 

@@ -10,6 +10,7 @@ from math import ceil, prod, sqrt
 from types import MappingProxyType
 
 from bonectl.core import memory
+from bonectl.core.counted import counted
 from bonectl.core.geometry import Geometry
 from bonectl.core.header import PROJECTIONS, Header
 from bonectl.core.spec import parse
@@ -185,9 +186,9 @@ def chosen_block(header: Header, geometry: Geometry, method: str, limit: int, sl
         peak = here + needed(header, geometry, method, block, slab, held=held).at_worst
         if peak <= limit:
             return block
-    least = f"{block} slices at a time" if geometry.kind != "cone" else "a cone beam, which is held whole,"
+    least = f"{counted(block, 'slice')} at a time" if geometry.kind != "cone" else "a cone beam, which is held whole,"
     raise MemoryShortageError(
-        f"{least} of {geometry.size} × {geometry.size} from {geometry.views} views would take about "
+        f"{least} of {geometry.size} × {geometry.size} from {counted(geometry.views, 'view')} would take about "
         f"{memory.spoken(peak)}, and {memory.spoken(limit)} may be taken; give a larger --max-memory, a smaller "
         "--size, or fewer columns (convert --bin)"
     )

@@ -8,6 +8,7 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 
 from bonectl.core import progress
+from bonectl.core.counted import counted
 from bonectl.core.geometry import Geometry
 from bonectl.core.slabs import Array
 from bonectl.errors import DataError, UsageError
@@ -64,7 +65,10 @@ def check(geometry: Geometry) -> None:
         tilted.
     """
     if geometry.views < FEWEST:
-        raise UsageError(f"{geometry.views} views do not tell where the rotation axis is; give --centre COLUMN")
+        raise UsageError(
+            f"{counted(geometry.views, 'view does', 'views do')}"
+            f" not tell where the rotation axis is; give --centre COLUMN"
+        )
     if geometry.kind != "parallel":
         opposite_rays.check(geometry)
 

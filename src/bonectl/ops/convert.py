@@ -395,7 +395,8 @@ def cast(stack: Stack, dtype: str) -> Stack:
 
     def refuse(bad: Array, count: int, at: tuple[int, ...]) -> UsageError:
         return UsageError(
-            f"{count} values do not fit {there.name} ({low:.7g} to {high:.7g}), the first is {bad:.7g} at {at}; "
+            f"{counted(count, 'value does', 'values do')}"
+            f" not fit {there.name} ({low:.7g} to {high:.7g}), the first is {bad:.7g} at {at}; "
             "choose a wider type (values are never rescaled)"
         )
 

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from bonectl.core import progress
+from bonectl.core.counted import counted
 from bonectl.core.geometry import Geometry
 from bonectl.core.slabs import Array
 from bonectl.methods._quadrature import longer_side, missing_wedge
@@ -48,12 +49,16 @@ class FieldOfView:
         self.air += [level for level in levels if level is not None]
         return cut
 
+    def _cut_rows(self) -> str:
+        rows = counted(self.rows, "row")
+        return counted(self.cut, f"of {rows} is", f"of {rows} are")
+
     def tell(self, geometry: Geometry) -> None:
         """Note what was seen, and what helps."""
         if self.air:
             progress.note(
                 f"air at both ends of the detector reads {np.mean(self.air):.2g} instead of 0 in {len(self.air)} of "
-                f"{self.rows} rows: the beam changed between flats and projections; give --air "
+                f"{counted(self.rows, 'row')}: the beam changed between flats and projections; give --air "
                 f"{air_columns(geometry.columns)}, or newer flats"
             )
         if not self.cut:
@@ -61,14 +66,12 @@ class FieldOfView:
         missing = missing_wedge(geometry.angles.degrees, 360.0)
         if longer_side(geometry).any() and missing > 1:
             progress.note(
-                f"{self.cut} of {self.rows} rows are cut off at an end, with the axis at column {geometry.centre:.4g} "
+                f"{self._cut_rows()} cut off at an end, with the axis at column {geometry.centre:.4g} "
                 f"of {geometry.columns}: densities are wrong; half acquisition needs views over 360 degrees, "
                 f"{missing:.0f} are missing"
             )
             return
-        progress.note(
-            f"{self.cut} of {self.rows} rows are cut off by the detector: their absolute values are not to be trusted"
-        )
+        progress.note(f"{self._cut_rows()} cut off by the detector: their absolute values are not to be trusted")
 
 
 def air_columns(columns: int) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonectl.core import kit, progress, threads
+from bonectl.core.counted import counted
 from bonectl.core.header import Header
 from bonectl.core.slabs import windows
 from bonectl.core.spec import Spec, parse, parse_sum
@@ -695,7 +696,9 @@ def _finite(stack: Stack, what: str) -> Iterator[Array]:
             break
         yield block
     if start != stack.header.shape[0]:
-        raise DataError(f"{what} has {start} slices, {stack.header.shape[0]} were announced")
+        raise DataError(
+            f"{what} has {counted(start, 'slice')}, {counted(stack.header.shape[0], 'was', 'were')} announced"
+        )
 
 
 def _labels(bone: Mask, inside: Mask | None) -> Labels:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from bonectl.core import progress
+from bonectl.core.counted import counted
 from bonectl.errors import MemoryShortageError
 
 
@@ -41,7 +42,9 @@ class OnDevice:
                 what = "one slice" if self.divisible else "this cone beam's scan and volume"
                 raise MemoryShortageError(f"the memory of {self.where} does not hold {what}; use --device cpu")
             self._largest = count // 2
-            progress.note(f"{self.where} has no memory for {count} slices at a time; going on with {self._largest}")
+            progress.note(
+                f"{self.where} has no memory for {counted(count, 'slice')} at a time; going on with {self._largest}"
+            )
 
     def _parts(self, run: Callable[[Tensor], Tensor], block: Tensor, count: int) -> list[Tensor] | None:
         """Results of parts of `count` slices; None when the device's memory was too small."""

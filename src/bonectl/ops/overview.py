@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonectl.core import memory, progress
+from bonectl.core.counted import counted
 from bonectl.core.geometry import Geometry
 from bonectl.core.header import Header
 from bonectl.core.slabs import Array
@@ -90,7 +91,7 @@ def _picked(scan: Stack, numbers: NDArray[np.int64]) -> Stack:
         held.append(slab[:, mine].copy() if along else slab[mine])
         at += len(slab)
     if at != header.shape[0]:
-        raise DataError(f"{at} slices arrived, {header.shape[0]} were announced")
+        raise DataError(f"{counted(at, 'slice')} arrived, {counted(header.shape[0], 'was', 'were')} announced")
     rows = np.concatenate(held)
     return Stack.of(rows, header.replace(shape=rows.shape, geometry=None))
 

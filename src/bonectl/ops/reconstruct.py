@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bonectl.core import kit, memory, progress
 from bonectl.core.calibration import Calibration
+from bonectl.core.counted import counted
 from bonectl.core.geometry import KINDS, Geometry
 from bonectl.core.header import SINOGRAMS, VOLUME
 from bonectl.core.slabs import Array
@@ -173,7 +174,9 @@ def checked_geometry(scan: Stack, geometry: Geometry | None) -> Geometry:
     lengths = dict(zip(scan.header.axes, scan.header.shape, strict=True))
     rows, views, columns = (lengths[axis] for axis in SINOGRAMS)
     if views != geometry.views:
-        raise DataError(f"{geometry.views} angles for {views} views; one angle per view is needed")
+        raise DataError(
+            f"{counted(geometry.views, 'angle')} for {counted(views, 'view')}; one angle per view is needed"
+        )
     if (rows, columns) != (geometry.rows, geometry.columns):
         raise DataError(
             f"the scan has {rows} rows × {columns} columns, its geometry {geometry.rows} × {geometry.columns}"

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from bonectl.core import progress
+from bonectl.core.counted import counted
 from bonectl.core.header import Header
 from bonectl.core.stack import Stack
 from bonectl.core.table import Interval, Table
@@ -104,7 +105,8 @@ def sampled(
     most = SYMMETRIES * len(models)
     if not 2 <= count <= most:
         raise UsageError(
-            f"{count} samples of {len(models)} checkpoints; there can be 2 to {most}, one for each checkpoint and "
+            f"{counted(count, 'sample')} of {counted(len(models), 'checkpoint')}"
+            f"; there can be 2 to {most}, one for each checkpoint and "
             "symmetry of the slice"
         )
     where = device.choose(device_name)
@@ -166,7 +168,7 @@ def with_intervals(table: Table, samples: Sequence[Table]) -> Table:
         Fewer than 2 samples, or one of other voxels or another unit.
     """
     if len(samples) < 2:
-        raise UsageError(f"{len(samples)} sample; an interval needs at least 2")
+        raise UsageError(f"{counted(len(samples), 'sample')}; an interval needs at least 2")
     for number, sample in enumerate(samples, 1):
         _check_alike(sample, table, number)
     found = [{row.number.name: row.number.value for row in sample.rows} for sample in samples]

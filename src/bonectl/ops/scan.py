@@ -206,7 +206,9 @@ def geometry_of(
     lengths = dict(zip(header.axes, header.shape, strict=True))
     known = header.geometry
     if angles is not None and len(angles) != lengths["view"]:
-        raise DataError(f"{len(angles)} angles for {lengths['view']} views; one angle per view is needed")
+        raise DataError(
+            f"{counted(len(angles), 'angle')} for {counted(lengths['view'], 'view')}; one angle per view is needed"
+        )
     if known is None:
         step = pitch or header.spacing[header.axes.index("col")]
         if angles is None:
@@ -297,9 +299,8 @@ def _converted(scan: Stack, convert: Callable[[Array, int], tuple[Array, int]]) 
         clamped += count
     if clamped:
         share = clamped / np.prod(scan.header.shape, dtype=float)
-        what = counted(clamped, "reading", "readings")
-        were = "was" if clamped == 1 else "were"
-        progress.note(f"{what} ({share:.2g} of all) {were} reached by no photon and set to the least one")
+        what = counted(clamped, "reading was", "readings were")
+        progress.note(f"{what} reached by no photon and set to the least one ({share:.2g} of all)")
 
 
 def _as_float(slab: Array, _low: int) -> tuple[Array, int]:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from bonectl.core import draws, physics
 from bonectl.core.calibration import Calibration
+from bonectl.core.counted import counted
 from bonectl.core.geometry import Geometry
 from bonectl.core.header import SINOGRAMS, VOLUME, Header
 from bonectl.errors import UsageError
@@ -106,7 +107,8 @@ class Scans:
     def __init__(self, scans: Sequence[Volume], targets: Sequence[Volume]) -> None:
         if len(scans) != len(targets):
             raise UsageError(
-                f"{len(scans)} scans but {len(targets)} targets; give one --target for each scan, in their order"
+                f"{counted(len(scans), 'scan')} but {counted(len(targets), 'target')}"
+                f"; give one --target for each scan, in their order"
             )
         self.pairs = tuple(Pair(scan, target) for scan, target in zip(scans, targets, strict=True))
         first = self.pairs[0]

@@ -13,6 +13,7 @@ from scipy.ndimage import correlate1d, gaussian_filter1d
 from bonectl.calibrations.energy import energy as by_energy
 from bonectl.core import physics, progress, threads
 from bonectl.core.calibration import Calibration
+from bonectl.core.counted import counted
 from bonectl.core.draws import generator
 from bonectl.core.geometry import Geometry
 from bonectl.core.header import PROJECTIONS, SINOGRAMS, Fact, Header
@@ -482,7 +483,8 @@ def _readings(beams: Iterator[Array], header: Header, detector: Detector, seed: 
         yield done
     if empty:
         share = empty / np.prod(header.shape, dtype=float)
-        progress.note(f"{empty} readings ({share:.2g} of all) are below half a photon; a logarithm takes half a photon")
+        what = counted(empty, "reading is", "readings are")
+        progress.note(f"{what} below half a photon ({share:.2g} of all); a logarithm takes half a photon")
 
 
 def _noisy(mean: Array, noises: tuple[tuple[Spec, Noise], ...], seed: int, *key: int | str) -> Array:

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from bonectl.core import pictures
+from bonectl.core.counted import counted
 from bonectl.core.header import VOLUME, Header
 from bonectl.learning.checkpoint import Normalisation
 from bonectl.ops.learner import Estimates, Learner
@@ -50,7 +51,8 @@ def picture(log: Path, estimates: Estimates, learner: Learner, before: Trial) ->
     with pictures.house():
         figure = pictures.figure(*SIZE)
         figure.suptitle(
-            f"{learner.task.model}, loss {learner.objective}, {learner.step} steps: {Path(log).stem}", fontsize=7
+            f"{learner.task.model}, loss {learner.objective}, {counted(learner.step, 'step')}: {Path(log).stem}",
+            fontsize=7,
         )
         grid = figure.add_gridspec(2, 3, height_ratios=(1.35, 1))
         top, bottom = [[figure.add_subplot(grid[row, column]) for column in range(3)] for row in range(2)]

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from bonectl.core import memory, progress
+from bonectl.core.counted import counted
 from bonectl.core.header import Header
 from bonectl.core.plan import scratch
 from bonectl.core.slabs import Array, thickness
@@ -83,7 +84,7 @@ def _placed(stack: Stack) -> Iterator[tuple[int, Array]]:
             yield at, slab.swapaxes(0, 1)
         at += len(slab)
     if at != count:
-        raise DataError(f"{at} slices arrived, {count} were announced")
+        raise DataError(f"{counted(at, 'slice')} arrived, {counted(count, 'was', 'were')} announced")
 
 
 def _in_memory(stack: Stack) -> Iterator[Array]:

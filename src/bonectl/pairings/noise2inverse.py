@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from bonectl.core.counted import counted
 from bonectl.core.header import Header
 from bonectl.errors import UsageError
 from bonectl.learning.sample import Volume, Window
@@ -70,7 +71,8 @@ def noise2inverse(inputs: Sequence[Volume], targets: Sequence[Volume], *, splits
         raise UsageError(f"noise2inverse(splits={splits}): at least 2 reconstructions are needed to predict one")
     if not inputs or len(inputs) % splits:
         raise UsageError(
-            f"noise2inverse(splits={splits}): {len(inputs)} inputs; give all {splits} reconstructions of each scan"
+            f"noise2inverse(splits={splits}): {counted(len(inputs), 'input')}"
+            f"; give all {splits} reconstructions of each scan"
         )
     groups = [inputs[start : start + splits] for start in range(0, len(inputs), splits)]
     for group in groups:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from bonectl.core.counted import counted
 from bonectl.core.header import Header
 from bonectl.errors import UsageError
 from bonectl.learning.sample import Volume, Window
@@ -58,7 +59,8 @@ def supervised(inputs: Sequence[Volume], targets: Sequence[Volume]) -> Supervise
     """
     if len(inputs) != len(targets):
         raise UsageError(
-            f"{len(inputs)} inputs but {len(targets)} targets; give one --target for each input, in their order"
+            f"{counted(len(inputs), 'input')} but {counted(len(targets), 'target')}"
+            f"; give one --target for each input, in their order"
         )
     for noisy, clean in zip(inputs, targets, strict=True):
         match(noisy, clean)

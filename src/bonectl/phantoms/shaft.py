@@ -4,6 +4,7 @@ from math import pi
 
 import numpy as np
 
+from bonectl.core.counted import counted
 from bonectl.core.stack import Stack
 from bonectl.errors import UsageError
 from bonectl.phantoms._solid import Array, Shape, extent, inside, solid
@@ -49,7 +50,9 @@ def shaft(  # noqa: PLR0913 (its knobs are what it is)
     inside("a canal", bore, t)
     middle = (d - t) / 2
     if canals < 0 or canals * bore >= 2 * pi * middle * 0.9:
-        raise UsageError(f"{canals} canals of {bore:g} mm do not fit into a wall {2 * pi * middle:g} mm around")
+        raise UsageError(
+            f"{counted(canals, 'canal')} of {bore:g} mm cannot fit into a wall {2 * pi * middle:g} mm around"
+        )
 
     def distance(z: Array, y: Array, x: Array) -> Array:
         tube = np.abs(np.hypot(y, x) - middle) - t / 2
