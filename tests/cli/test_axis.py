@@ -1,6 +1,7 @@
 """Where the axis of a reconstruction comes from is said, and kept in the history."""
 
 import hashlib
+import io
 import json
 import shlex
 
@@ -113,3 +114,14 @@ def test_the_history_tells_flats_darks_and_angles_by_hash(good, notes, lines, tm
     }
     for name, content in files.items():
         assert said[f"{name}_sha256"] == hashlib.sha256(content).hexdigest()[:16]
+
+
+@pytest.mark.parametrize(("centre", "kept"), [("75.2", False), ("auto", True)])
+def test_a_dry_run_tells_what_a_pipe_keeps(shell, centre, kept):
+    """24,000 rows are 1.3 GiB, of which nothing needs to arrive: a temporary file where they do not fit."""
+    head = io.BytesIO()
+    np.lib.format.write_array_header_1_0(head, {"descr": "<f4", "fortran_order": False, "shape": (24000, 90, 160)})
+    options = f"{PLAIN} --angles 180 --size 32 -o v.npy --dry-run --json --max-memory 900M --centre {centre}"
+    done = shell(f"bonectl reconstruct {options}", stdin=head.getvalue())
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout).get("scratch_bytes") == (24000 * 90 * 160 * 4 if kept else None)

@@ -375,7 +375,10 @@ def _write_volume(stack: "Stack", geometry: "Geometry | None", request: Request,
     volume = made(stack, geometry, look=not request.dry_run)
     if geometry is not None and not request.dry_run:
         notes |= _made_by(geometry, asked, beam)
-    plan = _plan(stack.header, geometry, asked) if request.dry_run and geometry is not None else None
+    plan = None
+    if request.dry_run and geometry is not None:
+        kept = asked.centre == AUTO and streams.comes_once(request.source)
+        plan = _plan(stack.header, geometry, asked, kept=kept)
     streams.writing(volume, request, notes, plan)
 
 
@@ -396,8 +399,8 @@ def _made_by(geometry: "Geometry", asked: _Asked, beam: _Beam) -> "dict[str, Fac
     return provenance.of_method(method, asked.device, asked.backend) | provenance.of_files(files)
 
 
-def _plan(header: "Header", geometry: "Geometry", asked: _Asked) -> "Plan":
-    """What --dry-run says of memory and time."""
+def _plan(header: "Header", geometry: "Geometry", asked: _Asked, *, kept: bool) -> "Plan":
+    """What --dry-run says of memory and time; of a scan that is kept while the axis is looked for, where asked."""
     from bonectl.core import memory, threads
     from bonectl.core.header import SINOGRAMS
     from bonectl.core.plan import Plan
@@ -409,12 +412,14 @@ def _plan(header: "Header", geometry: "Geometry", asked: _Asked) -> "Plan":
     block = block_plan.chosen_block(header, geometry, method, limit)
     held = turning.is_held(header, limit)
     need, here = block_plan.needed(header, geometry, method, block, held=held), memory.resident()
+    if kept and held and header.axes == SINOGRAMS:  # projections are counted, which are turned in memory
+        here += header.total_bytes
     count = threads.count()
     return Plan(
         memory_bytes=round(here + need.usual),
         memory_at_worst_bytes=round(here + need.at_worst) if need.at_worst > need.usual else None,
         memory_limit_bytes=limit,
-        scratch_bytes=None if held or header.axes == SINOGRAMS else header.total_bytes,
+        scratch_bytes=None if held or (header.axes == SINOGRAMS and not kept) else header.total_bytes,
         block=f"{counted(min(block, geometry.rows), 'row')} at a time",
         seconds=duration.seconds(geometry, method, count),
         threads=count,
