@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import signal
 import subprocess
 
 import numpy as np
@@ -174,6 +175,26 @@ def test_lines_are_there_before_the_next_volume_is_read(bone):
         (bone / "late.npy").write_bytes((bone / "noisy.npy").read_bytes())
         assert run.stdout.readline().startswith(b"late.npy,20 20 20,")
     assert run.returncode == 0
+
+
+@pytest.mark.parametrize("style", ["json", "table"])
+def test_an_interrupted_run_keeps_what_was_measured(bone, style):
+    """As a whole document; the second volume is a pipe that nobody writes to."""
+    os.mkfifo(bone / f"never_{style}.npy")
+    line = ["bonectl", "measure", "ball.npy", f"never_{style}.npy", *PLAIN.split(), "-m", "bvtv", "--style", style]
+    with subprocess.Popen(line, cwd=bone, stdout=subprocess.PIPE) as run:
+        assert run.stdout is not None
+        out = run.stdout.readline() if style == "json" else b""
+        if style == "table":  # its drawing comes with the end: wait until the pipe is waited for
+            writer = os.open(bone / f"never_{style}.npy", os.O_WRONLY)
+        run.send_signal(signal.SIGINT)
+        out += run.stdout.read()
+    if style == "json":
+        assert [table["file"] for table in json.loads(out)] == ["ball.npy"]
+    else:
+        os.close(writer)
+        assert b"1472" in out
+    assert run.returncode == -signal.SIGINT
 
 
 def test_what_is_wrong_with_all_volumes_is_said_once(shell, bone):

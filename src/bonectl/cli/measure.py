@@ -331,7 +331,7 @@ def _measure_one(request: Request, asked: _Asked, samples: Path | None, style: S
     try:
         table = _measured(request, asked)
     except DataError as error:
-        raise (error if request.source == DASH else _naming(request.source, error)) from error
+        raise _naming(request.source, error) from error
     if samples is not None:
         table = _with_samples(table, request, asked, paths)
     if style is not Style.csv:
@@ -389,9 +389,10 @@ def _refused(request: Request, sources: list[Path], asked: _Asked) -> dict[int, 
 
 def _naming(path: Path, error: Exception) -> Exception:
     """The error, naming the volume if it does not yet; what is no error of ours stays as it is."""
-    if not isinstance(error, BonectlError) or str(path) in str(error):
+    name = streams.STDIN if path == DASH else str(path)
+    if not isinstance(error, BonectlError) or name in str(error):
         return error
-    return type(error)(f"{path}: {error}").with_traceback(error.__traceback__)
+    return type(error)(f"{name}: {error}").with_traceback(error.__traceback__)
 
 
 def _columns(asked: _Asked, *, around: bool) -> "Columns":
