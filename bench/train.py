@@ -42,7 +42,7 @@ from bonectl.ops.learner import Learner, Task
 from bonectl.ops.objective import Objective
 from bonectl.ops.patches import Batch, PatchBatch, Patches
 from bonectl.ops.recipe import Recipe
-from bonectl.ops.volumes import mapped
+from bonectl.ops.volumes import opened
 
 Seconds = tuple[float, float]
 
@@ -112,7 +112,7 @@ def miss(learner: Learner, batch: PatchBatch) -> float:
 def loading(folder: Path, given: argparse.Namespace, where: torch.device, judge: Judge) -> list[str]:
     """Answer the first two questions."""
     recipe = Recipe(model=given.model, steps=10_000, batch=4, run=4, patch=64)
-    with mapped(stored(folder, 256, 64)) as volumes:
+    with opened(stored(folder, 256, 64)) as volumes:
         pairing = kit.bind("pairings", parse("supervised"))(volumes[:1], volumes[1:])
         learner = learner_of(recipe, volumes[0].header, where)
         patches = Patches(pairing, learner.task.normalisation, learner.network.reach, recipe)

@@ -59,7 +59,11 @@ def test_the_options_default_to_the_recipe():
 
 def test_a_run_says_how_it_went_and_writes_only_files(pair, shell, tmp_path):
     line = f"bonectl train low.npy --target clean.npy -o x.safetensors --steps 3 {QUICK}"
-    end = shell(f"{line} > /dev/full" if Path("/dev/full").exists() else line)  # nothing goes to standard output
+    line = f"{line} > /dev/full" if Path("/dev/full").exists() else line  # nothing goes to standard output
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    end = shell(line, env={"TMPDIR": str(temporary)})
+    temporary.rmdir()  # nothing is left there
     assert end.returncode == 0, end.stderr
     assert b"bonectl train: 3 steps; held-out PSNR" in end.stderr
     assert (tmp_path / "x.safetensors.png").read_bytes().startswith(b"\x89PNG")
@@ -99,6 +103,8 @@ def test_progress_as_json_carries_loss_and_speed(pair, here):
         ("train low.npy low.npy --pairs noise2inverse(splits=2) --patience 2 -o x.safetensors", 2, "--patience judges"),
         ("train cut.npy -t clean.npy -o x.safetensors", 65, "cut.npy"),
         ("train nan.npy -t clean.npy -o x.safetensors", 65, "not finite"),
+        ("train low.npy -t clean.npy -o x.safetensors --seed 18446744073709551616", 2, "18446744073709551615"),
+        ("train low.npy -t clean.npy -o x.safetensors --threads 1000000", 2, "too many"),
     ],
 )
 def test_what_is_refused(pair, here, tmp_path, line, status, message):
@@ -107,7 +113,8 @@ def test_what_is_refused(pair, here, tmp_path, line, status, message):
     store(tmp_path / "coarse.npy", np.zeros((12, 32, 32)), spacing=(0.04,) * 3)
     store(tmp_path / "nan.npy", np.full((12, 32, 32), np.nan))
     (tmp_path / "cut.npy").write_bytes((tmp_path / "low.npy").read_bytes()[:-100])
-    ended, said = here(f"{line} --steps 2 {QUICK if '--model' not in line else ''}")
+    quick = QUICK if "--threads" not in line else QUICK.removesuffix("--threads 1")
+    ended, said = here(f"{line} --steps 2 {quick if '--model' not in line else ''}")
     assert (ended, said.count("\n")) == (status, 1), said
     assert message in said
     assert said.startswith("bonectl train: ")

@@ -130,7 +130,7 @@ def test_damaged_files_are_refused(path, tmp_path):
     ("old", "new", "message"),
     [
         ("bonectl-encoder", "bonectl-encodes", "no bone encoder"),
-        ('\\"version\\": 1', '\\"version\\": 9', "version 9"),
+        ('\\"version\\": 2', '\\"version\\": 9', "version 9"),
         ('\\"widths\\": [2,', '\\"widths\\": [5,', "description is damaged"),
         ("sha256", "sha257", "description is damaged"),
     ],

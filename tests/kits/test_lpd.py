@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from bonectl.core import kit, progress, threads
+from bonectl.core.calibration import Calibration
 from bonectl.core.spec import parse
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, UnavailableError, UsageError
@@ -223,6 +224,35 @@ def test_other_views_are_noted_once(weights):
         method(A, y)
     assert len(told) == 1
     assert "views is 12, lpd was trained at 24" in told[0]
+
+
+def test_weights_that_were_trained_anew_into_the_same_file_are_seen(weights, tmp_path):
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(weights.read_bytes())
+    A = Projector(geometry())
+    y = torch.rand(2, 24, A.geometry.columns)
+    method = kit.bind("methods", parse(f"lpd(weights='{path}')"))
+    before = method(A, y)
+    kept = Checkpoint.load(path)
+    facts = {name: getattr(kept, name) for name in kept.__dataclass_fields__}
+    changed = {name: weight * 1.5 for name, weight in kept.weights.items()}
+    Checkpoint(**facts | {"weights": changed}).save(path)
+    after = method(A, y)
+    assert not torch.equal(before, after)
+    module._trained.cache_clear()
+    torch.testing.assert_close(after, method(A, y), rtol=0, atol=0)
+
+
+def test_a_scan_and_a_volume_of_other_voxels_or_laws_are_no_pair():
+    scan, bone = scan_of(3, rows=2)
+    law = Calibration(2928.0, -603.0, "60 keV")
+    for facts, said in (
+        ({"spacing": (0.06, 0.061, 0.061)}, "0.061 mm"),
+        ({"unit": "1/cm", "calibration": law}, "2928"),
+    ):
+        other = Volume(bone.values, bone.header.replace(**facts), "bone")
+        with pytest.raises(UsageError, match=said):
+            Pair(scan, other)
 
 
 def test_absent_weights_say_how_to_make_them(tmp_path, monkeypatch):

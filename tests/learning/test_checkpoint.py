@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 from bonectl.core.calibration import Calibration
 from bonectl.core.header import Header
 from bonectl.errors import BonectlError, DataError, MissingInputError, OutputError, UsageError
-from bonectl.learning.checkpoint import BONE, Checkpoint, Normalisation
+from bonectl.learning.checkpoint import BONE, VERSION, Checkpoint, Normalisation
+from bonectl.learning.weights import sealed, unsealed
 
 
 def checkpoint(**changes):
@@ -107,12 +108,101 @@ def test_a_foreign_safetensors_file_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["[]", "{}", '"a"', "null", '{"version": 2}', "[" * 10000, '{"version": 1, "model": 3}']
+    "text",
+    [
+        "[]",
+        "{}",
+        '"a"',
+        "null",
+        '{"version": 2}',
+        "[" * 10000,
+        '{"version": 1, "model": 3}',
+        f'{{"version": {"9" * 5000}}}',
+    ],
 )
 def test_a_damaged_description_is_refused(tmp_path, text):
     save_file({"a": torch.zeros(1)}, tmp_path / "x", metadata={"bonectl": text})
     with pytest.raises(DataError):
         Checkpoint.load(tmp_path / "x")
+
+
+def described(path, **changes):
+    """A checkpoint whose description is changed, and sealed again."""
+    facts = unsealed(sealed(checkpoint()._facts()), VERSION)
+    save_file(dict(checkpoint().weights), path, metadata={"bonectl": sealed(facts | changes)})
+    return path
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"spacing_mm": []},
+        {"spacing_mm": [0.02, 0.02]},
+        {"spacing_mm": [0.02, 0.02, 0]},
+        {"spacing_mm": [0.02, 0.02, -1]},
+        {"spacing_mm": 3},
+        {"spacing_mm": [[], [], []]},
+        {"axes": []},
+        {"axes": ["x", "y", "z"]},
+        {"axes": ["z", "y"], "spacing_mm": [1, 1]},
+        {"scale": 1e308},
+        {"scale": 0},
+        {"scale": 1e-300},
+        {"offset": -1e308},
+        {"scale": 10**400},
+        {"steps": "many"},
+        {"steps": None},
+        {"seed": []},
+        {"acquisition": {"photons": []}},
+        {"acquisition": {"photons": 10**400}},
+        {"acquisition": 3},
+        {"versions": 3},
+        {"training": 3},
+        {"sha256": None},
+    ],
+)
+def test_a_hostile_description_is_refused_in_one_short_line(tmp_path, changes):
+    with pytest.raises(DataError) as failure:
+        Checkpoint.load(described(tmp_path / "x", **changes))
+    said = str(failure.value).removeprefix(str(tmp_path))
+    assert "\n" not in said
+    assert len(said) < 200
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path):
+    checkpoint(weights={"a": torch.tensor([1.0, float("nan")])}).save(tmp_path / "x")
+    with pytest.raises(DataError, match="not finite"):
+        Checkpoint.load(tmp_path / "x")
+
+
+def test_a_number_that_is_changed_in_the_description_is_noticed(tmp_path):
+    checkpoint().save(tmp_path / "x")
+    whole = (tmp_path / "x").read_bytes()
+    assert whole.count(b"1200.0") == 1
+    (tmp_path / "x").write_bytes(whole.replace(b"1200.0", b"1201.0"))
+    with pytest.raises(DataError, match="not what was saved"):
+        Checkpoint.load(tmp_path / "x")
+
+
+def test_every_flipped_bit_of_a_file_is_noticed_or_changes_nothing(tmp_path):
+    checkpoint().save(tmp_path / "x")
+    whole, facts = (tmp_path / "x").read_bytes(), checkpoint()._facts()
+    for place in range(0, len(whole), 7):
+        flipped = bytearray(whole)
+        flipped[place] ^= 1 << place % 8
+        (tmp_path / "x").write_bytes(flipped)
+        try:
+            after = Checkpoint.load(tmp_path / "x")
+        except DataError:
+            continue
+        assert after._facts() == facts, place
+
+
+def test_files_of_version_1_are_still_read(tmp_path):
+    facts = checkpoint()._facts() | {"version": 1}
+    del facts["calibrated"]
+    save_file(dict(checkpoint().weights), tmp_path / "x", metadata={"bonectl": json.dumps(facts)})
+    assert Checkpoint.load(tmp_path / "x").normalisation.scale == 1200.0
 
 
 def test_missing(tmp_path):

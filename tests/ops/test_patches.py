@@ -20,7 +20,7 @@ from bonectl.learning.checkpoint import Normalisation
 from bonectl.learning.denoiser import Reach
 from bonectl.ops.patches import Patches
 from bonectl.ops.recipe import Recipe
-from bonectl.ops.volumes import mapped
+from bonectl.ops.volumes import opened
 
 def threads():
     return len(os.listdir("/proc/self/task"))
@@ -31,7 +31,7 @@ path = Path(sys.argv[1])
 header = Header(shape=(24, 80, 80), unit="mgHA/cm3", spacing=(0.02,) * 3)
 with path.open("wb") as file:
     npy.write(Stack.of(np.ones((24, 80, 80), np.float32), header), file)
-with mapped([path, path]) as volumes:
+with opened([path, path]) as volumes:
     pairing = kit.bind("pairings", parse("supervised"))(volumes[:1], volumes[1:])
     recipe = Recipe(batch=8, run=8, patch=64)
     patches = Patches(pairing, Normalisation.of(header), Reach(slices=2, grid=8), recipe)

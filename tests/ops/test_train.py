@@ -13,12 +13,13 @@ from bonectl.core.calibration import Calibration
 from bonectl.core.header import Header
 from bonectl.core.spec import parse
 from bonectl.core.stack import Stack
-from bonectl.errors import DataError, MissingInputError, OutputError, UsageError
+from bonectl.errors import DataError, MemoryShortageError, MissingInputError, OutputError, UsageError
 from bonectl.io import npy
 from bonectl.learning.checkpoint import Checkpoint, Normalisation
 from bonectl.learning.denoiser import Reach
 from bonectl.learning.inflate import inflated
 from bonectl.learning.sample import Volume
+from bonectl.ops.learner import loaded
 from bonectl.ops.patches import Patches, turned
 from bonectl.ops.recipe import Recipe
 from bonectl.ops.train import Saving, train
@@ -102,7 +103,7 @@ def test_interrupted_and_resumed_is_uninterrupted_bit_for_bit(pair, tmp_path, st
     assert (second.finished, second.steps) == (True, 12)
     for name in ("", ".csv"):
         assert (tmp_path / f"parts{name}").read_bytes() == (tmp_path / f"whole{name}").read_bytes()
-    one, other = (torch.load(tmp_path / f"{name}.resume", weights_only=True) for name in ("whole", "parts"))
+    one, other = (loaded(tmp_path / f"{name}.resume", torch.device("cpu")) for name in ("whole", "parts"))
     for key in one["network"]:
         assert torch.equal(one["network"][key], other["network"][key])
     rows = (tmp_path / "whole.csv").read_text().splitlines()
@@ -339,3 +340,79 @@ def test_tiff_is_unpacked_first(pair, tmp_path):
     run(pair, tmp_path / "npy", steps=3)
     run(paths, tmp_path / "tif", steps=3)
     assert Checkpoint.load(tmp_path / "tif").digest == Checkpoint.load(tmp_path / "npy").digest
+
+
+LAWS = {25: Calibration(301.0, -153.0, "25"), 60: Calibration(2928.0, -603.0, "60")}
+
+
+@pytest.mark.parametrize("pairs", ["as pair", "as inputs", "noise2inverse(splits=2)"])
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"calibration": LAWS[60]},
+        {"acquisition": {"energy_kev": 60}},
+        {"spacing": (0.02, 0.02, 0.021)},
+        {"unit": "grey"},
+    ],
+)
+def test_stacks_that_mean_something_else_are_not_mixed(tmp_path, facts, pairs):
+    """1/cm at 25 and at 60 keV: an estimate read -87 mgHA/cm3 where the input read 201."""
+    known = {"unit": "1/cm", "calibration": None if "acquisition" in facts else LAWS[25]}
+    known |= {"acquisition": {"energy_kev": 25}}
+    one = store(tmp_path / "one.npy", rods() / 300, **known)
+    other = store(tmp_path / "other.npy", rods() / 300, **known | facts)
+    inputs, targets = {"as pair": ([one], [other]), "as inputs": ([one, other], [one, other])}.get(
+        pairs, ([one, other], [])
+    )
+    recipe = Recipe(**SMALL | ({"pairs": pairs} if not targets else {}))
+    with pytest.raises(UsageError) as failure:
+        train(inputs, targets, recipe, Saving(output=tmp_path / "x"), normalisation=(0.0, 1.0))
+    assert "one.npy" in str(failure.value)
+    assert "other.npy" in str(failure.value)
+
+
+def test_laws_that_differ_by_rounding_are_one(tmp_path):
+    known = {"unit": "1/cm", "calibration": LAWS[25]}
+    one = store(tmp_path / "one.npy", rods() / 300, **known)
+    other = store(tmp_path / "other.npy", rods() / 300, **known | {"calibration": Calibration(301.01, -153.0, "25")})
+    train([one], [other], Recipe(**SMALL | {"steps": 1}), Saving(output=tmp_path / "x", picture=False))
+    assert Checkpoint.load(tmp_path / "x").calibrated
+
+
+def test_values_beyond_float32_are_refused(pair, tmp_path):
+    low, clean = pair
+    values = np.load(low).astype(np.float64)
+    values[:, 5, 7] = 1e300
+    header = npy.mapped(low)[0].replace(dtype="<f8")
+    with (tmp_path / "big.npy").open("wb") as file:
+        npy.write(Stack.of(values, header), file)
+    with pytest.raises(DataError, match=r"big.npy: 1e\+300 is beyond float32"):
+        run((tmp_path / "big.npy", clean), tmp_path / "x", patch=32)
+
+
+def test_a_flipped_bit_anywhere_in_the_state_is_noticed(pair, tmp_path):
+    run(pair, tmp_path / "x", stop=stop_at(2))
+    whole = (tmp_path / "x.resume").read_bytes()
+    for place in np.linspace(0, len(whole) - 1, 12).astype(int):
+        flipped = bytearray(whole)
+        flipped[place] ^= 4
+        (tmp_path / "x.resume").write_bytes(flipped)
+        with pytest.raises(DataError, match="damaged"):
+            run(pair, tmp_path / "x", resume=True)
+    (tmp_path / "x.resume").write_bytes(whole)
+    assert run(pair, tmp_path / "x", resume=True).finished
+
+
+def test_a_shortage_of_memory_is_told_with_what_helps(pair, tmp_path, monkeypatch):
+    def starved(learner, batch):
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: 3 bytes")
+
+    monkeypatch.setattr("bonectl.ops.learner.Learner.advance", starved)
+    with pytest.raises(MemoryShortageError, match="smaller --batch"):
+        run(pair, tmp_path / "x")
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64, 10**400])
+def test_seeds_that_cannot_be(seed):
+    with pytest.raises(UsageError, match="below 2"):
+        Recipe(seed=seed)

@@ -2,6 +2,7 @@
 
 import csv
 import importlib.util
+import os
 import subprocess
 import sys
 from types import ModuleType
@@ -118,7 +119,8 @@ def test_a_write_that_fails_keeps_the_old_checkpoint(pair, tmp_path, shell):
     assert min(map(len, before.values())) > 4096
     failed = starved(shell, f"{LINE} -o x --resume")
     assert failed.returncode == 74, failed.stderr
-    assert b"bonectl train: x: " in failed.stderr
+    assert failed.stderr.startswith(b"bonectl train: x.resume: ")
+    assert failed.stderr.endswith(b"; step 2 is saved, and --resume goes on from there\n")
     assert {name: (tmp_path / name).read_bytes() for name in before} == before
     assert not list(tmp_path.glob(".bonectl-*"))
     run(pair, tmp_path / "x", resume=True)
@@ -162,6 +164,24 @@ def test_a_full_disk_keeps_the_old_checkpoint(pair, small_disk, shell):
     (small_disk / "filler").unlink()
     run(pair, small_disk / "x", resume=True)
     assert same(small_disk, "x", "whole")
+
+
+def test_a_disk_that_is_full_at_the_first_checkpoint_leaves_no_half_of_it(pair, small_disk, shell):
+    """A checkpoint without its state was left, with which neither a rerun nor --resume could do anything."""
+    run(pair, small_disk / "whole")
+    room = (small_disk / "whole").stat().st_size + 12_000  # for the checkpoint and the log, and not for the state
+    for path in small_disk.iterdir():
+        path.unlink()
+    fill(small_disk)
+    os.truncate(small_disk / "filler", (small_disk / "filler").stat().st_size - room)
+    failed = shell(f"{LINE} -o disk/x", timeout=300)
+    assert failed.returncode == 74, failed.stderr
+    assert failed.stderr.count(b"\n") == 1
+    assert failed.stderr.endswith(b"no space left on device; nothing was saved\n")
+    assert {path.name for path in small_disk.iterdir()} <= {"filler", "x.csv"}
+    (small_disk / "filler").unlink()
+    again = shell(f"{LINE} -o disk/x", timeout=300)
+    assert again.returncode == 0, again.stderr
 
 
 def test_the_picture_is_drawn_and_depends_on_the_run_alone(pair, tmp_path):

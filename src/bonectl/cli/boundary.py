@@ -8,7 +8,7 @@ import sys
 import traceback
 from typing import NoReturn
 
-from bonectl.core import ending
+from bonectl.core import ending, memory
 from bonectl.core.printable import one_line
 from bonectl.errors import BonectlError, MemoryShortageError, PermissionDeniedError, UnavailableError, WriteError
 
@@ -68,8 +68,8 @@ def told(name: str, error: Exception) -> int:
             return _say_and_fail(name, str(error), error.status, error)
         case BrokenPipeError():
             raise error
-        case MemoryError():
-            shortage = f"out of memory ({error or 'allocation refused'})"
+        case MemoryError() | RuntimeError() if memory.is_shortage(error):  # torch has no class of its own for it
+            shortage = f"out of memory ({str(error)[:60] or 'allocation refused'})"
             advice = "try a smaller --slab, or a machine with more memory"
             return _say_and_fail(name, f"{shortage}; {advice}", MemoryShortageError.status, error)
         case OSError():

@@ -109,7 +109,16 @@ Threads = Annotated[int, typer.Option("--threads", metavar="N", min=0, help="Thr
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
 Progressing = Annotated[Progress, typer.Option("--progress", help="How progress is shown on stderr.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Seed of all random draws; recorded in the history.")]
+Seed = Annotated[
+    int,
+    typer.Option(
+        "--seed",
+        metavar="N",
+        min=0,
+        max=2**64 - 1,
+        help="Seed of all random draws, below 2^64; recorded in the history.",
+    ),
+]
 Device = Annotated[
     str,
     typer.Option("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, or auto: a GPU where there is one."),

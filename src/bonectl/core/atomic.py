@@ -12,6 +12,9 @@ from pathlib import Path
 from bonectl.core import ending, progress
 from bonectl.errors import BonectlError, OutputError, PermissionDeniedError, WriteError
 
+# What a write that failed leaves.
+LEFT = "nothing was left behind"
+
 
 def check(path: Path, *, force: bool = False) -> None:
     """Refuse early what could not be written later.
@@ -66,21 +69,29 @@ def inherit(old: Path, new: Path) -> None:
         progress.note(f"{old}: has other names (hard links), which keep what was there before")
 
 
-def failure(path: Path | str, error: OSError) -> BonectlError:
-    """The error, with its exit status, that an OSError while writing `path` amounts to."""
+def failure(path: Path | str, error: OSError, left: str = LEFT) -> BonectlError:
+    """The error, with its exit status, that an OSError while writing `path` amounts to, and what is `left` after it."""
     reason = error.strerror or str(error)
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return PermissionDeniedError(f"{path}: {reason.lower()}")
-    return WriteError(f"{path}: {reason.lower()}; nothing was left behind")
+    return WriteError("; ".join(filter(None, (f"{path}: {reason.lower()}", left))))
 
 
 @contextlib.contextmanager
-def replacing(path: Path, *, force: bool = True) -> Iterator[Path]:
+def replacing(path: Path, *, force: bool = True, left: str = LEFT) -> Iterator[Path]:
     """A hidden temporary name beside `path`, moved onto it when the block succeeds.
 
     The block may create a file or a folder under that name. Whatever goes wrong, signals included
     (`bonectl.core.ending`), the temporary is removed and an older `path` stays as it was. A link is followed, and
     what is replaced hands on its mode, owner and group.
+
+    Parameters
+    ----------
+    path : Path
+    force : bool
+        Whether there may be an older one.
+    left : str
+        What is there after a write that failed, for its message.
 
     Raises
     ------
@@ -102,7 +113,7 @@ def replacing(path: Path, *, force: bool = True) -> Iterator[Path]:
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise
-        raise failure(path, error) from error
+        raise failure(path, error, left) from error
 
 
 @contextlib.contextmanager

@@ -105,6 +105,14 @@ def _left(folder: Path, version: _Version) -> int | None:
     return max(0, limit - max(0, used))
 
 
+def is_shortage(error: BaseException) -> bool:
+    """Whether an error says that memory was refused: also those of torch, which for a CPU has no class of its own."""
+    said = ("can't allocate memory", "not enough memory", "out of memory", "std::bad_alloc")
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and any(part in str(error) for part in said)
+
+
 def spoken(size: float) -> str:
     """A size for people, as 1.3 GiB or 240 MiB."""
     return f"{size / (1 << 30):.1f} GiB" if size >= 1 << 30 else f"{size / (1 << 20):.0f} MiB"

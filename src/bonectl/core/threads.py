@@ -5,6 +5,12 @@ from contextvars import ContextVar
 
 from bonectl.errors import UsageError
 
+# More threads than this for each processor are a slip of the hand: a million take the whole process table with them.
+MOST_PER_PROCESSOR = 16
+
+# So many may always be asked for, as a script for a larger machine does.
+MOST_ANYWHERE = 64
+
 _chosen: ContextVar[int] = ContextVar("threads", default=0)
 
 
@@ -24,8 +30,11 @@ def choose(threads: int) -> None:
     Raises
     ------
     UsageError
-        When negative.
+        When negative, or far more than there are processors.
     """
     if threads < 0:
         raise UsageError(f"{threads} threads; give 0 for all, or a positive number")
+    most = max(MOST_ANYWHERE, MOST_PER_PROCESSOR * available())
+    if threads > most:
+        raise UsageError(f"more than {most} threads are too many for {available()} processors; give 0 for one on each")
     _chosen.set(threads)

@@ -99,6 +99,26 @@ def read(file: BinaryIO, name: str) -> Stack:
     return Stack(header, _slabs(file, layout, header, name))
 
 
+def located(path: Path) -> tuple[Header, int, str] | None:
+    """Where the values of a file lie, if slices can be read from it as they are.
+
+    Returns
+    -------
+    header, start, dtype
+        The byte at which they start, and their stored type; None for Fortran order.
+
+    Raises
+    ------
+    DataError, MissingInputError, PermissionDeniedError
+        As `mapped`.
+    """
+    with arrival.opened(path) as file:
+        layout = _layout(file, str(path))
+        header, start = _header(layout, file, str(path)), file.tell()
+        _check_size(header, (arrival.regular_size(file) or 0) - start, str(path))
+    return None if layout.fortran else (header, start, layout.dtype)
+
+
 def mapped(path: Path) -> tuple[Header, Array]:
     """The header and a read-only memory map of a file, (a, b, c) of the header's dtype.
 

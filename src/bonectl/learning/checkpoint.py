@@ -1,11 +1,10 @@
 """A trained model in one file: weights, and everything needed to use them rightly.
 
 The file is safetensors; its metadata hold one JSON text under the key ``bonectl`` (safetensors' metadata map text
-to text, and one key keeps the bytes independent of any hash order). There is no time stamp: the same training
-gives the same bytes.
+to text, and one key keeps the bytes independent of any hash order). Its ``sha256`` is that of the weights, its ``seal``
+that of all other facts and so of the whole file. There is no time stamp: the same training gives the same bytes.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isfinite
@@ -14,16 +13,17 @@ from types import MappingProxyType
 from typing import Any, Self, TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import Tensor
 
 from bonectl.core import atomic
-from bonectl.core.header import Fact, Header
+from bonectl.core.header import AXES, Fact, Header
 from bonectl.errors import DataError, UsageError
-from bonectl.learning.weights import digest, read
+from bonectl.learning.weights import digest, read, sealed, shown, unsealed
 
-VERSION = 1
+VERSION = 2
 
 Values = TypeVar("Values", Tensor, NDArray[np.float32])
 
@@ -48,7 +48,7 @@ class Normalisation:
     Raises
     ------
     UsageError
-        Not finite, or the scale is not positive.
+        Beyond float32, in which networks compute, or the scale is not positive.
     """
 
     unit: str
@@ -56,10 +56,11 @@ class Normalisation:
     scale: float
 
     def __post_init__(self) -> None:
-        if not (isfinite(self.offset) and isfinite(self.scale) and self.scale > 0):
+        least, most = (float(end) for end in (np.finfo(np.float32).tiny, np.finfo(np.float32).max))
+        if not (abs(self.offset) <= most and least <= self.scale <= most):
             raise UsageError(
-                f"normalisation has offset {self.offset} and scale {self.scale}; both must be finite, and the "
-                "scale positive"
+                f"normalisation has offset {self.offset:g} and scale {self.scale:g}; both must lie within float32, and "
+                "the scale be positive"
             )
 
     @classmethod
@@ -107,6 +108,9 @@ class Checkpoint:
     acquisition : mapping
         Facts of the training scans' exposure, as their headers gave them; where their ``photons`` differ,
         ``photons_least`` and ``photons_most``.
+    calibrated : bool
+        Whether the normalisation is that of the training data's calibration, and so no numbers that the user gave:
+        data of another calibration then have their own.
     pseudo : bool
         Whether the training data's calibration was guessed from grey values.
     steps, seed : int
@@ -117,6 +121,11 @@ class Checkpoint:
         Software by name.
     weights : mapping of Tensor
         The model's state, on the CPU.
+
+    Raises
+    ------
+    UsageError
+        Axes or spacing of no stack.
     """
 
     model: str
@@ -126,6 +135,7 @@ class Checkpoint:
     axes: tuple[str, ...]
     spacing: tuple[float | None, ...]
     acquisition: Mapping[str, Fact] = field(default_factory=dict)
+    calibrated: bool = False
     pseudo: bool = False
     steps: int
     seed: int
@@ -134,6 +144,12 @@ class Checkpoint:
     weights: Mapping[str, Tensor] = field(repr=False)
 
     def __post_init__(self) -> None:
+        if self.axes not in AXES:
+            raise UsageError(f"axes {self.axes!r} are those of no stack")
+        if len(self.spacing) != len(self.axes) or not all(
+            step is None or (isfinite(step) and step > 0) for step in self.spacing
+        ):
+            raise UsageError(f"spacing {self.spacing!r}; a positive length in mm, or None, is needed for each axis")
         for name in ("acquisition", "training", "versions", "weights"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
@@ -150,9 +166,14 @@ class Checkpoint:
         OutputError, PermissionDeniedError, WriteError
             It cannot be written.
         """
-        weights = {name: weight.contiguous() for name, weight in self.weights.items()}
         with atomic.replacing(path) as temporary:
-            temporary.write_bytes(save(weights, {"bonectl": json.dumps(self._facts(), sort_keys=True)}))
+            temporary.write_bytes(self.packed())
+
+    def packed(self) -> bytes:
+        """Return the bytes of the file."""
+        weights = {name: weight.contiguous() for name, weight in self.weights.items()}
+        whole: bytes = save(weights, {"bonectl": sealed(self._facts())})
+        return whole
 
     def _facts(self) -> dict[str, Any]:
         """Everything but the weights, as JSON values."""
@@ -168,6 +189,7 @@ class Checkpoint:
             "axes": list(self.axes),
             "spacing_mm": list(self.spacing),
             "acquisition": dict(self.acquisition),
+            "calibrated": self.calibrated,
             "pseudo": self.pseudo,
             "steps": self.steps,
             "seed": self.seed,
@@ -185,33 +207,46 @@ class Checkpoint:
         MissingInputError, PermissionDeniedError
             There is no such file, or it may not be read.
         DataError
-            It is truncated, or no checkpoint of bonectl, or its weights are not those it was saved with.
+            It is truncated, or no checkpoint of bonectl, or not what was saved.
         """
         weights, metadata = read(path, "checkpoint")
         if "bonectl" not in metadata:
             raise DataError(f"{path}: no checkpoint of bonectl; give a file that `bonectl train` wrote")
         try:
-            facts = json.loads(metadata["bonectl"])
-            if facts["version"] != VERSION:
-                raise DataError(f"{path}: checkpoint version {facts['version']!r} is not {VERSION}")
-            checkpoint = cls(
-                model=str(facts["model"]),
-                loss=str(facts["loss"]),
-                pairs=str(facts["pairs"]),
-                normalisation=Normalisation(str(facts["unit"]), float(facts["offset"]), float(facts["scale"])),
-                axes=tuple(str(axis) for axis in facts["axes"]),
-                spacing=tuple(None if step is None else float(step) for step in facts["spacing_mm"]),
-                acquisition=dict(facts["acquisition"]),
-                pseudo=bool(facts["pseudo"]),
-                steps=int(facts["steps"]),
-                seed=int(facts["seed"]),
-                training=dict(facts["training"]),
-                versions={str(name): str(version) for name, version in facts["versions"].items()},
-                weights=weights,
-            )
-            promised = facts["sha256"]
-        except (KeyError, TypeError, ValueError, AttributeError, RecursionError, UsageError) as error:
-            raise DataError(f"{path}: the checkpoint's description is damaged ({error})") from error
+            facts = unsealed(metadata["bonectl"], VERSION)
+            checkpoint, promised = cls._of(facts, weights), facts["sha256"]
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, UsageError) as error:
+            raise DataError(f"{path}: the checkpoint's description is damaged ({shown(str(error))})") from error
         if checkpoint.digest != promised:
             raise DataError(f"{path}: the weights are not those that were saved; copy the file again")
+        if odd := [name for name, weight in weights.items() if not torch.isfinite(weight).all()]:
+            raise DataError(f"{path}: the weights {shown(odd[0])} are not finite; train anew")
         return checkpoint
+
+    @classmethod
+    def _of(cls, facts: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Self:
+        """Return the checkpoint that facts describe; raises all sorts of errors where they are none."""
+        return cls(
+            model=str(facts["model"]),
+            loss=str(facts["loss"]),
+            pairs=str(facts["pairs"]),
+            normalisation=Normalisation(str(facts["unit"]), float(facts["offset"]), float(facts["scale"])),
+            axes=tuple(str(axis) for axis in facts["axes"]),
+            spacing=tuple(None if step is None else float(step) for step in facts["spacing_mm"]),
+            acquisition=_plain(facts["acquisition"]),
+            calibrated=bool(facts.get("calibrated", False)),  # version 1 did not tell
+            pseudo=bool(facts["pseudo"]),
+            steps=int(facts["steps"]),
+            seed=int(facts["seed"]),
+            training=dict(facts["training"]),
+            versions={str(name): str(version) for name, version in facts["versions"].items()},
+            weights=weights,
+        )
+
+
+def _plain(facts: Mapping[str, Any]) -> dict[str, Fact]:
+    """Check that facts are words and finite numbers."""
+    for name, fact in facts.items():
+        if not (isinstance(fact, str) or (isinstance(fact, float | int) and isfinite(fact))):
+            raise TypeError(f"{name} is {fact!r}")
+    return dict(facts)

@@ -5,7 +5,6 @@ that its standard deviation over the bones it was trained on is 1, once and for 
 volume at hand. The file is safetensors; its metadata hold one JSON text under the key ``bonectl-encoder``.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,9 +18,9 @@ from torch.nn.functional import avg_pool3d
 
 from bonectl.core import atomic
 from bonectl.errors import DataError
-from bonectl.learning.weights import digest, read
+from bonectl.learning.weights import digest, read, sealed, shown, unsealed
 
-VERSION = 1
+VERSION = 2
 
 # Channels at full, half and quarter resolution.
 WIDTHS = (8, 32, 64)
@@ -114,7 +113,7 @@ class TrainedEncoder:
             "sha256": digest(weights),
         }  # fmt: skip
         with atomic.replacing(path) as temporary:
-            temporary.write_bytes(save(weights, {"bonectl-encoder": json.dumps(facts, sort_keys=True)}))
+            temporary.write_bytes(save(weights, {"bonectl-encoder": sealed(facts)}))
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -125,20 +124,18 @@ class TrainedEncoder:
         MissingInputError, PermissionDeniedError
             There is no such file, or it may not be read.
         DataError
-            It is truncated, or no bone encoder, or its weights are not those it was saved with.
+            It is truncated, or no bone encoder, or its weights or description are not those it was saved with.
         """
         weights, metadata = read(path, "bone encoder")
         if "bonectl-encoder" not in metadata:
             raise DataError(f"{path}: no bone encoder; give a file that examples/bone-encoder/build.py wrote")
         try:
-            told = json.loads(metadata["bonectl-encoder"])
-            if told["version"] != VERSION:
-                raise DataError(f"{path}: encoder version {told['version']!r} is not {VERSION}")
+            told = unsealed(metadata["bonectl-encoder"], VERSION)
             network = Encoder(tuple(int(width) for width in told["widths"]))
             network.load_state_dict(weights)
             facts, promised = dict(told["facts"]), told["sha256"]
         except (KeyError, TypeError, ValueError, RuntimeError, RecursionError) as error:
-            raise DataError(f"{path}: the encoder's description is damaged ({str(error).splitlines()[0]})") from error
+            raise DataError(f"{path}: the encoder's description is damaged ({shown(str(error))})") from error
         if digest(weights) != promised:
             raise DataError(f"{path}: the weights are not those that were saved; build the encoder again")
         return cls(network, facts)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, distributed, nn
 
-from bonectl.core import threads
+from bonectl.core import memory, threads
 from bonectl.errors import BonectlError, UnavailableError
 from bonectl.learning import device
 
@@ -105,7 +105,7 @@ class Ranks:
         except BonectlError:
             raise
         except RuntimeError as error:
-            if self.world == 1 or isinstance(error, torch.OutOfMemoryError):
+            if self.world == 1 or memory.is_shortage(error):
                 raise
             raise UnavailableError(
                 f"process {self.rank} of {self.world} lost the others ({str(error).splitlines()[0]}); its own message "

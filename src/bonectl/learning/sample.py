@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bonectl.core.header import Header
-from bonectl.errors import UsageError
+from bonectl.errors import DataError, UsageError
 
 T = TypeVar("T")
 
@@ -51,13 +51,19 @@ class Sample:
         return need(self.clean, "a target")
 
 
+class Values(Protocol):
+    """An array, or what reads one from a file: slices by number or by range, and ranges of their rows and columns."""
+
+    def __getitem__(self, place: Any, /) -> NDArray[Any]: ...
+
+
 @dataclass(frozen=True, eq=False)
 class Volume:
-    """A stack that can be read anywhere: an array, usually memory-mapped, and its header.
+    """A stack that can be read anywhere: an array, or a file of one, and its header.
 
     Parameters
     ----------
-    values : NDArray, (z, y, x)
+    values : Values, (z, y, x)
         In the header's unit; any real type, converted when a patch is cut.
     header : Header
         What the values mean.
@@ -65,15 +71,31 @@ class Volume:
         How messages call it.
     """
 
-    values: NDArray[Any]
+    values: Values
     header: Header
     name: str
 
+    def slices(self, numbers: NDArray[np.intp] | slice) -> NDArray[np.float32]:
+        """Return whole slices as float32, (n, y, x).
+
+        Raises
+        ------
+        DataError
+            A value lies beyond float32.
+        """
+        return self._single(self.values[numbers])
+
     def crop(self, slices: NDArray[np.intp], window: "Window") -> NDArray[np.float32]:
-        """Return the given slices of a window as float32, (len(slices), side, side)."""
+        """Return the given slices of a window as float32, (len(slices), side, side); DataError as :meth:`slices`."""
         rows = slice(window.row, window.row + window.side)
         columns = slice(window.column, window.column + window.side)
-        return np.asarray(self.values[slices, rows, columns], dtype=np.float32)
+        return self._single(self.values[slices, rows, columns])
+
+    def _single(self, values: NDArray[Any]) -> NDArray[np.float32]:
+        most = np.finfo(np.float32).max
+        if values.dtype == np.float64 and (beyond := values[np.abs(values) > most]).size:
+            raise DataError(f"{self.name}: {beyond[0]:.4g} is beyond float32 (±{most:.4g}), in which networks compute")
+        return np.asarray(values, dtype=np.float32)
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,17 @@
 """Files of weights: how they are read, and the hash that tells them from others."""
 
 import hashlib
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from bonectl.core import reading
+from bonectl.core import progress, reading
 from bonectl.errors import DataError, MissingInputError, UnavailableError
 
 
@@ -21,6 +23,56 @@ def digest(weights: Mapping[str, Tensor]) -> str:
         total.update(f"{name} {weight.dtype} {tuple(weight.shape)}\n".encode())
         total.update(weight.view(-1).view(torch.uint8).numpy().data)
     return total.hexdigest()
+
+
+def seal(facts: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a description, JSON values; with a digest of the weights in it, of all that a file says."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def sealed(facts: Mapping[str, Any]) -> str:
+    """Return a description as JSON text that ends in its seal."""
+    return json.dumps(dict(facts) | {"seal": seal(facts)}, sort_keys=True)
+
+
+def unsealed(text: str, version: int) -> dict[str, Any]:
+    """Return the description in a text of :func:`sealed`; files of version 1 had no seal, which is noted.
+
+    Raises
+    ------
+    ValueError
+        It is no JSON object, of another version, or not what was sealed.
+    """
+    facts = json.loads(text, parse_constant=_no_number)
+    if not isinstance(facts, dict):
+        raise ValueError("it is no JSON object")
+    if facts.get("version") not in (1, version):
+        raise ValueError(f"version {facts.get('version')!r} is not {version}")
+    promised = facts.pop("seal", None)
+    if promised is None and facts["version"] == 1:
+        progress.note("warning: an older bonectl wrote these weights; damage to their description would not be noticed")
+    elif promised != seal(facts):
+        raise ValueError("it is not what was saved")
+    return facts
+
+
+def shown(text: str, most: int = 100) -> str:
+    """Return what a file or an error says as part of a message: printable, on one line, short."""
+    line = " ".join(text.split()).encode("unicode_escape").decode("ascii")
+    return line if len(line) <= most else f"{line[: most - 3]}..."
+
+
+def _no_number(word: str) -> float:
+    raise ValueError(f"{word} is no number")
+
+
+def edition(path: Path) -> tuple[int, int, int]:
+    """Return what tells a file from the one that had its name before: time of change [ns], size, number of its node.
+
+    Whatever is kept of a file in memory is kept for this too, so that weights that were trained anew are seen.
+    """
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def located(given: str, variable: str, part: str, made: str) -> Path:
@@ -77,4 +129,4 @@ def read(path: Path, what: str) -> tuple[dict[str, Tensor], dict[str, str]]:
     except OSError as error:
         raise reading.failure(path, error) from error
     except (SafetensorError, ValueError, RuntimeError) as error:
-        raise DataError(f"{path}: no safetensors file, or a damaged one ({str(error).splitlines()[0]})") from error
+        raise DataError(f"{path}: no safetensors file, or a damaged one ({shown(str(error))})") from error

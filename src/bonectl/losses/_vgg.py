@@ -7,7 +7,7 @@ user's, found by path, and checked by the hash in the file's name.
 import hashlib
 import os
 import re
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from bonectl.core import draws
 from bonectl.errors import DataError, UnavailableError, UsageError
 from bonectl.learning.sample import Sample
+from bonectl.learning.weights import edition
 
 # Convolutions per block; blocks have these channels and are halved by a pooling in between.
 BLOCKS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
@@ -82,7 +83,6 @@ def layers(net: str, layer: str) -> nn.Sequential:
     raise UsageError(f"{net} has no layer {layer!r}; there are conv1_1, relu1_1 to relu5_{BLOCKS[net][-1]}")
 
 
-@cache
 def pretrained(net: str, layer: str, weights: str, place: str, dtype: torch.dtype) -> nn.Module:
     """Return the network with the user's weights, frozen.
 
@@ -96,8 +96,15 @@ def pretrained(net: str, layer: str, weights: str, place: str, dtype: torch.dtyp
     DataError
         It is not the file its name says, or holds other layers.
     """
-    network = layers(net, layer)
     path = located(net, weights)
+    return _pretrained(path, edition(path), net, layer, place, dtype)
+
+
+@lru_cache(maxsize=4)
+def _pretrained(
+    path: Path, edition: tuple[int, int, int], net: str, layer: str, place: str, dtype: torch.dtype
+) -> nn.Module:
+    network = layers(net, layer)
     state = _loaded(path)
     try:
         _fill(network, state)

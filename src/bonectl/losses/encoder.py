@@ -1,6 +1,6 @@
 """Perceptual loss: features of a network trained on the numbers of bones."""
 
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor
 from bonectl.errors import UsageError
 from bonectl.learning.encoder import Encoder, TrainedEncoder, frozen
 from bonectl.learning.sample import Sample
-from bonectl.learning.weights import located
+from bonectl.learning.weights import edition, located
 
 VARIABLE = "BONECTL_ENCODER_WEIGHTS"
 MADE = "python examples/bone-encoder/build.py -o bone-encoder.safetensors"
@@ -54,13 +54,13 @@ def encoder(sample: Sample, *, weights: str = "", low: float = 0.0, high: float 
     if not low < high:
         raise UsageError(f"encoder(low={low}, high={high}): the window of values must not be empty")
     path = located(weights, VARIABLE, "encoder", MADE)
-    network = _pretrained(str(path), str(sample.estimate.device), sample.estimate.dtype)
+    network = _pretrained(path, edition(path), str(sample.estimate.device), sample.estimate.dtype)
     estimate, target = (network((values - low) / (high - low)) for values in (sample.estimate, sample.target))
     differences = [(a - b).abs().mean() for a, b in zip(estimate, target, strict=True)]
     return torch.stack(differences).mean()
 
 
-@cache
-def _pretrained(path: str, place: str, dtype: torch.dtype) -> Encoder:
+@lru_cache(maxsize=4)
+def _pretrained(path: Path, edition: tuple[int, int, int], place: str, dtype: torch.dtype) -> Encoder:
     """Return the network of a file, frozen."""
-    return frozen(TrainedEncoder.load(Path(path)).network, place, dtype)
+    return frozen(TrainedEncoder.load(path).network, place, dtype)

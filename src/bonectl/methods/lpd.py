@@ -1,6 +1,6 @@
 """Learned primal-dual reconstruction."""
 
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -11,7 +11,7 @@ from bonectl.core.spec import parse
 from bonectl.errors import DataError, UsageError
 from bonectl.learning.checkpoint import Checkpoint
 from bonectl.learning.primal_dual import PrimalDual
-from bonectl.learning.weights import located
+from bonectl.learning.weights import edition, located
 from bonectl.methods.fbp import fbp
 from bonectl.methods.fdk import fdk
 from bonectl.projection.projector import Projector
@@ -55,9 +55,9 @@ def lpd(A: Projector, y: Tensor, *, weights: str = "") -> Tensor:
         A cone beam.
     """
     geometry = A.geometry
-    path = str(located(weights, VARIABLE, "lpd", MADE))
-    network, scale = _trained(path, str(y.device))
-    _compare(path, geometry.views, geometry.voxel)
+    path = located(weights, VARIABLE, "lpd", MADE)
+    network, scale = _trained(path, edition(path), str(y.device))
+    _compare(path, edition(path), geometry.views, geometry.voxel)
     rows = y.reshape(-1, *y.shape[-2:])
     volume: Tensor = network(A, rows, start(A, rows), scale)
     return volume.reshape(*y.shape[:-2], *volume.shape[-2:])
@@ -77,10 +77,10 @@ def start(A: Projector, y: Tensor) -> Tensor:
     return fbp(A, y, window="hann") if A.geometry.kind == "parallel" else fdk(A, y, window="hann")
 
 
-@cache
-def _trained(path: str, place: str) -> tuple[PrimalDual, float]:
+@lru_cache(maxsize=4)
+def _trained(path: Path, edition: tuple[int, int, int], place: str) -> tuple[PrimalDual, float]:
     """Return the network of a file, frozen, and the attenuation that it sees as 1 [1/cm]."""
-    checkpoint = Checkpoint.load(Path(path))
+    checkpoint = Checkpoint.load(path)
     try:
         network = kit.bind("models", parse(checkpoint.model))()
         network.load_state_dict(dict(checkpoint.weights))
@@ -91,10 +91,10 @@ def _trained(path: str, place: str) -> tuple[PrimalDual, float]:
     return network.to(place).requires_grad_(False).eval(), checkpoint.normalisation.scale
 
 
-@cache
-def _compare(path: str, views: int, voxel: float) -> None:
+@lru_cache(maxsize=64)
+def _compare(path: Path, edition: tuple[int, int, int], views: int, voxel: float) -> None:
     """Note once where a scan is unlike those that were trained on."""
-    checkpoint = Checkpoint.load(Path(path))
+    checkpoint = Checkpoint.load(path)
     there = {"views": checkpoint.acquisition.get("views"), "voxel [mm]": checkpoint.spacing[-1]}
     for (name, then), now in zip(there.items(), (views, voxel), strict=True):
         if isinstance(then, int | float) and not 1 / APART <= now / then <= APART:

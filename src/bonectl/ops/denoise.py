@@ -15,16 +15,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bonectl.core import kit, progress
+from bonectl.core import kit, memory, progress
 from bonectl.core.header import Header
 from bonectl.core.slabs import Array, windows
 from bonectl.core.spec import Spec, parse
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, MemoryShortageError, UsageError
 from bonectl.learning import device
+from bonectl.learning.agreement import scale
 from bonectl.learning.checkpoint import Checkpoint, Normalisation
 from bonectl.learning.denoiser import Denoiser, Trainable
 from bonectl.learning.tiles import apply
+from bonectl.learning.weights import shown
 from bonectl.ops.convert import single
 
 # Slices per block. A CPU is fastest with one: what a layer leaves is still in its caches when the next one reads
@@ -77,9 +79,9 @@ def trained(path: Path) -> Model:
             network = kit.bind("models", spec)()
         layouts = {name: parameter.stride() for name, parameter in network.named_parameters()}
         network.load_state_dict(dict(checkpoint.weights), strict=True, assign=True)
-    except (RuntimeError, TypeError, ValueError, UsageError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{path}: its weights do not fit its model {checkpoint.model} ({reason})") from error
+    except (RuntimeError, TypeError, ValueError, OverflowError, UsageError) as error:
+        name, reason = shown(checkpoint.model, 60), shown(str(error))
+        raise DataError(f"{path}: its weights do not fit its model {name} ({reason})") from error
     for name, parameter in network.named_parameters():  # laid out in memory as the model was built
         parameter.data = torch.empty_strided(parameter.shape, layouts[name], dtype=parameter.dtype).copy_(parameter)
     return Model(_denoiser(network, spec), checkpoint.model, checkpoint)
@@ -201,8 +203,8 @@ class Worker:
         while True:
             try:
                 return self._run(block)
-            except (torch.OutOfMemoryError, RuntimeError) as error:
-                if not _out_of_memory(error):
+            except (MemoryError, RuntimeError) as error:
+                if not memory.is_shortage(error):
                     raise
                 if self.network.reach.pixels is None or self.tile <= max(32, self.network.reach.grid):
                     raise MemoryShortageError(
@@ -225,13 +227,11 @@ class Worker:
         return answer
 
 
-def _out_of_memory(error: RuntimeError) -> bool:
-    """Whether an error is a shortage of memory; on CPU torch has no class of its own for it."""
-    return isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error)
-
-
 def normalisation_for(header: Header, model: Model) -> Normalisation:
     """Return the scale to use; refuse data the model does not know, and note what is far from it.
+
+    Data whose calibration is not that of the training data (another energy) are scaled by their own: the same density
+    is the same number to the network. Seen at the scale of 25 keV, bone of 60 keV would be a tenth of bone.
 
     Raises
     ------
@@ -258,7 +258,7 @@ def normalisation_for(header: Header, model: Model) -> Normalisation:
             f"{', '.join(checkpoint.axes)}; convert with --order"
         )
     _compare(header, checkpoint)
-    return known
+    return scale(header) if checkpoint.calibrated and header.calibration is not None else known
 
 
 def _compare(header: Header, checkpoint: Checkpoint) -> None:
@@ -278,10 +278,11 @@ def _compare(header: Header, checkpoint: Checkpoint) -> None:
             then = f"{least:g}" if least == most else f"{least:g} to {most:g}"
             progress.note(f"warning: {fact} is {now:g}, the model was trained at {then}")
     if header.calibration is not None and header.unit == "1/cm":
-        scale, known = Normalisation.of(header).scale, checkpoint.normalisation.scale
-        if not isclose(scale, known, rel_tol=0.01):
+        here, known = scale(header).scale, checkpoint.normalisation.scale
+        if not isclose(here, known, rel_tol=0.01):
+            tail = "; the network sees mineral density" if checkpoint.calibrated else ""
             progress.note(
-                f"warning: {scale:g} /cm of attenuation are as much mineral here as {known:g} /cm in training"
+                f"warning: {here:g} /cm of attenuation are as much mineral here as {known:g} /cm in training{tail}"
             )
 
 

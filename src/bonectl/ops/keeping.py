@@ -89,6 +89,7 @@ class Keeper:
         self.learner = learner
         self.saving = saving
         self.before = before
+        self._saved = learner.step  # the last step that --resume can go on from
         self._open = ExitStack()
         self._log = Log(saving.beside("csv"), learner.objective, learner.task.normalisation, learner.step)
         self._curves = None if saving.tensorboard is None else Curves(saving.tensorboard, learner.step)
@@ -110,11 +111,20 @@ class Keeper:
             self._curves.add(number, row)
 
     def save(self, trial: Trial, *, best: bool) -> None:
-        """Write the checkpoint and then the state: whatever a state takes for granted is there, log included."""
+        """Write the checkpoint and the state: whatever a state takes for granted is there, log included.
+
+        Both are on the disk before the first has its name, so that a full disk leaves no checkpoint without a state.
+        """
         self._log.flush()
-        if best:
-            self.learner.checkpoint(self.before, trial).save(self.saving.output)
-        self.learner.save(self.saving.beside("resume"))
+        left = f"step {self._saved} is saved, and --resume goes on from there" if self._saved else "nothing was saved"
+        with atomic.replacing(self.saving.beside("resume"), left=left) as state:
+            self.learner.save(state)
+            atomic.settle(state)
+            if best:
+                whole = self.learner.checkpoint(self.before, trial).packed()
+                with atomic.replacing(self.saving.output, left=left) as checkpoint:
+                    checkpoint.write_bytes(whole)
+        self._saved = self.learner.step
 
     def draw(self, estimates: Estimates) -> None:
         """Write the picture, if one is wanted."""
@@ -124,7 +134,7 @@ class Keeper:
         from bonectl.ops.training_picture import picture
 
         drawn = picture(self.saving.beside("csv"), estimates, self.learner, self.before)
-        with atomic.replacing(self.saving.beside("png")) as temporary:
+        with atomic.replacing(self.saving.beside("png"), left="the checkpoint is saved") as temporary:
             temporary.write_bytes(drawn)
 
 

@@ -1,10 +1,13 @@
 """The state of a training run: one step forward, saved, restored, turned into a checkpoint."""
 
 import copy
+import hashlib
 import io
 import json
+import os
 import pickle
 import platform
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import isfinite
@@ -16,11 +19,12 @@ import torch
 from torch import Tensor, nn
 
 import bonectl
-from bonectl.core import atomic, kit
+from bonectl.core import kit, reading
 from bonectl.core.header import Fact, Header
 from bonectl.core.spec import Spec
 from bonectl.errors import DataError, MissingInputError, UnavailableError, UsageError
 from bonectl.learning import device
+from bonectl.learning.agreement import scale
 from bonectl.learning.checkpoint import Checkpoint, Normalisation
 from bonectl.learning.denoiser import Trainable
 from bonectl.learning.inflate import inflated
@@ -31,6 +35,9 @@ from bonectl.ops.patches import Batch
 from bonectl.ops.patience import Patience
 from bonectl.ops.recipe import Recipe
 from bonectl.ops.trial import Trial
+
+# How a resume file begins; a hash of what follows stands behind it.
+RESUME = b"bonectl resume 2 sha256 "
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +132,7 @@ class Learner:
         self.ranks = ranks
         self.where = where = ranks.where
         self.objective = objective.to(where)
+        _keep_no_cache(compiled)
         self.network = initial(task.model, self.recipe.seed)
         if task.start is not None:
             _begin_with(self.network, task.start, task.normalisation)
@@ -199,7 +207,7 @@ class Learner:
         return Estimates(**dict(zip(("noisy", "made", "clean"), map(tuple, zip(*volumes, strict=True)), strict=True)))
 
     def save(self, path: Path) -> None:
-        """Write everything needed to go on, whole or not at all."""
+        """Write everything needed to go on, after a line with its hash."""
         state = {
             "identity": json.dumps(self.task.identity),
             "step": self.step,
@@ -212,8 +220,9 @@ class Learner:
         }
         whole = io.BytesIO()
         torch.save(state, whole)  # torch's own writer does not tell a full disk from a bug
-        with atomic.replacing(path) as temporary:
-            temporary.write_bytes(whole.getbuffer())
+        with path.open("wb") as file:
+            file.write(_seal(whole.getbuffer()))
+            file.write(whole.getbuffer())
 
     def restore(self, path: Path) -> None:
         """Go back to a saved state.
@@ -225,7 +234,7 @@ class Learner:
         UsageError
             It belongs to another recipe, or to other data.
         """
-        state = _loaded(path, self.where)
+        state = loaded(path, self.where)
         try:
             _same(json.loads(state["identity"]), json.loads(json.dumps(self.task.identity)), path)
             self.network.load_state_dict(state["network"])
@@ -234,9 +243,11 @@ class Learner:
             self.objective.restore(state["objective"])
             self.patience.restore(state["patience"])
             self.step = int(state["step"])
+            if not 0 <= self.step <= self.recipe.steps:
+                raise ValueError(self.step)
             self.history = [(int(step), float(psnr), float(bone)) for step, psnr, bone in state["history"]]
-        except (RuntimeError, KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{path}: the saved state is damaged; train anew without --resume") from error
+        except (RuntimeError, LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise _damaged(path) from error
 
     def checkpoint(self, before: Trial, now: Trial) -> Checkpoint:
         """Return the averaged network with everything it was trained on.
@@ -255,6 +266,7 @@ class Learner:
             axes=first.axes,
             spacing=first.spacing,
             acquisition=_exposure(task.headers),
+            calibrated=_calibrated(first, task.normalisation),
             pseudo=any(header.calibration is not None and header.calibration.pseudo for header in task.headers),
             steps=self.step,
             seed=self.recipe.seed,
@@ -276,6 +288,18 @@ class Learner:
             },
             weights={name: weight.detach().cpu().contiguous() for name, weight in self.average.state_dict().items()},
         )
+
+
+def _keep_no_cache(compiled: bool) -> None:
+    """Let torch make no folder for compiled code beside the temporary files, where nothing is compiled.
+
+    Its optimisers load the compiler, which makes the folder that this variable names, or torchinductor_USER.
+    """
+    name, there = "TORCHINDUCTOR_CACHE_DIR", tempfile.gettempdir()
+    if not compiled:
+        os.environ.setdefault(name, there)
+    elif os.environ.get(name) == there:
+        del os.environ[name]
 
 
 def initial(model: Spec, seed: int) -> Trainable:
@@ -313,16 +337,35 @@ def _begin_with(network: Trainable, start: Checkpoint, normalisation: Normalisat
         raise UsageError(f"cannot begin with the weights of {start.model}: {error}") from error
 
 
-def _loaded(path: Path, where: torch.device) -> Any:
-    """Return what a resume file holds; only tensors and plain values are unpickled."""
+def loaded(path: Path, where: torch.device) -> Any:
+    """Return what a resume file holds, if that is what was saved; only tensors and plain values are unpickled."""
     try:
-        whole = path.read_bytes()
+        seal, payload = _split(path.read_bytes())
     except FileNotFoundError as error:
         raise MissingInputError(f"{path}: there is nothing to resume; leave out --resume") from error
+    except OSError as error:
+        raise reading.failure(path, error) from error
+    if not seal or seal != _seal(payload):
+        raise _damaged(path)
     try:
-        return torch.load(io.BytesIO(whole), map_location=where, weights_only=True)
-    except (RuntimeError, EOFError, OSError, KeyError, ValueError, pickle.UnpicklingError) as error:
-        raise DataError(f"{path}: the saved state is damaged; train anew without --resume") from error
+        return torch.load(io.BytesIO(payload), map_location=where, weights_only=True)
+    except (RuntimeError, EOFError, OSError, LookupError, ValueError, pickle.UnpicklingError) as error:
+        raise _damaged(path) from error
+
+
+def _seal(payload: bytes | memoryview) -> bytes:
+    """Return the line before a state: without it a flipped bit in a tensor would be trained on."""
+    return RESUME + hashlib.sha256(payload).hexdigest().encode("ascii") + b"\n"
+
+
+def _split(whole: bytes) -> tuple[bytes, memoryview]:
+    """Return the line of a resume file, empty where there is none, and what follows it."""
+    length = len(RESUME) + 2 * hashlib.sha256().digest_size + 1
+    return whole[:length] if whole.startswith(RESUME) else b"", memoryview(whole)[length:]
+
+
+def _damaged(path: Path) -> DataError:
+    return DataError(f"{path}: the saved state is damaged, or of another version; train anew without --resume")
 
 
 def _groups(network: nn.Module, decay: float) -> list[dict[str, Any]]:
@@ -351,6 +394,11 @@ def _same(before: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> None
             f"{path}: was made with {name}={before.get(name)!r}, not {now.get(name)!r}; "
             "a resumed run needs the same recipe"
         )
+
+
+def _calibrated(header: Header, normalisation: Normalisation) -> bool:
+    """Return whether a normalisation is that of a header's calibration."""
+    return header.calibration is not None and header.unit == "1/cm" and scale(header) == normalisation
 
 
 def _errors(trial: Trial) -> dict[str, float | None] | None:

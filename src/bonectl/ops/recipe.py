@@ -76,6 +76,8 @@ class Recipe:
                 raise UsageError(f"{name} is {getattr(self, name)}; it must be at least 0 and below 1")
         if self.critics not in CRITICS:
             raise UsageError(f"critics learn at a rate that is {' or '.join(CRITICS)}, not {self.critics!r}")
+        if not 0 <= self.seed < 2**64:  # what torch takes
+            raise UsageError("the seed must be at least 0 and below 2^64")
         if self.patience < 0:
             raise UsageError(f"patience is {self.patience}; it must be at least 0")
 

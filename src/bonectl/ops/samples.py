@@ -26,6 +26,8 @@ from bonectl.core.stack import Stack
 from bonectl.core.table import Interval, Table
 from bonectl.errors import UsageError
 from bonectl.learning import device
+from bonectl.learning.agreement import same_scale
+from bonectl.learning.checkpoint import Normalisation
 from bonectl.ops.denoise import TILE, Model, Worker, block_size, in_context, normalisation_for
 from bonectl.ops.patches import turned
 
@@ -95,7 +97,8 @@ def sampled(
     Raises
     ------
     UsageError
-        A model without weights (a filter has one answer), or another number of samples than there can be.
+        A model without weights (a filter has one answer), checkpoints of other scales, or another number of samples
+        than there can be.
     UsageError, MemoryShortageError
         As `bonectl.ops.denoise.denoise`.
     """
@@ -110,11 +113,27 @@ def sampled(
             "symmetry of the slice"
         )
     where = device.choose(device_name)
-    workers = [
-        Worker(model.network.to(where).eval(), normalisation_for(stack.header, model), where, tile) for model in models
-    ]
+    scales = [normalisation_for(stack.header, model) for model in models]
+    _check_scales(scales)
+    networks = [model.network.to(where).eval() for model in models]
+    workers = [Worker(network, scale, where, tile) for network, scale in zip(networks, scales, strict=True)]
     members = [(workers[k % len(workers)], k // len(workers)) for k in range(count)]
     return Samples(stack.header.replace(dtype="<f4"), count, _blocks(stack, members))
+
+
+def _check_scales(scales: Sequence[Normalisation]) -> None:
+    """Refuse models that see the same bone at other values: their spread would be that of their scales."""
+    for number, other in enumerate(scales[1:], start=2):
+        if not same_scale(scales[0], other):
+            raise UsageError(
+                f"model 1 was trained on {spoken(scales[0])}, model {number} on {spoken(other)}; give checkpoints that "
+                "were trained alike"
+            )
+
+
+def spoken(scale: Normalisation) -> str:
+    """Return a scale in words."""
+    return f"{scale.offset:g} to {scale.offset + scale.scale:g} {scale.unit}"
 
 
 def _blocks(stack: Stack, members: Sequence[tuple[Worker, int]]) -> Iterator[NDArray[np.float32]]:

@@ -18,6 +18,7 @@ from bonectl.core.counted import counted
 from bonectl.core.geometry import Geometry
 from bonectl.core.header import SINOGRAMS, VOLUME, Header
 from bonectl.errors import UsageError
+from bonectl.learning.agreement import agree
 from bonectl.learning.checkpoint import Normalisation
 from bonectl.learning.ranks import ALONE, Ranks
 from bonectl.learning.sample import Volume
@@ -59,6 +60,10 @@ class Pair:
             )
         if target.unit not in ("1/cm", "mgHA/cm3"):
             raise UsageError(f"{self.target.name} is in {target.unit}; lpd learns from volumes in 1/cm or mgHA/cm3")
+        made = target.replace(  # what the scan would become
+            spacing=(None, geometry.voxel, geometry.voxel), calibration=scan.calibration, acquisition=scan.acquisition
+        )
+        agree(made, self.scan.name, target, self.target.name)
         calibration = scan.calibration or target.calibration
         if calibration is None:
             raise UsageError(
@@ -76,13 +81,13 @@ class Pair:
 
     def rows(self, first: int, last: int) -> tuple[Tensor, Tensor]:
         """Line integrals (row, view, col) and true attenuation (z, y, x) [1/cm] of rows [first, last)."""
-        values = np.asarray(self.scan.values[first:last], dtype=np.float32)
+        values = self.scan.slices(slice(first, last))
         if self.scan.header.unit == "counts":
             known = self.scan.header.acquisition
             white, photons = float(known["white"]), float(known.get("photons", 0))
             least = physics.least_reading(white, photons or None, whole=self.scan.header.dtype[1] != "f")
             values, _ = physics.line_integrals(values - float(known.get("dark", 0)), white, least)
-        truth = np.asarray(self.target.values[first:last], dtype=np.float32)
+        truth = self.target.slices(slice(first, last))
         if self.target.header.unit == "mgHA/cm3":
             truth = np.asarray(self.calibration.attenuation(truth), dtype=np.float32)
         return torch.from_numpy(np.ascontiguousarray(values)), torch.from_numpy(np.ascontiguousarray(truth))

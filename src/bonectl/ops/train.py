@@ -9,15 +9,16 @@ the leading one writes. Whatever decides how the loop goes on, a signal or a tri
 """
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from bonectl.core import atomic, kit, progress
+from bonectl.core import atomic, kit, memory, progress
 from bonectl.core.header import VOLUME, Header
 from bonectl.core.spec import Spec, parse
-from bonectl.errors import MissingInputError, UsageError
+from bonectl.errors import MemoryShortageError, MissingInputError, UsageError
+from bonectl.learning.agreement import agree
 from bonectl.learning.checkpoint import Checkpoint, Normalisation
 from bonectl.learning.denoiser import Denoiser
 from bonectl.learning.ranks import joined
@@ -30,7 +31,7 @@ from bonectl.ops.patches import Batches, Patches
 from bonectl.ops.recipe import Recipe
 from bonectl.ops.scan_rows import Rows, Scans
 from bonectl.ops.trial import Trial
-from bonectl.ops.volumes import mapped
+from bonectl.ops.volumes import opened
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,19 +126,21 @@ def train(  # noqa: PLR0913 (four flow, four are knobs)
         There is no such device, no compiler, no TensorBoard, or another process of the run ended.
     WriteError
         A disk is full; what was saved before is whole.
+    MemoryShortageError
+        The patches of a step do not fit into memory.
     """
     atomic.check(saving.output, force=saving.force or saving.resume)
     if saving.tensorboard is not None:
         curves.writer()  # refuses before the work
     model, pairs = _with_defaults("models", recipe.model), _with_defaults("pairings", recipe.pairs)
-    with joined(device_name) as ranks, mapped([*inputs, *targets]) as volumes:
+    with joined(device_name) as ranks, opened([*inputs, *targets]) as volumes:
         objective = Objective(recipe.loss, recipe.steps, balanced=recipe.balance, seed=recipe.seed, ranks=ranks)
         source = _source(model, pairs, volumes[: len(inputs)], volumes[len(inputs) :])
         task = Task(
             recipe=recipe,
             model=model,
             pairs=pairs,
-            normalisation=_normalisation(source.headers, normalisation),
+            normalisation=_normalisation(source.headers, volumes[: len(inputs)], normalisation),
             headers=source.headers,
             stacks=tuple(Path(volume.name).name for volume in volumes),
             start=None if start is None else Checkpoint.load(start),
@@ -148,8 +151,21 @@ def train(  # noqa: PLR0913 (four flow, four are knobs)
         examiner = _Examiner(learner, batches, bone=_tells_bone(source, recipe))
         if saving.resume:
             _restore(learner, saving)
-        with progress.silence() if not ranks.leads else nullcontext():
+        with progress.silence() if not ranks.leads else nullcontext(), _within_memory():
             return _loop(learner, batches, examiner, saving, stop)
+
+
+@contextmanager
+def _within_memory() -> Iterator[None]:
+    """Say what to do where memory does not suffice."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not memory.is_shortage(error):
+            raise
+        raise MemoryShortageError(
+            "no memory for the patches of a step; give a smaller --batch, --run or --patch, or a smaller model"
+        ) from error
 
 
 def _loop(
@@ -291,14 +307,19 @@ def _with_defaults(name: str, text: str) -> Spec:
     return Spec(spec.name, {**kit.describe(name, spec.name).knobs, **spec.knobs})
 
 
-def _normalisation(headers: Sequence[Header], given: tuple[float, float] | None) -> Normalisation:
-    """Return the one map that all stacks share."""
-    first = headers[0]
-    for header in headers[1:]:
-        if header.unit != first.unit:
-            raise UsageError(f"stacks in {first.unit} and in {header.unit} cannot be trained on together")
-        if header.spacing != first.spacing:
-            raise UsageError(f"stacks of spacing {first.spacing} and {header.spacing} mm cannot be trained on together")
+def _normalisation(
+    headers: Sequence[Header], inputs: Sequence[Volume], given: tuple[float, float] | None
+) -> Normalisation:
+    """Return the one map that all stacks share.
+
+    Raises
+    ------
+    UsageError
+        They do not share one.
+    """
+    first, apart = headers[0], len(inputs) // len(headers)  # noise2inverse has a header for a group of inputs
+    for number, header in enumerate(headers):
+        agree(first, inputs[0].name, header, inputs[number * apart].name)
     if given is not None:
         return Normalisation(first.unit, *given)
     return Normalisation.of(first)

@@ -53,7 +53,7 @@ class Log:
             self._file.close()
         except OSError as error:
             if not failure[0]:  # an error that is under way already says more
-                raise atomic.failure(self._path, error) from error
+                raise atomic.failure(self._path, error, "") from error
 
     def row(self, number: int, step: Step, rate: float, trial: Trial | None) -> dict[str, float]:
         """Write one step, by its number from 1; returns what there was to write, by column, without the number."""
@@ -67,7 +67,7 @@ class Log:
             self._file = self._file or self._begun()
             csv.writer(self._file, lineterminator="\n").writerow([number, *(facts.get(c, "") for c in self.head[1:])])
         except OSError as error:
-            raise atomic.failure(self._path, error) from error
+            raise atomic.failure(self._path, error, "") from error
         return facts
 
     def flush(self) -> None:
@@ -76,12 +76,12 @@ class Log:
             if self._file is not None:
                 self._file.flush()
         except OSError as error:
-            raise atomic.failure(self._path, error) from error
+            raise atomic.failure(self._path, error, "") from error
 
     def _begun(self) -> TextIO:
         """Begin the file with its head and the rows of before; nothing is written until there is a row."""
         with (
-            atomic.replacing(self._path) as temporary,
+            atomic.replacing(self._path, left="") as temporary,
             temporary.open("w", newline="", encoding="utf-8") as file,
         ):
             csv.writer(file, lineterminator="\n").writerows([self.head, *self._kept])

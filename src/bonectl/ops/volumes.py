@@ -1,25 +1,32 @@
 """Stacks on disk as arrays that can be read anywhere, without holding them in memory."""
 
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
 
 from bonectl import io
-from bonectl.core import progress
+from bonectl.core import progress, reading
 from bonectl.core.atomic import failure
+from bonectl.core.header import Header
 from bonectl.core.slabs import Array
 from bonectl.core.stack import Stack
-from bonectl.io import npy
+from bonectl.errors import DataError
+from bonectl.io import arrival, npy
 from bonectl.learning.sample import Volume
 
 
 @contextmanager
-def mapped(paths: Sequence[Path]) -> Iterator[list[Volume]]:
+def opened(paths: Sequence[Path]) -> Iterator[list[Volume]]:
     """Open stacks for random access.
 
-    NPY files are memory-mapped where they are; random patches come from them a hundred times faster than from a
-    compressed TIFF, so every other format is written once to a temporary NPY, gone when the block ends.
+    NPY files are read where they are; random patches come from them a hundred times faster than from a compressed TIFF,
+    so every other format (and Fortran order) is written once to a temporary file. It has no name, so that nothing of it
+    stays however the process ends.
 
     Parameters
     ----------
@@ -33,32 +40,96 @@ def mapped(paths: Sequence[Path]) -> Iterator[list[Volume]]:
     WriteError
         The temporary folder is full.
     """
-    with tempfile.TemporaryDirectory(prefix="bonectl-") as folder:
-        yield [_mapped(path, Path(folder) / f"{number}.npy") for number, path in enumerate(paths)]
+    with ExitStack() as files:
+        yield [_opened(path, files) for path in paths]
 
 
-def _mapped(path: Path, scratch: Path) -> Volume:
-    """Map one stack, by way of ``scratch`` where it is no NPY file."""
-    if _is_npy(path):
-        header, values = npy.mapped(path)
-        if header.scaling is None:
-            return Volume(values, header, str(path))
-    # Written as a stream and mapped afterwards: a full disk is then an error, where a map would end the process.
-    with io.open(path) as stack, progress.task(f"unpack {path.name}", stack.header.shape[0]) as advance:
-        try:
-            with scratch.open("wb") as file:
-                npy.write(Stack(stack.header, _counted(stack, advance)), file)
-        except OSError as error:
-            raise failure(scratch.parent, error) from error
-    header, values = npy.mapped(scratch)
-    return Volume(values, header, str(path))
+class Slices:
+    """An array in a file, of which slices are read as they are asked for.
+
+    A file that shrinks meanwhile is an error then, where a memory map would end the process by a signal.
+
+    Parameters
+    ----------
+    file : binary file
+        Stays open as long as this is used.
+    start : int
+        Where the first value lies [byte].
+    shape : tuple of int, (z, y, x)
+    dtype : str
+        As stored.
+    name : str
+        How messages call it.
+    """
+
+    def __init__(self, file: BinaryIO, start: int, shape: tuple[int, int, int], dtype: str, name: str) -> None:
+        self.shape, self.dtype, self.name = shape, np.dtype(dtype), name
+        self._file, self._start = file, start
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, place: Any) -> Array:
+        """Return slices, by numbers or by a range of them; with two ranges behind, only these rows and columns."""
+        numbers, rows, columns = (*place, slice(None), slice(None))[:3] if isinstance(place, tuple) else (
+            place, slice(None), slice(None)
+        )  # fmt: skip
+        first, end, _ = rows.indices(self.shape[1])
+        wanted = np.arange(self.shape[0])[numbers]
+        values = np.empty((len(wanted), end - first, self.shape[2]), self.dtype)
+        for number, there in zip(wanted, values, strict=True):
+            self._read(int(number), first, there)
+        return values[:, :, columns]
+
+    def _read(self, number: int, row: int, values: Array) -> None:
+        """Fill (rows, x) from a row of a slice on."""
+        at = self._start + (number * self.shape[1] + row) * self.shape[2] * self.dtype.itemsize
+        left = values.data.cast("B")
+        while left:
+            try:
+                got = os.preadv(self._file.fileno(), [left], at)
+            except OSError as error:
+                raise reading.failure(self.name, error) from error
+            if not got:
+                raise DataError(f"{self.name}: ends before slice {number}; it was cut short while it was read")
+            left, at = left[got:], at + got
 
 
-def _counted(stack: Stack, advance: progress.Advance) -> Iterator[Array]:
-    """Yield the slabs, and tell of each."""
-    for slab in stack.slabs:
-        yield slab
-        advance(len(slab))
+def _opened(path: Path, files: ExitStack) -> Volume:
+    """Open one stack, by way of a temporary file where it is no NPY file in C order of the values themselves."""
+    found = npy.located(path) if _is_npy(path) else None
+    if found is not None and found[0].scaling is None:
+        header, start, dtype = found
+        file = files.enter_context(arrival.opened(path))
+        return Volume(Slices(file, start, header.shape, dtype, str(path)), header, str(path))
+    with io.open(path) as stack:
+        spool = files.enter_context(_spool())
+        header = _unpacked(stack, path, spool)
+    return Volume(Slices(spool, 0, header.shape, header.dtype, str(path)), header, str(path))
+
+
+@contextmanager
+def _spool() -> Iterator[BinaryIO]:
+    try:
+        file = tempfile.TemporaryFile(prefix="bonectl-", buffering=0)  # noqa: SIM115 (closed below)
+    except OSError as error:
+        raise failure(tempfile.gettempdir(), error) from error
+    with file:
+        yield file
+
+
+def _unpacked(stack: Stack, path: Path, spool: BinaryIO) -> Header:
+    """Write the values of a stack, and nothing else; returns its header."""
+    with progress.task(f"unpack {path.name}", stack.header.shape[0]) as advance:
+        for slab in stack.slabs:
+            left = np.ascontiguousarray(slab).data.cast("B")
+            try:
+                while left:
+                    left = left[spool.write(left) :]
+            except OSError as error:
+                raise failure(tempfile.gettempdir(), error) from error
+            advance(len(slab))
+    return stack.header
 
 
 def _is_npy(path: Path) -> bool:

@@ -1,12 +1,8 @@
-"""When two stacks show the same voxels in the same unit."""
-
-from math import isclose
+"""When two stacks show the same voxels in the same unit, at the same scale."""
 
 from bonectl.errors import UsageError
+from bonectl.learning.agreement import agree
 from bonectl.learning.sample import Volume
-
-# Voxel sizes that differ by less than this are the same size, rounded somewhere.
-TOLERANCE = 1e-3
 
 
 def match(one: Volume, other: Volume) -> None:
@@ -15,7 +11,7 @@ def match(one: Volume, other: Volume) -> None:
     Raises
     ------
     UsageError
-        Different shape, axes, voxel size or unit.
+        Different shape, axes, geometry of the scan, or what `agree` refuses.
     """
     a, b = one.header, other.header
     if a.shape != b.shape:
@@ -24,13 +20,9 @@ def match(one: Volume, other: Volume) -> None:
         raise UsageError(
             f"{one.name} has axes {', '.join(a.axes)}, {other.name} {', '.join(b.axes)}; pairs need the same"
         )
-    if a.unit != b.unit:
-        raise UsageError(f"{one.name} is in {a.unit}, {other.name} in {b.unit}; pairs need the same unit")
-    for axis, p, q in zip(a.axes, a.spacing, b.spacing, strict=True):
-        if p is not None and q is not None and not isclose(p, q, rel_tol=TOLERANCE):
-            raise UsageError(
-                f"{one.name} has a step of {p:g} mm along {axis}, {other.name} of {q:g} mm; pairs need the same voxels"
-            )
+    if a.geometry is not None and b.geometry is not None and a.geometry != b.geometry:
+        raise UsageError(f"{one.name} and {other.name} were scanned in other geometries; pairs need the same")
+    agree(a, one.name, b, other.name)
 
 
 def _by(shape: tuple[int, ...]) -> str:

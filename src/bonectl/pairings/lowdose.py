@@ -119,7 +119,7 @@ class Lowdose:
         photons = float(np.exp(random.uniform(log(least), log(most))))
         wanted = window.slices(context)
         there, place = np.unique(wanted, return_inverse=True)  # a slice that stands in twice is scanned once
-        clean = np.asarray(volume.values[there], dtype=np.float32)
+        clean = volume.slices(there)
         noisy = self.scanners[window.volume](clean, photons, random)[place]
         rows = slice(window.row, window.row + window.side)
         columns = slice(window.column, window.column + window.side)
