@@ -119,34 +119,38 @@ def ray_weights(geometry: Geometry) -> NDArray[np.float64]:
         [radian]; (views, 1) where a view's rays weigh the same.
     """
     degrees = geometry.angles.degrees
-    side = longer_side(geometry)
     if geometry.kind == "parallel":
-        return _parallel_weights(degrees, side)
+        shares, factors = shares_and_factors(geometry)
+        return shares[:, None] * factors
     assert geometry.sdd is not None
     fan = np.arctan((np.arange(geometry.columns) - geometry.centre) * geometry.pitch / geometry.sdd)
-    shared = turn_weights(degrees, fan)
-    return _one_sided(degrees, fan, side, shared) if side.any() else shared
-
-
-def _parallel_weights(degrees: NDArray[np.float64], side: NDArray[np.float64]) -> NDArray[np.float64]:
-    """`ray_weights` of a parallel beam."""
-    turn, fan = view_weights(degrees, 360.0)[:, None], np.zeros(1)
-    again = reverse_measured(degrees, fan)
-    if not (side.any() and again.any()):
-        return view_weights(degrees)[:, None]
-    # halves, not `view_weights`: the ratio of both sides must not differ from view to view where these lie unevenly
-    return _one_sided(degrees, fan, side, np.where(again, turn / 2, turn))
-
-
-def _one_sided(
-    degrees: NDArray[np.float64], fan: NDArray[np.float64], side: NDArray[np.float64], shared: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Weights that rays share, (views, columns) or (views, 1), changed where one side measures them alone."""
+    shared, side = turn_weights(degrees, fan), longer_side(geometry)
+    if not side.any():
+        return shared
     turn = view_weights(degrees, 360.0)[:, None]
     alone = np.where(reverse_measured(degrees, fan), 0.0, turn)
-    far, near = np.maximum(side, 0.0), np.maximum(-side, 0.0)
-    weights: NDArray[np.float64] = shared + far * (turn - shared) - near * (shared - alone)
+    weights: NDArray[np.float64] = (
+        shared + np.maximum(side, 0) * (turn - shared) + np.minimum(side, 0) * (shared - alone)
+    )
     return weights
+
+
+def shares_and_factors(geometry: Geometry) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """`ray_weights` of a parallel beam as a share for each view [radian], and factors for its columns.
+
+    Returns
+    -------
+    (views,) float64 array
+    (1, 1), (1, columns) or (views, columns) float64 array
+        1 alone where a view's rays weigh the same; the last where only some views are seen from behind.
+    """
+    degrees, side = geometry.angles.degrees, longer_side(geometry)
+    again = reverse_measured(degrees, np.zeros(1)) if side.any() else np.zeros((1, 1), dtype=np.bool_)
+    if not again.any():
+        return view_weights(degrees), np.ones((1, 1))
+    # halves, not `view_weights`: the ratio of both sides must not differ from view to view where these lie unevenly
+    shares = view_weights(degrees, 360.0) * np.where(again, 0.5, 1.0)[:, 0]
+    return shares, 1.0 + side[None] * (again[:1] if again.all() else again)
 
 
 def longer_side(geometry: Geometry) -> NDArray[np.float64]:

@@ -2,13 +2,12 @@
 
 from math import ceil
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from bonectl.core.geometry import Geometry
 from bonectl.errors import UsageError
-from bonectl.methods._quadrature import check_arc, ray_weights
+from bonectl.methods._quadrature import check_arc, shares_and_factors
 from bonectl.methods._ramp import continued, drawn_out, padded_length, response, truncated_rows
 from bonectl.projection.projector import Projector
 
@@ -59,19 +58,20 @@ def fbp(
     length = _period(geometry)
     # The transpose gives, per view, voxel^2 / (10 pitch) times the interpolated value; the ramp is for unit pitch.
     check_arc(geometry)
-    weights = ray_weights(geometry) * (MM_PER_CM / geometry.voxel) ** 2
+    shares, factors = shares_and_factors(geometry)
+    shares = shares * (MM_PER_CM / geometry.voxel) ** 2
     rows = y.reshape(-1, *y.shape[-2:])
     cut = truncated_rows(rows, geometry)
     if any(cut):
         rows = continued(rows, length, cut)
         geometry = geometry.replace(columns=length)
-    if weights.shape[1] > 1:
-        rows, weights = rows * torch.from_numpy(drawn_out(weights, rows.shape[-1])).to(rows), np.ones(geometry.views)
+    if factors.size > 1:
+        rows = rows * torch.from_numpy(drawn_out(factors, rows.shape[-1])).to(rows)
     filtered = Projector(
         geometry,
         model=pixels,
         response=response(length, window, cutoff),
-        shares=torch.from_numpy(weights.ravel()),
+        shares=torch.from_numpy(shares),
         backend=A.backend,
     )
     volume: Tensor = filtered.T(rows)

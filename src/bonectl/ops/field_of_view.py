@@ -22,6 +22,8 @@ AIR_COLUMNS = 4
 LEVEL = 0.01
 ERRORS = 4.0
 ALIKE = 0.2
+# Views by which the thickest part of a row is known well enough.
+FEW_VIEWS = 32
 # An object that reaches beyond the detector is thickest there, compared with this; a beam does not change by more [-].
 MOST_AIR = 0.5
 
@@ -93,7 +95,8 @@ def air_level(row: Array, geometry: Geometry) -> float | None:
     both = (row[:, :count], row[:, ::-1][:, :count])
     ends = np.stack([end for end, edge in zip(both, side[[0, -1]], strict=True) if edge >= 0]).astype(np.float64)
     level = float(ends.mean())
-    peak = float(np.abs(row.mean(axis=0, dtype=np.float64) - level).max())
+    some = row[:: max(1, len(row) // FEW_VIEWS)]
+    peak = float(np.abs(some.mean(axis=0, dtype=np.float64) - level).max())
     if abs(level) <= TRUNCATED * peak or not abs(level) < min(MOST_AIR, peak):
         return None
     return level if _is_level(ends, abs(level)) else None
