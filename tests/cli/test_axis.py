@@ -114,6 +114,12 @@ def test_the_history_tells_flats_darks_and_angles_by_hash(good, notes, lines, tm
     }
     for name, content in files.items():
         assert said[f"{name}_sha256"] == hashlib.sha256(content).hexdigest()[:16]
+    good(f"{raw} --try 75:75:1 --flats flats/f_%03d.tif --darks darks.npy -o tries.npy")
+    tried = notes("tries.npy")
+    assert {key: tried[key] for key in tried if key.endswith("sha256")} == {
+        key: said[key] for key in said if key.endswith("sha256")
+    }
+    assert tried["method"] == said["method"]
 
 
 @pytest.mark.parametrize(("centre", "kept"), [("75.2", False), ("auto", True)])

@@ -459,7 +459,8 @@ def _try(request: Request, asked: _Asked, tries: _Tries, beam: "_Beam") -> None:
             with atomic.replacing(tries.sheet, force=request.force) as temporary:
                 temporary.write_bytes(contact_sheet(done))
         if request.output != DASH:
-            streams.writing(done.stack(), request)
+            notes = {} if geometry is None else _made_by(geometry, asked, beam)
+            streams.writing(done.stack(), request, notes)
     progress.note(_verdict(done))
     if done.disagrees:
         progress.note(f"opposite views put it at column {done.mirrored:.2f} instead; look at both")

@@ -175,7 +175,12 @@ def _sharpest(half: Geometry, views: Array, guess: float, reach: float, steps: t
     for step in steps:
         count = ceil(reach / step)
         tried = best + step * np.arange(-count, count + 1, dtype=np.float64)
-        best = lowest(tried, np.array([blur(half, views, centre) for centre in tried]))
+        scores = []
+        with progress.task("find the axis", len(tried), "column") as advance:
+            for centre in tried:
+                scores.append(blur(half, views, centre))
+                advance(1)
+        best = lowest(tried, np.array(scores))
         reach = step
     return best
 

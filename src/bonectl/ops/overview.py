@@ -5,6 +5,9 @@ over the scan and holds some rows; what comes from a pipe is kept meanwhile, in 
 (`bonectl.ops.replay`).
 """
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -50,8 +53,9 @@ def axis_of(scan: Stack, geometry: Geometry, fields: Fields | None = None, *, li
     """
     centre.check(geometry)
     numbers = rows_of(geometry, scan.header, limit)
-    with progress.silence():  # what is wrong with readings is said when they are reconstructed
-        lines = _lines(scan, numbers, fields)
+    # what is wrong with readings is said when they are reconstructed
+    with progress.task("look over the scan", scan.header.shape[0]) as advance, progress.silence():
+        lines = _lines(_counted(scan, advance), numbers, fields)
     if geometry.kind != "cone":
         best = _strongest(lines)
         numbers, lines = numbers[best], lines[best]
@@ -66,6 +70,15 @@ def rows_of(geometry: Geometry, header: Header, limit: int | None = None) -> NDA
     fitting = int(room / (HELD * geometry.views * geometry.columns))
     count = min(LOOKED_AT, geometry.rows, max(1, fitting))
     return ((np.arange(count) + 0.5) * geometry.rows / count).astype(np.int64)
+
+
+def _counted(scan: Stack, advance: progress.Advance) -> Stack:
+    def slabs() -> Iterator[Array]:
+        for slab in scan.slabs:
+            yield slab
+            advance(len(slab))
+
+    return replace(scan, slabs=slabs())
 
 
 def _lines(scan: Stack, numbers: NDArray[np.int64], fields: Fields | None) -> Array:
