@@ -148,7 +148,7 @@ complete -c bonectl -n '__fish_seen_subcommand_from measure' -l purify -d 'Befor
 complete -c bonectl -n '__fish_seen_subcommand_from measure' -l calibrate -x -a 'energy linear peaks rods scanco' -d 'Law between values and mgHA/cm³, such as \'rods(table=rods.tsv)\'; see bonectl-calibrations(7).'
 complete -c bonectl -n '__fish_seen_subcommand_from measure' -l json -d 'Print JSON (schema bonectl-measure/1), histograms too: as --style json.'
 complete -c bonectl -n '__fish_seen_subcommand_from measure' -l map -r -d 'Instead of numbers, write the local thickness as a stack [mm]: tbth of the bone, or tbsp of the marrow; \'tbth(convention=bonej)\'.'
-complete -c bonectl -n '__fish_seen_subcommand_from measure' -l intervals -r -d '95 % intervals by block bootstrap: the least side of the sub-volumes [mm], or auto: twice the plate-model separation.'
+complete -c bonectl -n '__fish_seen_subcommand_from measure' -l intervals -r -d '95 % intervals by block bootstrap: the least distance of sub-volumes [mm], or auto: twice the plate-model separation.'
 complete -c bonectl -n '__fish_seen_subcommand_from measure' -l seed -r -d 'Seed of all random draws, below 2^64; recorded in the history.'
 complete -c bonectl -n '__fish_seen_subcommand_from measure' -l plot -r -d 'Draw slice, masks, histograms, thickness map and bias beside the numbers; HTML is one page with the numbers too.'
 complete -c bonectl -n '__fish_seen_subcommand_from measure' -l window -r -d 'Values that are black and white in --plot, in the volume\'s unit.'

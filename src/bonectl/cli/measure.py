@@ -130,7 +130,7 @@ def measure(
         typer.Option(
             "--intervals",
             metavar="auto|none|MM",
-            help="95 % intervals by block bootstrap: the least side of the sub-volumes [mm], or auto: twice the "
+            help="95 % intervals by block bootstrap: the least distance of sub-volumes [mm], or auto: twice the "
             "plate-model separation.",
             show_default="auto with a reference, else none",
         ),

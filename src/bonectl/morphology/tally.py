@@ -63,11 +63,16 @@ class _Sums:
         self._count += values.size
         self._total += float(values.sum())
         self._squares += float(np.square(values).sum())
-        bins = ((values - DENSITY_START) / DENSITY_STEP).clip(0, DENSITY_BINS - 1).astype(np.int64)
-        self._histogram += np.bincount(bins, minlength=DENSITY_BINS)
+        self._histogram += np.bincount(density_bins(values), minlength=DENSITY_BINS)
 
     def finish(self) -> Moments:
         return Moments(self._count, self._total, self._squares, tuple(self._histogram.tolist()))
+
+
+def density_bins(values: NDArray[np.number]) -> NDArray[np.int64]:
+    """The bin of each value."""
+    bins: NDArray[np.float64] = (values.astype(np.float64) - DENSITY_START) / DENSITY_STEP
+    return bins.clip(0, DENSITY_BINS - 1).astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)

@@ -98,8 +98,8 @@ def measure(  # noqa: PLR0913 (the volume, and what each option says)
         What the volume should have been: same shape, voxels and unit. Without it, the known answers in the header
         (of a phantom) fill the reference column.
     intervals : float or str, optional
-        95 % intervals by block bootstrap (`bonectl.ops.bootstrap`): least side of the sub-volumes [mm], ``"auto"`` for
-        twice the plate-model separation, or ``"none"``. Nothing is ``"auto"`` where there is a reference and enough
+        95 % intervals by block bootstrap (`bonectl.ops.bootstrap`): least distance of the sub-volumes [mm], ``"auto"``
+        for twice the plate-model separation, or ``"none"``. Nothing is ``"auto"`` where there is a reference and enough
         sub-volumes fit, else ``"none"``.
     seed : int
         Of the bootstrap's draws.
@@ -587,7 +587,7 @@ def _surrounded(
         if sub_volumes is not None:
             raise
         progress.note(f"no intervals: {error}")
-        return table
+        return replace(table, conditions={**table.conditions, "intervals": f"none: {error}"})
 
 
 def _hold(case: _Case) -> Examined:
