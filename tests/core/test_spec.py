@@ -93,3 +93,14 @@ def test_numbers_that_no_float_holds_are_refused(number):
     for text in (f"a(b={number})", f"{number.lstrip('-')}*a", f"a(b=[1, {number}])", f"a@{number.lstrip('-')}%"):
         with pytest.raises(UsageError, match="out of range"):
             parse_sum(text)
+
+
+@pytest.mark.parametrize("value", ["1e300", "-1e300", "1e13", "1e-31", "1" + "0" * 20])
+def test_knobs_have_sizes_that_arithmetic_bears(value):
+    for name, knobs in {
+        "metrics": "cortical(gap={})",
+        "models": "gaussian(sigma={})",
+        "segmentations": "otsu(sigma={})",
+    }.items():
+        with pytest.raises(UsageError, match="no knob is beyond"):
+            kit.check(name, parse_sum(knobs.format(value)))

@@ -305,8 +305,8 @@ def _window(text: str) -> tuple[float, float]:
         low, high = (float(end) for end in text.split(":"))
     except ValueError:
         raise UsageError(f"--window {text!r}; write LOW:HIGH, such as -400:1600") from None
-    if not low < high:
-        raise UsageError(f"--window {text}; black must lie below white")
+    if not -3e38 < low < high < 3e38:  # a picture has 32-bit values
+        raise UsageError(f"--window {text}; black must lie below white, and both be finite")
     return low, high
 
 

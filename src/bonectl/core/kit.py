@@ -23,6 +23,9 @@ NAMES = (
     "segmentations", "regions",
 )  # fmt: skip
 
+# Sizes of numbers that a knob may hold.
+LEAST, MOST = 1e-30, 1e12
+
 
 @dataclass(frozen=True)
 class Part:
@@ -96,6 +99,8 @@ def check(kit: str, specs: Iterable[Spec]) -> None:
         for knob, value in spec.knobs.items():
             if value != part.knobs[knob] and not _of_kind(value, part.kinds[knob]):
                 raise UsageError(f"{spec.name}({knob}={value!r}); {knob} is {_kind(part.kinds[knob])}")
+            if not _is_usable(value):
+                raise UsageError(f"{spec.name}({knob}={value!r}); no knob is beyond {MOST:g}, or below {LEAST:g} but 0")
 
 
 def load(kit: str, name: str) -> Any:
@@ -139,6 +144,13 @@ def _of_kind(value: Value, default: Value) -> bool:
             return isinstance(value, int) and not isinstance(value, bool)
         case _:
             return isinstance(value, float | int) and not isinstance(value, bool)
+
+
+def _is_usable(value: Value) -> bool:
+    """Whether the numbers of a value are of a size that arithmetic bears: their cubes, and counts made of them."""
+    if isinstance(value, tuple):
+        return all(map(_is_usable, value))
+    return isinstance(value, str | bool) or value is None or value == 0 or LEAST <= abs(value) <= MOST
 
 
 def _kind(default: Value) -> str:

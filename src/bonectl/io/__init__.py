@@ -45,7 +45,8 @@ def open(path: Path, *, stored: bool = False) -> Iterator[Stack]:
     DataError
         When the bytes are no stack.
     """
-    if path.is_dir() or PATTERN.search(path.name):
+    # (os.path.isdir is false, and no error, for names that cannot be)
+    if os.path.isdir(path) or PATTERN.search(path.name):  # noqa: PTH112
         folder = module("folder")
         paths = folder.slices(path)
         if len(paths) > 1:

@@ -7,6 +7,8 @@ from bonectl.core.table import Number
 from bonectl.errors import UsageError
 from bonectl.morphology.specimen import Specimen
 
+MOST_BINS = 1 << 24
+
 
 def bmd_distance(specimen: Specimen, reference: Specimen, *, bins: int = 8192) -> tuple[Number, ...]:
     """1-Wasserstein distance of the mineral densities inside the reference bone, and over the volume of interest.
@@ -28,6 +30,8 @@ def bmd_distance(specimen: Specimen, reference: Specimen, *, bins: int = 8192) -
     """
     if specimen.unit != "mgHA/cm3":
         raise UsageError(f"bmd_distance needs mineral density in mgHA/cm3, this is {specimen.unit!r}")
+    if not 1 <= bins <= MOST_BINS:
+        raise UsageError(f"bmd_distance(bins={bins}); give 1 to {MOST_BINS}")
     ours, theirs = specimen.values("bmd_distance"), reference.values("bmd_distance")
     whole = wasserstein(ours[specimen.voi], theirs[specimen.voi], bins)
     bone = wasserstein(ours[reference.bone], theirs[reference.bone], bins)

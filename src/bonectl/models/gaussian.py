@@ -7,6 +7,9 @@ from torch.nn.functional import conv3d, pad
 from bonectl.errors import UsageError
 from bonectl.learning.denoiser import Denoiser, Reach
 
+# Most of sigma [voxel] and of truncate [standard deviation]: wider kernels smooth everything away.
+WIDEST, FARTHEST = 100.0, 20.0
+
 
 class Gaussian(Denoiser):
     """Convolution with a sampled, normalised Gaussian along z, y and x.
@@ -54,8 +57,10 @@ def gaussian(*, sigma: float = 1.0, truncate: float = 4.0) -> Denoiser:
     Raises
     ------
     UsageError
-        A sigma or a truncation that is not positive.
+        A sigma or a truncation that is not positive, or larger than any use.
     """
-    if not (sigma > 0 and truncate > 0):
-        raise UsageError(f"gaussian(sigma={sigma}, truncate={truncate}): both must be positive")
+    if not (0 < sigma <= WIDEST and 0 < truncate <= FARTHEST):
+        raise UsageError(
+            f"gaussian(sigma={sigma}, truncate={truncate}): both must be positive, at most {WIDEST:g} and {FARTHEST:g}"
+        )
     return Gaussian(sigma, truncate)

@@ -30,6 +30,9 @@ SAME = 1e-5
 # A frame in y and x: what lies beside the stack is outside the bone, what lies beyond its ends may be bone.
 RIM, INNER = ((0, 0), (1, 1), (1, 1)), (slice(None), slice(1, -1), slice(1, -1))
 
+# No bone is thicker [mm], nor has wider openings.
+WIDEST = 100.0
+
 
 @dataclass(frozen=True, eq=False)
 class Compartments:
@@ -86,13 +89,13 @@ def compartments(bone: Mask, spacing: Spacing, *, gap: float, pore: float, strut
     Raises
     ------
     UsageError
-        When a diameter is not positive.
+        When a diameter is not positive, or larger than `WIDEST`.
     DataError
         When the bone encloses no marrow that is wider than a pore.
     """
     for name, value in (("gap", gap), ("pore", pore), ("strut", strut)):
-        if not 0 < value < float("inf"):
-            raise UsageError(f"{name}={value:g} mm; it must be a positive length")
+        if not 0 < value <= WIDEST:
+            raise UsageError(f"{name}={value:g} mm; it must be positive, and at most {WIDEST:g} mm")
     rim = [(0, 0), *((n, n) for n in (ceil(max(gap, strut) / 2 / side) + 2 for side in spacing[1:]))]
     weights = (spacing[0] ** 2, spacing[1] ** 2, spacing[2] ** 2)
     padded = np.pad(bone, rim)

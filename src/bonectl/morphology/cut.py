@@ -12,6 +12,9 @@ from bonectl.errors import UsageError
 Grey = NDArray[np.float32]
 Spacing = tuple[float, float, float]
 
+# Widest Gaussian before a threshold [voxel]: far wider than any bone that could be left.
+WIDEST = 100.0
+
 
 class Filter(Protocol):
     """What is done to the grey values before they are cut; keeps their unit."""
@@ -134,10 +137,10 @@ def blur(sigma: float) -> Filter:
     Raises
     ------
     UsageError
-        When sigma is negative or not finite.
+        When sigma is negative, or larger than `WIDEST`.
     """
-    if not 0 <= sigma < float("inf"):
-        raise UsageError(f"sigma={sigma:g} voxels before the threshold; it must be 0 or more")
+    if not 0 <= sigma <= WIDEST:
+        raise UsageError(f"sigma={sigma:g} voxels before the threshold; it must be 0 to {WIDEST:g}")
     return Gaussian(sigma) if sigma else NONE
 
 
@@ -162,7 +165,8 @@ class Cut:
 
     def bone(self, grey: NDArray[np.number]) -> NDArray[np.bool_]:
         """Which voxels are bone, (z, y, x); the filter's reach of slices around them is needed."""
-        return np.asarray(self.filter(grey) > self.value)
+        with np.errstate(over="ignore"):  # a threshold beyond the type of the values is above them all, or below
+            return np.asarray(self.filter(grey) > self.value)
 
     def __str__(self) -> str:
         unit = "" if self.unit in ("label", "grey") else f" {self.unit}"
