@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_leaves
 from bonectl.core import memory, threads
 from bonectl.core.header import Header
 from bonectl.core.plan import Plan
+from bonectl.core.slabs import Array
 from bonectl.learning import device
 from bonectl.learning.denoiser import Denoiser
 from bonectl.learning.tiles import round_up, tiles
@@ -20,6 +21,8 @@ from bonectl.ops.denoise import Model, Worker, block_size, normalisation_for
 
 # Side of the part that is tried, without halo [pixels].
 PROBE = 64
+# For how long it is tried, again and again [s]: clocks of processors tick in hundredths.
+PATIENCE = 0.4
 # Slabs on their way in, as windows with context, and out: about so many copies of a block.
 BLOCKS = 6
 
@@ -93,12 +96,20 @@ def _tried(worker: Worker) -> tuple[float, float]:
     part = np.random.default_rng(0).normal(size=(2 * reach.slices + 1, side, side)).astype(np.float32)
     part *= worker.normalisation.scale
     worker(part)  # whatever is compiled, or allocated once
-    begun = time.perf_counter()
-    worker(part)
-    seconds = time.perf_counter() - begun
+    seconds = _timed(worker, part)
     with _Live() as live:
         worker(part)
     return seconds / part.size, live.most / part.size
+
+
+def _timed(worker: Worker, part: Array) -> float:
+    """Seconds for a part: on a CPU those of its threads, which do not count what others on the machine take."""
+    clock, shared = (time.process_time, threads.count()) if worker.where.type == "cpu" else (time.perf_counter, 1)
+    begun, tries = clock(), 0
+    while (spent := clock() - begun) < PATIENCE:
+        worker(part)
+        tries += 1
+    return spent / tries / shared
 
 
 def _read(header: Header, network: Denoiser, tile: int, block: int) -> tuple[float, float]:
