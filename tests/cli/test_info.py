@@ -54,7 +54,7 @@ def test_lines_of_key_tab_value(run, scan):
     assert (told["photons"], told["answer bvtv"]) == ("10000", "0.25")
     assert [value for key, value in lines if key == "history"] == [
         "3 older entries (sha256 abc)",
-        "2026-01-01T00:00:00Z 0.1 bonectl a b seed=7",
+        "2026-01-01T00:00:00Z 0.1 bonectl a\\nb seed=7",
     ]
 
 
