@@ -104,7 +104,7 @@ def test_raw_frames(good, bad, tmp_path, scan):
     np.savetxt(tmp_path / "few.txt", np.arange(VIEWS - 1))
     bad(f"{raw} --flats flats.npy --angles few.txt", 65, "59 angles for 60 views")
     (tmp_path / "words.txt").write_text("zero\none\n")
-    bad(f"{raw} --flats flats.npy --angles words.txt", 65, "words.txt: no list of angles")
+    bad(f"{raw} --flats flats.npy --angles words.txt", 65, "words.txt: is no list of angles")
     bad(f"{raw} --flats flats.npy --angles none.txt", 66, "none.txt: no such file")
 
 

@@ -259,7 +259,7 @@ def _warn(geometry: Geometry) -> None:
 
 def looks_like_radians(degrees: NDArray[np.floating[Any]]) -> bool:
     """Whether several views lie within so few degrees that no scan was meant so."""
-    return degrees.size > 2 and float(np.ptp(degrees)) <= FULL_TURN_IN_RADIANS
+    return degrees.size > 2 and SAME_DIRECTION < float(np.ptp(degrees)) <= FULL_TURN_IN_RADIANS
 
 
 def _warn_of_arc(geometry: Geometry) -> None:
