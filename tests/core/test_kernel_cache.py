@@ -2,10 +2,10 @@
 
 import os
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
+import numba
 import pytest
 
 import bonectl
@@ -15,13 +15,13 @@ from bonectl.core import kernel_cache
 @pytest.fixture
 def homeless(tmp_path, monkeypatch):
     """No place that numba would find; temporary files go to a folder of the test."""
-    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "")  # and not deleted: what is set in the test is undone after it
+    monkeypatch.setenv("MPLCONFIGDIR", "")
     monkeypatch.setattr(kernel_cache, "_finds_place", lambda: False)
+    monkeypatch.setattr(kernel_cache, "_home_takes", lambda folder: False)
     monkeypatch.setattr(kernel_cache, "_chosen", [])
     monkeypatch.setattr(kernel_cache.tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(
-        sys.modules["numba"].config if "numba" in sys.modules else kernel_cache, "CACHE_DIR", "", raising=False
-    )
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
     return tmp_path
 
 
@@ -30,7 +30,7 @@ def test_a_private_folder_is_made_and_told(homeless):
     folder = Path(os.environ["NUMBA_CACHE_DIR"])
     assert folder == homeless / f"bonectl-kernels-{os.geteuid()}"
     assert folder.stat().st_mode & 0o777 == 0o700
-    __import__("numba")
+    assert os.environ["MPLCONFIGDIR"] == str(folder)
     assert str(folder) in kernel_cache.note()
 
 

@@ -12,18 +12,25 @@ import sys
 import tempfile
 from pathlib import Path
 
-VARIABLE = "NUMBA_CACHE_DIR"
+VARIABLE, DRAWING = "NUMBA_CACHE_DIR", "MPLCONFIGDIR"
 
 
 _chosen: list[Path] = []
 
 
 def settle() -> None:
-    """Give numba a place for compiled kernels where it would find none; to be called before it is imported."""
-    if os.environ.get(VARIABLE) or _finds_place():
-        return
-    folder = _private() or _fleeting()
+    """Give numba a place for compiled kernels where it would find none; to be called before it is imported.
+
+    matplotlib, which looks for a place of its own and complains in its own words, gets one beside.
+    """
+    unplaced = not os.environ.get(VARIABLE) and not _finds_place()
+    undrawn = not os.environ.get(DRAWING) and not _home_takes(Path("~/.config/matplotlib"))
+    folder = _private() or _fleeting() if unplaced or undrawn else None
     if folder is None:  # numba will say so, where it is needed
+        return
+    if undrawn:
+        os.environ[DRAWING] = str(folder)
+    if not unplaced:
         return
     _chosen.append(folder)
     os.environ[VARIABLE] = str(folder)
@@ -45,8 +52,14 @@ def _finds_place() -> bool:
     package = Path(__file__).parent.parent
     if all(_writable(folder / "__pycache__") for folder in package.iterdir() if (folder / "__init__.py").is_file()):
         return True
-    caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 (stays "~" without home)
-    return os.path.isabs(caches) and _writable(Path(caches) / "numba")  # noqa: PTH117
+    caches = os.environ.get("XDG_CACHE_HOME")
+    return _writable(Path(caches) / "numba") if caches else _home_takes(Path("~/.cache/numba"))
+
+
+def _home_takes(folder: Path) -> bool:
+    """Whether a folder of the user's home can be written to, or be made; not where there is no home."""
+    name = os.path.expanduser(folder)  # noqa: PTH111 (stays as it is without a home; Path.expanduser raises)
+    return os.path.isabs(name) and _writable(Path(name))  # noqa: PTH117
 
 
 def _writable(folder: Path) -> bool:
