@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from collections import Counter
 
@@ -46,7 +47,7 @@ def test_signals_at_random_times(folder, name, twice):
         process = subprocess.Popen(
             ["bonectl", *COMMANDS[name].split()], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
-        time.sleep(rng.uniform(0.3, 6.0))
+        time.sleep(rng.uniform(0.3, 8.0))
         first = rng.choice([signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
         process.send_signal(first)
         if twice:
@@ -67,4 +68,6 @@ def test_signals_at_random_times(folder, name, twice):
             if path.name not in there:
                 subprocess.run(["rm", "-rf", path], check=True)
     told = f"{name}, {'two signals' if twice else 'one signal'}: {TRIES} tried, {dict(+counts)}"
+    if "BONECTL_SIGNALS" in os.environ:
+        sys.stderr.write(f"{told}\n")
     assert +counts == Counter(ended=TRIES), told

@@ -141,3 +141,11 @@ def test_a_signal_saves_and_the_run_can_be_resumed(pair, here, tmp_path, name):
     assert said.endswith("wrote x.safetensors; stopped early, --resume goes on from there\n")
     status, said = here(f"{shlex.join(line[1:])} -o x.safetensors --resume")
     assert (status, Checkpoint.load(tmp_path / "x.safetensors").steps) == (0, steps), said
+
+
+def test_a_shortage_of_memory_inside_torch_is_75(capsys):
+    refused = RuntimeError("[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory")
+    assert boundary.told("bonectl reconstruct", refused) == 75
+    said = capsys.readouterr().err
+    assert said.startswith("bonectl reconstruct: out of memory")
+    assert said.count("\n") == 1

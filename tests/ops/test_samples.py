@@ -103,6 +103,14 @@ def test_a_filter_has_one_answer():
         sampled(stack(volume()), [model(0), untrained("gaussian(sigma=1)")], 2)
 
 
+def test_checkpoints_of_other_scales_are_not_mixed():
+    one, other = model(0), model(1)
+    facts = {name: getattr(other.checkpoint, name) for name in Checkpoint.__dataclass_fields__}
+    scaled = Checkpoint(**facts | {"normalisation": Normalisation("mgHA/cm3", 0.0, 1000.0)})
+    with pytest.raises(UsageError, match="model 1 was trained on 0 to 1200 mgHA/cm3, model 2 on 0 to 1000 mgHA/cm3"):
+        answers(volume(), [one, Model(other.network, other.name, scaled)], 2)
+
+
 def test_checkpoints_of_another_unit_are_refused_before_any_voxel():
     def never():
         raise AssertionError("a voxel was pulled")

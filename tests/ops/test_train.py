@@ -1,6 +1,7 @@
 """Training: it learns, repeats itself to the bit, resumes to the bit, and stops honestly."""
 
 import csv
+import io
 import json
 from itertools import pairwise
 
@@ -19,6 +20,7 @@ from bonectl.learning.checkpoint import Checkpoint, Normalisation
 from bonectl.learning.denoiser import Reach
 from bonectl.learning.inflate import inflated
 from bonectl.learning.sample import Volume
+from bonectl.ops import learner
 from bonectl.ops.learner import loaded
 from bonectl.ops.patches import Patches, turned
 from bonectl.ops.recipe import Recipe
@@ -401,6 +403,41 @@ def test_a_flipped_bit_anywhere_in_the_state_is_noticed(pair, tmp_path):
             run(pair, tmp_path / "x", resume=True)
     (tmp_path / "x.resume").write_bytes(whole)
     assert run(pair, tmp_path / "x", resume=True).finished
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"identity": "[]"}, {"identity": "{"}, {"step": -1}, {"step": 13}, {"step": "x"}, {"history": 3},
+        {"patience": []}, {"network": {}}, {"average": 3}, {"optimiser": {}}, {"optimiser": {"state": {}}},
+    ],
+)  # fmt: skip
+def test_a_hostile_state_is_refused(pair, tmp_path, change):
+    run(pair, tmp_path / "x", stop=stop_at(2))
+    reseal(tmp_path / "x.resume", lambda state: state | change)
+    with pytest.raises(DataError, match="damaged"):
+        run(pair, tmp_path / "x", resume=True)
+
+
+def reseal(path, change):
+    whole = io.BytesIO()
+    torch.save(change(loaded(path, torch.device("cpu"))), whole)
+    path.write_bytes(learner._seal(whole.getbuffer()) + whole.getvalue())
+
+
+@pytest.mark.parametrize("name", ["settings", "shapes"])
+def test_an_optimiser_of_something_else_is_refused(pair, tmp_path, name):
+    def change(state):
+        if name == "settings":
+            state["optimiser"]["param_groups"][0]["betas"] = (0.5, 0.5)
+        else:
+            state["optimiser"]["state"][0]["exp_avg"] = torch.zeros(3)
+        return state
+
+    run(pair, tmp_path / "x", stop=stop_at(2))
+    reseal(tmp_path / "x.resume", change)
+    with pytest.raises(DataError, match="damaged"):
+        run(pair, tmp_path / "x", resume=True)
 
 
 def test_a_shortage_of_memory_is_told_with_what_helps(pair, tmp_path, monkeypatch):

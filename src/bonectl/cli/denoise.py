@@ -66,7 +66,8 @@ def denoise(
     """Remove noise from a volume.
 
     Unit, voxel size and absolute scale stay as they are. A checkpoint wants data of the unit it was trained
-    on; a voxel size or dose far from its training data is told on standard error. Tiles carry the receptive
+    on; a voxel size or dose far from its training data is told on standard error. Attenuation of another calibration
+    (another energy) is scaled by its own: the network sees mineral density. Tiles carry the receptive
     field of the model as halo, so no seam is there to be blended.
 
     With --samples, or several checkpoints, the output is the mean of several answers: of checkpoints that were trained

@@ -132,9 +132,9 @@ def train(
     """Train a network to denoise, on pairs of stacks.
 
     Values are scaled by their calibration (0 and 1200 mgHA/cm³ become 0 and 1), never by statistics of an image, and
-    nothing is clipped. The last slices of every stack are held out: they are never trained on, and the network is
-    tried on them with every checkpoint: PSNR (peak: the scale) and errors of bone numbers are logged. What is kept is
-    the moving average of the weights.
+    nothing is clipped. Stacks must agree in unit, voxels and calibration. The last slices of every stack are held out:
+    they are never trained on, and the network is tried on them with every checkpoint: PSNR (peak: the scale) and errors
+    of bone numbers are logged. What is kept is the moving average of the weights.
 
     Bone numbers (bone lies above 0.4 of the scale, 480 mgHA/cm³): BV/TV, Euler number, mean density, and the
     1-Wasserstein distance of the voxels' densities. Their composite is the mean of error by tolerance, where the
@@ -145,9 +145,9 @@ def train(
     Value, weight and share of the gradient of every term of the loss are in the .csv of every run. With --balance,
     "l1 + 0.5*ssim" gives ssim half of the gradient of l1 at the network's output, whatever the size of their values.
 
-    The same seed gives the same bytes on one CPU. Interrupting (^C, SIGTERM) saves first; --resume then gives
-    the bytes that the uninterrupted run would have given. If the loss becomes NaN, training stops, names the term,
-    and the last checkpoint stays.
+    The same seed gives the same bytes on one CPU. Interrupting (^C, SIGTERM) saves first, and ends at once the second
+    time; --resume then gives the bytes that the uninterrupted run would have given. If the loss becomes NaN, training
+    stops, names the term, and the last checkpoint stays.
 
     Several processes train together under torchrun, on CPUs or with a GPU each: "torchrun --nproc-per-node 2 -m --
     bonectl train ..." with --batch 4 sees in every step the patches that one process sees with --batch 8. Stacks should
@@ -156,7 +156,7 @@ def train(
     The model lpd learns to reconstruct: IN are scans, each with the volume that it is a scan of as --target, and
     "bonectl reconstruct --method lpd(weights=OUT)" uses what comes out.
 
-    Reads NPY files in place by memory map; other formats are unpacked to a temporary file first.
+    Reads NPY files in place; other formats are unpacked first, to a temporary file without a name (in TMPDIR).
 
     \b
     Examples:

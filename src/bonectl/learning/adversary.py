@@ -14,6 +14,7 @@ from bonectl.core import draws
 from bonectl.errors import UsageError
 from bonectl.learning.ranks import ALONE, Ranks
 from bonectl.learning.sample import Sample, need
+from bonectl.learning.weights import restore
 
 # Slope of the leaky ReLU, and what Adam remembers: those of WGAN-GP and pix2pix with a longer second moment.
 LEAK = 0.2
@@ -156,7 +157,7 @@ class Adversary(nn.Module):
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go back to a saved state."""
         self.critic.load_state_dict(state["critic"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        restore(self.optimiser, state["optimiser"])
 
     def images(self, values: Tensor, sample: Sample) -> Tensor:
         """Return the slices of (b, z, y, x) as the critic wants them, (b · z, 1 or 2, y, x)."""

@@ -56,6 +56,24 @@ def unsealed(text: str, version: int) -> dict[str, Any]:
     return facts
 
 
+def restore(optimiser: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
+    """Give an optimiser a saved state; only its learning rates may differ.
+
+    Raises
+    ------
+    ValueError
+        The state is of another optimiser, or of other weights.
+    """
+    before = [{name: value for name, value in group.items() if name != "params"} for group in optimiser.param_groups]
+    optimiser.load_state_dict(dict(state))
+    for group, wanted in zip(optimiser.param_groups, before, strict=True):
+        if any(group.get(name) != value for name, value in wanted.items() if name != "lr"):
+            raise ValueError("the optimiser has other settings")
+    for parameter, kept in optimiser.state.items():
+        if any(kept[name].shape != parameter.shape for name in ("exp_avg", "exp_avg_sq")) or not kept["step"] >= 0:
+            raise ValueError("the optimiser is one of other weights")
+
+
 def shown(text: str, most: int = 100) -> str:
     """Return what a file or an error says as part of a message: printable, on one line, short."""
     line = " ".join(text.split()).encode("unicode_escape").decode("ascii")

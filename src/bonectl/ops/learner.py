@@ -30,6 +30,7 @@ from bonectl.learning.denoiser import Trainable
 from bonectl.learning.inflate import inflated
 from bonectl.learning.ranks import ALONE, Ranks
 from bonectl.learning.sample import Sample
+from bonectl.learning.weights import restore
 from bonectl.ops.objective import Objective, Score
 from bonectl.ops.patches import Batch
 from bonectl.ops.patience import Patience
@@ -239,7 +240,7 @@ class Learner:
             _same(json.loads(state["identity"]), json.loads(json.dumps(self.task.identity)), path)
             self.network.load_state_dict(state["network"])
             self.average.load_state_dict(state["average"])
-            self.optimiser.load_state_dict(state["optimiser"])
+            restore(self.optimiser, state["optimiser"])
             self.objective.restore(state["objective"])
             self.patience.restore(state["patience"])
             self.step = int(state["step"])
