@@ -94,7 +94,7 @@ def test_progress_as_json_carries_loss_and_speed(pair, here):
         ("train low.npy -t mu.npy -o x.safetensors", 2, "in 1/cm"),
         ("train low.npy -t coarse.npy -o x.safetensors", 2, "0.04 mm"),
         ("train low.npy -t clean.npy -o nowhere/x.safetensors", 73, "no folder"),
-        ("train low.npy -t clean.npy -o clean.npy", 73, "exists already"),
+        ("train low.npy -t clean.npy -o clean.npy", 2, "is the input itself"),
         ("train low.npy -t clean.npy -o x.safetensors --resume", 66, "nothing to resume"),
         ("train low.npy -t clean.npy -o x.safetensors --scale 3", 2, "--offset and --scale"),
         ("train low.npy -t clean.npy -o x.safetensors --device cuda:99", 69, "cuda:99"),
