@@ -1,6 +1,7 @@
 """No output is an input, or another output: every pair of every command, by name, by symlink and by hard link."""
 
 import os
+import shlex
 import shutil
 from pathlib import Path
 from typing import get_type_hints
@@ -98,11 +99,11 @@ def contents(folder):
     return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-@pytest.mark.parametrize("how", ["name", "symlink", "hard link"])
-@pytest.mark.parametrize("line", PAIRS)
+@pytest.mark.parametrize(
+    ("line", "how"),
+    [(line, how) for line in PAIRS for how in ("name", "symlink", "hard link") if "X" in line or how == "name"],
+)
 def test_an_output_that_is_an_input_is_refused(run, folder, line, how):
-    import shlex
-
     words = shlex.split(line)
     twin = {"name": "in", "symlink": "soft", "hard link": "hard"}[how]
     for ending in (".npy", ".png"):
@@ -110,8 +111,6 @@ def test_an_output_that_is_an_input_is_refused(run, folder, line, how):
             (folder / f"soft{ending}").symlink_to(f"in{ending}")
         elif how == "hard link":
             os.link(folder / f"in{ending}", folder / f"hard{ending}")
-    if how != "name" and not any(word in ("X", "X.png") for word in words):
-        pytest.skip("has one name")
     before = contents(folder)
     done = run(*(word.replace("X", twin if word == "X.png" else f"{twin}.npy") for word in words), "-f")
     assert done.status == 2, done.err
