@@ -334,6 +334,15 @@ def test_air_that_does_not_read_0_is_no_detector_that_is_too_small(level, noise,
     assert f"reads {level:.2g} instead of 0 in 5 of 5 rows: the beam changed" in notes[0]
 
 
+@pytest.mark.parametrize("noise", [1e-4, 0.05])
+def test_rows_of_noisy_air_are_nothing_to_speak_of(noise, notes):
+    p = lines()
+    p[:3] = 0
+    p += np.random.default_rng(0).normal(0, noise, GEOMETRY.shape).astype(np.float32)
+    reconstruct(Stack.of(p, header())).collect()
+    assert notes == []
+
+
 def test_air_is_taken_off(notes):
     """A level that differs from view to view and from end to end; in half acquisition, that of the longer side."""
     drift = 0.1 + 0.05 * np.sin(np.arange(VIEWS))[:, None] + 0.005 * np.linspace(-1, 1, SIZE)

@@ -97,11 +97,14 @@ def truncated_rows(scan: Tensor, geometry: Geometry) -> list[bool]:
     most = TRUNCATED * scan.mean(dim=1).amax(dim=1)
     side, end = longer_side(geometry), _end(OUTERMOST, scan)
     cut = torch.zeros_like(most, dtype=torch.bool)
-    for outermost, column in ((scan[..., :end], 0), (scan[..., -end:], geometry.columns - 1)):
-        judges = _unseen_from_behind(geometry, column) if side[column] < 0 else None
-        readings = outermost if judges is None else outermost[:, judges.to(scan.device)]
-        if readings.shape[1]:
-            cut |= readings.mean(dim=(1, 2)) > torch.maximum(most, SURE * _standard_error(readings))
+    for column in (0, -1):
+        edge = scan[..., :OUTERMOST] if column == 0 else scan[..., -OUTERMOST:].flip(-1)
+        if side[column] < 0:
+            edge = edge[:, _unseen_from_behind(geometry, column % geometry.columns).to(scan.device)]
+        if edge.shape[1]:
+            readings = edge[..., :end]
+            error = _noise(edge) / sqrt(readings[0].numel())
+            cut |= readings.mean(dim=(1, 2)) > torch.maximum(most, SURE * error)
     return cut.tolist()
 
 
@@ -110,12 +113,12 @@ def _end(most: int, scan: Tensor) -> int:
     return min(most, max(1, int(scan.shape[-1] * END)))
 
 
-def _standard_error(readings: Tensor) -> Tensor:
-    """Of the mean of each row's readings (row, view, col), by the differences of neighbours, (row,)."""
+def _noise(readings: Tensor) -> Tensor:
+    """SD of each row's readings (row, view, col), by the differences of neighbours, (row,); 0 where there are none."""
     if readings.shape[-1] < 2 or readings.shape[1] < 2:
         return readings.new_zeros(len(readings))
-    error: Tensor = readings.diff(dim=-1).std(dim=(1, 2)) / sqrt(2 * readings[0].numel())
-    return error
+    noise: Tensor = readings.diff(dim=-1).std(dim=(1, 2)) / sqrt(2)
+    return noise
 
 
 def _unseen_from_behind(geometry: Geometry, column: int) -> Tensor:

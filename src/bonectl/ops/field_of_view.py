@@ -26,6 +26,8 @@ ALIKE = 0.2
 FEW_VIEWS = 32
 # An object that reaches beyond the detector is thickest there, compared with this; a beam does not change by more [-].
 MOST_AIR = 0.5
+# A beam changes by more than this, or it does not matter, such as in a row of noisy air alone [-].
+LEAST_AIR = 1e-3
 
 
 @dataclass
@@ -97,7 +99,7 @@ def air_level(row: Array, geometry: Geometry) -> float | None:
     level = float(ends.mean())
     some = row[:: max(1, len(row) // FEW_VIEWS)]
     peak = float(np.abs(some.mean(axis=0, dtype=np.float64) - level).max())
-    if abs(level) <= TRUNCATED * peak or not abs(level) < min(MOST_AIR, peak):
+    if abs(level) <= max(TRUNCATED * peak, LEAST_AIR) or not abs(level) < min(MOST_AIR, peak):
         return None
     return level if _is_level(ends, abs(level)) else None
 
@@ -106,6 +108,8 @@ def _is_level(ends: NDArray[np.float64], level: float) -> bool:
     """Whether ends (end, view, col), the outermost column first, differ by no more than air and noise do."""
     half = ends.shape[-1] // 2
     noise = float(np.diff(ends, axis=-1).std()) / sqrt(2)
+    if level <= ERRORS * noise / sqrt(ends.size):
+        return False
     slope = np.abs((ends[..., :half] - ends[..., -half:]).mean(axis=(1, 2))).max()
     if slope > LEVEL * level + ERRORS * noise * sqrt(2 / (half * ends.shape[1])):
         return False
