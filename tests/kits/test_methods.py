@@ -325,5 +325,5 @@ def test_a_tolerance_ends_early(method):
 @pytest.mark.parametrize("knobs", [{"iterations": 0}, {"tolerance": -1.0}, {"tolerance": float("nan")}])
 def test_iterations_refuse_nonsense(method, knobs):
     A, _, y = small()
-    with pytest.raises(UsageError, match="at least 1, and 0 or more"):
+    with pytest.raises(UsageError, match="at least 1, and 0 to 1"):
         method(A, y, **knobs)
