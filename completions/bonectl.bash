@@ -6,14 +6,14 @@ _bonectl() {
     COMPREPLY=($(compgen -W 'phantom simulate reconstruct train denoise measure info convert --help --version' -- "$cur")); return
   fi
   case "$command $prev" in
-    "phantom --format") COMPREPLY=($(compgen -W 'npy tiff' -- "$cur")); return ;;
+    "phantom --format") COMPREPLY=($(compgen -W 'npy tiff ome' -- "$cur")); return ;;
     "phantom --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
     "simulate --geometry") COMPREPLY=($(compgen -W 'cone fan parallel' -- "$cur")); return ;;
     "simulate --noise") COMPREPLY=($(compgen -W 'electronic none poisson' -- "$cur")); return ;;
     "simulate --unit") COMPREPLY=($(compgen -W 'counts transmission line integral' -- "$cur")); return ;;
     "simulate --order") COMPREPLY=($(compgen -W 'sinogram projection' -- "$cur")); return ;;
     "simulate --nan") COMPREPLY=($(compgen -W 'fail zero fill' -- "$cur")); return ;;
-    "simulate --format") COMPREPLY=($(compgen -W 'npy tiff' -- "$cur")); return ;;
+    "simulate --format") COMPREPLY=($(compgen -W 'npy tiff ome' -- "$cur")); return ;;
     "simulate --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
     "reconstruct --method") COMPREPLY=($(compgen -W 'cgls fbp fdk fista lpd sirt tv' -- "$cur")); return ;;
     "reconstruct --unit") COMPREPLY=($(compgen -W '1/cm mgHA/cm3' -- "$cur")); return ;;
@@ -23,7 +23,7 @@ _bonectl() {
     "reconstruct --dead-pixels") COMPREPLY=($(compgen -W 'fill fail' -- "$cur")); return ;;
     "reconstruct --backend") COMPREPLY=($(compgen -W 'auto reference astra' -- "$cur")); return ;;
     "reconstruct --nan") COMPREPLY=($(compgen -W 'fail zero fill' -- "$cur")); return ;;
-    "reconstruct --format") COMPREPLY=($(compgen -W 'npy tiff' -- "$cur")); return ;;
+    "reconstruct --format") COMPREPLY=($(compgen -W 'npy tiff ome' -- "$cur")); return ;;
     "reconstruct --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
     "train --model"|"train -m") COMPREPLY=($(compgen -W 'drunet gaussian identity lpd msd nafnet nlm redcnn tv unet25d unet2d unet3d' -- "$cur")); return ;;
     "train --loss"|"train -l") COMPREPLY=($(compgen -W 'bvtv charbonnier cldice encoder euler fft gan grad hinge hist huber l1 l2 lowpass lsgan msssim ragan randvgg skelrec ssim surface vgg w1 wgan' -- "$cur")); return ;;
@@ -31,7 +31,7 @@ _bonectl() {
     "train --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
     "denoise --model"|"denoise -m") COMPREPLY=($(compgen -W 'drunet gaussian identity lpd msd nafnet nlm redcnn tv unet25d unet2d unet3d' -- "$cur")); return ;;
     "denoise --nan") COMPREPLY=($(compgen -W 'fail zero fill' -- "$cur")); return ;;
-    "denoise --format") COMPREPLY=($(compgen -W 'npy tiff' -- "$cur")); return ;;
+    "denoise --format") COMPREPLY=($(compgen -W 'npy tiff ome' -- "$cur")); return ;;
     "denoise --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
     "measure --metrics"|"measure -m") COMPREPLY=($(compgen -W 'anisotropy bmd bmd_distance bvtv components concavity connd cortical ctth density_spread dice ellipsoid_factor euler fractal fsc mtf porosity psnr smi ssim surface surface_distance tbn tbn_direct tbpf tbsp tbth tbth_distance tmd tmd_eroded' -- "$cur")); return ;;
     "measure --calibrate") COMPREPLY=($(compgen -W 'energy linear peaks rods scanco' -- "$cur")); return ;;
@@ -43,7 +43,7 @@ _bonectl() {
     "convert --order") COMPREPLY=($(compgen -W 'sinogram projection' -- "$cur")); return ;;
     "convert --calibrate") COMPREPLY=($(compgen -W 'energy linear peaks rods scanco' -- "$cur")); return ;;
     "convert --nan") COMPREPLY=($(compgen -W 'fail zero fill' -- "$cur")); return ;;
-    "convert --format") COMPREPLY=($(compgen -W 'npy tiff' -- "$cur")); return ;;
+    "convert --format") COMPREPLY=($(compgen -W 'npy tiff ome' -- "$cur")); return ;;
     "convert --progress") COMPREPLY=($(compgen -W 'auto bar json none' -- "$cur")); return ;;
   esac
   case "$cur" in

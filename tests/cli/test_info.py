@@ -8,6 +8,7 @@ import subprocess
 
 import numpy as np
 import pytest
+import tifffile
 
 from bonectl.core.calibration import Calibration
 from bonectl.core.geometry import Angles, Geometry
@@ -110,3 +111,14 @@ def test_a_table_on_a_terminal(tmp_path, scan):
     assert "6 row × 8 view × 10 col".encode() in text
     shown = re.sub(r"\x1b\[[0-9;]*m", "", text.decode())
     assert max(len(line) for line in shown.splitlines()) <= 60
+
+
+@pytest.mark.slow
+def test_statistics_of_a_large_page_hold_it_once(shell, tmp_path):
+    """A quarter of a megabyte that unpacks to 256: 17 bytes a pixel before."""
+    values = np.zeros((16000, 16000), np.uint8)
+    values[5000:6000, 5000:9000] = 200
+    tifffile.imwrite(tmp_path / "big.tif", values, compression="zlib")
+    done = shell("ulimit -v 2000000; OPENBLAS_NUM_THREADS=1 bonectl info --stats big.tif")
+    assert done.returncode == 0, done.stderr
+    assert b"mean\t3.125\n" in done.stdout

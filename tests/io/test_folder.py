@@ -148,3 +148,20 @@ def test_a_slice_that_changes_while_it_is_read(tmp_path):
     with pytest.raises(DataError, match="changed while it was read"):
         stack.collect()
     shutil.rmtree(tmp_path)
+
+
+def test_a_slice_that_changes_between_the_two_looks_is_looked_at_again(tmp_path):
+    for k in range(3):
+        tifffile.imwrite(tmp_path / f"s_{k}.tif", np.full((8, 9), k, np.uint16))
+    stack = folder.read(folder.slices(tmp_path), "x")
+    tifffile.imwrite(tmp_path / "s_1.tif", np.full((8, 8), 7, np.uint16))
+    with pytest.raises(DataError, match="was changed while it was read"):
+        stack.collect()
+
+
+@pytest.mark.parametrize("kind", [{"byteorder": ">"}, {"compression": "zlib"}, {"rowsperstrip": 2}, {"tile": (16, 16)}])
+def test_slices_come_out_the_same_however_they_lie(tmp_path, kind):
+    values = np.random.default_rng(0).integers(0, 60000, (4, 33, 21)).astype(np.uint16)
+    for k, one in enumerate(values):
+        tifffile.imwrite(tmp_path / f"s_{k}.tif", one, **kind)
+    np.testing.assert_array_equal(folder.read(folder.slices(tmp_path), "x").collect(), values)

@@ -22,6 +22,7 @@ class Format(StrEnum):
 
     npy = "npy"
     tiff = "tiff"
+    ome = "ome"
 
 
 class NaN(StrEnum):

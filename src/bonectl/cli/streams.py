@@ -265,7 +265,7 @@ def _form(request: Request) -> Format:
     from bonectl import io
 
     output = request.output
-    named = io.SUFFIXES.get(output.suffix.lower())
+    named = io.named(output)
     if output == DASH or _is_special(output):
         return request.format or Format.npy
     if request.format is not None:

@@ -16,11 +16,19 @@ from typing import Any, BinaryIO, cast
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError
 
-SUFFIXES: Mapping[str, str] = MappingProxyType({".npy": "npy", ".tif": "tiff", ".tiff": "tiff"})
-"""Format by the suffix of a name, in lower case."""
+SUFFIXES: Mapping[str, str] = MappingProxyType(
+    {".npy": "npy", ".tif": "tiff", ".tiff": "tiff", ".ome.tif": "ome", ".ome.tiff": "ome"}
+)
+"""Format by the end of a name, in lower case; the longest that fits counts (`named`)."""
 
 PATTERN = re.compile(r"%0?\d*d")
 """The place of the slice's number in the name of a file per slice, as in ``slice_%05d.tif``."""
+
+
+def named(path: Path) -> str | None:
+    """The format that a file's name stands for; None where it stands for none."""
+    ends = [suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)]
+    return SUFFIXES[max(ends, key=len)] if ends else None
 
 
 def module(name: str) -> ModuleType:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import isfinite, nan, prod
 from typing import Any
+from xml.sax.saxutils import unescape
 
 import numpy as np
 import tifffile
@@ -137,7 +138,7 @@ def told(tif: tifffile.TiffFile, name: str) -> Told:
     DataError
         When they announce channels, several series, or another program's private form of stack.
     """
-    foreign = [flag for flag in _FOREIGN if flag in {str(flag).lower() for flag in tif.flags}]
+    foreign = [flag for flag in _FOREIGN if getattr(tif, f"is_{flag}", False)]
     if foreign:
         raise DataError(f"{name}: is a {foreign[0].upper()} file; export it as plain TIFF first")
     page = tif.pages[0]
@@ -265,8 +266,11 @@ def _from_ome(description: str, name: str) -> Told:
         raise DataError(f"{name}: holds {len(pixels)} OME images; save each as a file")
     said = dict(re.findall(r"(\w+)\s*=\s*\"([^\"]*)\"", pixels[0]))
     slices = _along_one({key: _count(said.get(f"Size{key}", "1"), name) for key in "ZCT"}, name)
-    spacing = tuple(_ome_length(said, axis) for axis in "ZYX")
-    return Told(slices, spacing)  # type: ignore[arg-type]
+    spacing: Spacing = (_ome_length(said, "Z"), _ome_length(said, "Y"), _ome_length(said, "X"))
+    own = re.search(r'Namespace="bonectl"[^>]*>\s*<(?:\w+:)?Value>([^<]*)</', description)
+    if own is None:
+        return Told(slices, spacing)
+    return Told(slices, spacing, _json.loaded(unescape(own[1]), name), edited=True)
 
 
 def _along_one(counts: Mapping[str, int], name: str) -> int:

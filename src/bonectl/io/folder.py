@@ -9,9 +9,11 @@ unless the folder holds nothing else. Files whose names begin with a dot are ign
 import os
 import re
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -23,6 +25,9 @@ from bonectl.core.stack import Stack
 from bonectl.errors import DataError, MissingInputError
 from bonectl.io import PATTERN, arrival, tiff
 from bonectl.io._whole import held_back
+
+# Files that wait for the disk at the same time, so that it writes them in one go.
+SYNCHRONISED = 16
 
 _NUMBERED = re.compile(r"(?P<prefix>.*?)(?P<number>\d+)(?P<suffix>\.tiff?)", re.IGNORECASE)
 _SUFFIX = re.compile(r".*\.tiff?", re.IGNORECASE)
@@ -57,13 +62,15 @@ def read(paths: Sequence[Path], name: str) -> Stack:
     DataError
         When sizes or types differ, a file holds several pages, or the slices' own headers promise more.
     """
-    first = _single(paths[0])
+    first, place = _single(paths[0])
+    places = [place]
     for path in paths[1:]:
-        other = _single(path)
+        other, place = _single(path)
         if other.page != first.page:
             raise DataError(f"{name}: {path.name} is {other.page}, {paths[0].name} is {first.page}; slices are alike")
+        places.append(place)
     header = first.told.header((len(paths), *first.page.shape), first.page.dtype, name)
-    return Stack(header, _slabs(paths, header))
+    return Stack(header, _slabs(places, header))
 
 
 def write(stack: Stack, folder: Path, pattern: str) -> None:
@@ -81,8 +88,18 @@ def write(stack: Stack, folder: Path, pattern: str) -> None:
         for one in slab:
             with (folder / name_of(pattern, index)).open("wb") as file:
                 tiff.write_slice(Stack(single, iter([one[None]])), file, header)
-                os.fsync(file.fileno())
             index += 1
+    with ThreadPoolExecutor(SYNCHRONISED) as pool:  # together and at the end: one by one, each waits for the disk
+        list(pool.map(_kept, [folder / name_of(pattern, number) for number in range(index)]))
+
+
+def _kept(path: Path) -> None:
+    """Wait until a file is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def name_of(pattern: str, number: int) -> str:
@@ -165,25 +182,53 @@ def _listed(folder: Path) -> list[Path]:
         raise reading.failure(folder, error) from error
 
 
-def _single(path: Path) -> tiff.Pages:
+@dataclass(frozen=True)
+class _Place:
+    """Where a slice's pixels are.
+
+    Parameters
+    ----------
+    path : Path
+    state : tuple
+        Size and time of the file when it was checked.
+    plain : tiff.Plain, optional
+        How they lie there, where no decoder is needed.
+    """
+
+    path: Path
+    state: tuple[int, int]
+    plain: tiff.Plain | None
+
+
+def _single(path: Path) -> tuple[tiff.Pages, _Place]:
     with arrival.opened(path) as file:
         pages = tiff.pages(file, str(path))
+        state = _state(file)
     if pages.count != 1:
         raise DataError(
             f"{path}: holds {counted(pages.count, 'page')}, but lies among others; a folder has one page per file"
         )
-    return pages
+    return pages, _Place(path, state, pages.plain)
 
 
-def _slabs(paths: Sequence[Path], header: Header) -> Iterator[Array]:
+def _state(file: BinaryIO) -> tuple[int, int]:
+    status = os.fstat(file.fileno())
+    return status.st_size, status.st_mtime_ns
+
+
+def _slabs(places: Sequence[_Place], header: Header) -> Iterator[Array]:
     size = thickness(header.slice_bytes)
-    for start in range(0, len(paths), size):
-        yield np.concatenate([_slice(path, header) for path in paths[start : start + size]])
+    for start in range(0, len(places), size):
+        yield np.concatenate([_slice(place, header) for place in places[start : start + size]])
 
 
-def _slice(path: Path, header: Header) -> Array:
-    with arrival.opened(path) as file:
-        pages = tiff.pages(file, str(path))
+def _slice(place: _Place, header: Header) -> Array:
+    """One slice; a file that is as it was when it was checked is not taken apart a second time."""
+    shape = (1, *header.shape[1:])
+    with arrival.opened(place.path) as file:
+        if place.plain is not None and _state(file) == place.state:
+            return place.plain.values(file, shape)
+        pages = tiff.pages(file, str(place.path))
         if pages.page.shape != header.shape[1:] or pages.page.dtype != header.dtype:
-            raise DataError(f"{path}: was changed while it was read")
+            raise DataError(f"{place.path}: was changed while it was read")
         return next(pages.slabs)

@@ -1,5 +1,8 @@
 """TIFF: a stack in one file that Fiji opens with the right voxel size.
 
+ITK and 3D Slicer read no voxel size from ImageJ's form, whose unit is in its description: they take that of
+`bonectl.io.ome` along x and y.
+
 Written uncompressed and forward only, in bounded memory, to files and pipes alike: all directories first,
 then all pages one after another. That is possible because the header is known before the first voxel, and
 it makes the file memory-mappable. Below 4 GiB in ImageJ's form (resolution tags, ``unit=mm``,
@@ -28,6 +31,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import prod
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -54,6 +58,9 @@ _MOST_RATIO = 2000
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # it logs what we report
 
 
+Describe = Callable[[Header, str], str]
+
+
 @dataclass(frozen=True)
 class Page:
     """What all pages of a stack share."""
@@ -65,14 +72,41 @@ class Page:
         return f"{self.shape[0]} × {self.shape[1]} {self.dtype[1:]}"
 
 
+@dataclass(frozen=True)
+class Plain:
+    """A page's pixels where they lie in one piece, as they are.
+
+    Parameters
+    ----------
+    start : int
+        Byte of the first one.
+    stored : str
+        Their type, with its byte order.
+    """
+
+    start: int
+    stored: str
+
+    def values(self, file: BinaryIO, shape: tuple[int, ...]) -> Array:
+        """Read them, in the order of this machine."""
+        file.seek(self.start)
+        dtype = np.dtype(self.stored)
+        read = np.frombuffer(file.read(prod(shape) * dtype.itemsize), dtype).reshape(shape)
+        return read.astype(dtype.newbyteorder("<"))
+
+
 @dataclass(frozen=True, eq=False)
 class Pages:
-    """A TIFF file's checked pages: what it says of itself, their form and number, and their voxels."""
+    """A TIFF file's checked pages: what it says of itself, their form and number, and their voxels.
+
+    `plain` is there for one page that needs no decoder.
+    """
 
     told: Told
     page: Page
     count: int
     slabs: Iterator[Array]
+    plain: Plain | None = None
 
 
 def claims(head: bytes) -> bool:
@@ -119,11 +153,13 @@ def pages(file: BinaryIO, name: str) -> "Pages":
         if there is not file:
             there.close()
         raise
-    slabs = _slabs(tif, count, page, name)
+    slabs, plain = _slabs(tif, count, page, name), None
+    if told.law is None and count == 1 and tif.pages[0].is_memmappable:
+        plain = Plain(tif.pages[0].dataoffsets[0], np.dtype(tif.pages[0].dtype).newbyteorder(tif.byteorder).str)
     if (law := told.law) is not None:
         dtype = law.dtype(page.dtype)
         page, slabs = replace(page, dtype=dtype), (law.values(slab, dtype) for slab in slabs)
-    return Pages(told, page, count, slabs if there is file else _closing(slabs, there))
+    return Pages(told, page, count, slabs if there is file else _closing(slabs, there), plain)
 
 
 def _closing(slabs: Iterator[Array], spool: BinaryIO) -> Iterator[Array]:
@@ -131,15 +167,23 @@ def _closing(slabs: Iterator[Array], spool: BinaryIO) -> Iterator[Array]:
         yield from slabs
 
 
-def write(stack: Stack, file: BinaryIO) -> None:
+def write(stack: Stack, file: BinaryIO, describe: Describe | None = None) -> None:
     """Write a stack front to back; the last slab goes out after everything before it has succeeded.
+
+    Parameters
+    ----------
+    stack : Stack
+    file : binary file
+    describe : callable, optional
+        ImageDescription from the header and our JSON, beside resolution in pixels per cm; nothing is ImageJ's form
+        below 4 GiB, tifffile's above.
 
     Raises
     ------
     OSError
         As `file` raises it.
     """
-    _put(stack, file, stack.header)
+    _put(stack, file, stack.header, describe)
 
 
 def write_slice(stack: Stack, file: BinaryIO, whole: Header) -> None:
@@ -147,9 +191,9 @@ def write_slice(stack: Stack, file: BinaryIO, whole: Header) -> None:
     _put(stack, file, whole)
 
 
-def _put(stack: Stack, file: BinaryIO, told: Header) -> None:
+def _put(stack: Stack, file: BinaryIO, told: Header, describe: Describe | None = None) -> None:
     text = _json.dumped(told.to_json() | {"shape": told.shape})
-    for piece in _preamble(stack.header, text):
+    for piece in _preamble(stack.header, text, describe):
         file.write(piece)
     file.flush()
     for slab in held_back(stack):
@@ -157,12 +201,12 @@ def _put(stack: Stack, file: BinaryIO, told: Header) -> None:
     file.flush()
 
 
-def _preamble(header: Header, text: str) -> Iterator[bytes]:
+def _preamble(header: Header, text: str, describe: Describe | None) -> Iterator[bytes]:
     """Everything before the first pixel: file header, one directory per page, the values they point at."""
     pages, page_bytes = header.shape[0], header.slice_bytes
     is_big = header.total_bytes + pages * 400 + 4 * len(text) > _CLASSIC_ENDS
     layout = _BIG if is_big else _CLASSIC
-    shared = _shared_tags(header, text, big=is_big)
+    shared = _shared_tags(header, text, describe or (_describe.shaped if is_big else None), big=is_big)
     lengths = [layout.directory_bytes(len(_tags_of(shared, page))) for page in (0, 1)]
     first = layout.header_bytes
     blobs = first + lengths[0] + (pages - 1) * lengths[1]
@@ -239,13 +283,13 @@ def _tags_of(tags: list[Tag], page: int) -> list[Tag]:
     return tags if page == 0 else [tag for tag in tags if tag[0] not in _FIRST_PAGE_ONLY]
 
 
-def _shared_tags(header: Header, text: str, *, big: bool) -> list[Tag]:
-    """Tags in ascending order; strip offsets still to come."""
+def _shared_tags(header: Header, text: str, describe: Describe | None, *, big: bool) -> list[Tag]:
+    """Tags in ascending order; strip offsets still to come. Without `describe` in ImageJ's form."""
     _, rows, columns = header.shape
     size = "long8" if big else "long"
-    description = (_describe.shaped(header, text) if big else _describe.imagej(header, text)).encode("ascii") + b"\0"
+    description = (describe or _describe.imagej)(header, text).encode("ascii") + b"\0"
     # ImageJ multiplies by its own unit (mm) and would read cm from the tag; others know no unit but the tag's
-    unit, per = (3, 10.0) if big else (1, 1.0)
+    unit, per = (1, 1.0) if describe is None else (3, 10.0)
     tags = [
         _numbers(256, "long", columns),
         _numbers(257, "long", rows),
@@ -259,10 +303,10 @@ def _shared_tags(header: Header, text: str, *, big: bool) -> list[Tag]:
         _numbers(279, size, header.slice_bytes),
         (282, "rational", 1, _resolution(header.spacing[2], per)),
         (283, "rational", 1, _resolution(header.spacing[1], per)),
-        _numbers(296, "short", unit if header.spacing[2] is not None or not big else 1),
+        _numbers(296, "short", unit if header.spacing[2] is not None else 1),
         _numbers(339, "short", _FORMATS[header.dtype[1]]),
     ]
-    return tags if big else tags + _info_tags(text)
+    return tags + _info_tags(text) if describe is None else tags
 
 
 def _info_tags(text: str) -> list[Tag]:
@@ -389,25 +433,28 @@ def _slabs(tif: tifffile.TiffFile, count: int, page: Page, name: str) -> Iterato
         slab = np.empty((stop - start, *page.shape), dtype)
         for index in range(start, stop):
             with _decoding(f"{name}: page {index}"):
-                slab[index - start] = pixels(index).reshape(page.shape)
+                pixels(index, slab[index - start])
         yield slab
 
 
-def _each(tif: tifffile.TiffFile) -> Callable[[int], Array]:
-    def pixels(index: int) -> Array:
-        values: Array = tif.pages[index].asarray(maxworkers=1)
-        return values
+def _each(tif: tifffile.TiffFile) -> Callable[[int, Array], None]:
+    def pixels(index: int, out: Array) -> None:
+        page = tif.pages[index]
+        if page.dtype == out.dtype:
+            page.asarray(out=out, maxworkers=1)  # or a page would be held twice
+        else:
+            out[...] = page.asarray(maxworkers=1)
 
     return pixels
 
 
-def _together(tif: tifffile.TiffFile, slice_bytes: int) -> Callable[[int], Array]:
+def _together(tif: tifffile.TiffFile, slice_bytes: int) -> Callable[[int, Array], None]:
     """Pages that follow the first one's pixels without directories."""
     first = tif.pages[0]
     stored = np.dtype(first.dtype).newbyteorder(tif.byteorder)
 
-    def pixels(index: int) -> Array:
+    def pixels(index: int, out: Array) -> None:
         tif.filehandle.seek(first.dataoffsets[0] + index * slice_bytes)
-        return np.frombuffer(tif.filehandle.read(slice_bytes), stored)
+        out[...] = np.frombuffer(tif.filehandle.read(slice_bytes), stored).reshape(out.shape)
 
     return pixels
