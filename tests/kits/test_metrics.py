@@ -117,13 +117,13 @@ def test_real_bone_of_lhdl_2923_has_the_published_number_of_trabeculae(shared_da
 
     ciclope takes Tb.Th from ORMIR_XCT, whose balls reach from voxel centre to voxel centre as `bonej`'s do, but for
     what Fiji does to the surface voxels last: `bonej` is 0.5 % beyond the interval (Fiji itself 0.2 %, so that it would
-    print 0.88). `subvoxel`, without the half voxel that such balls add to plates, is below it.
+    print 0.88). `subvoxel` is inside it.
     """
     mask = tifffile.imread(shared_data / "lhdl2923_cylinder_z000-256_mask_gauss1_otsu.tif") > 0
     bone = specimen(mask, (0.0195,) * 3)
     bonej, subvoxel = (numbers(f"tbth(convention={c})", bone)["tbth"] for c in ("bonej", "subvoxel"))
     assert 0.2094 / 0.895 < 0.2340 < 0.2367 < 0.237158 < bonej < 0.2367 * 1.01
-    assert 0.2340 - 0.5 * 0.0195 < subvoxel < 0.2340
+    assert 0.2340 < subvoxel < 0.2367
 
 
 # ---- measured -------------------------------------------------------------------------------------------------
@@ -144,7 +144,7 @@ def test_plates_have_their_thickness_separation_and_number(convention):
     there = specimen(plates())
     low, high = {"subvoxel": (6, 6), "bonej": (6, 6), "ipl": (5, 5)}[convention]
     thickness = numbers(f"tbth(convention={convention})", there)
-    assert low * 0.02 - 1e-3 < thickness["tbth"] < high * 0.02 + 1e-3
+    assert low * 0.02 - 2e-3 < thickness["tbth"] < high * 0.02 + 2e-3
     assert thickness["tbth_sd"] < 1e-3
     assert numbers(f"tbn(convention={convention})", there)["tbn"] == pytest.approx(0.3 / thickness["tbth"], rel=0.01)
 

@@ -1,6 +1,7 @@
 """Local thickness of bone and marrow of a specimen, by each convention, worked out once."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from bonectl.errors import UsageError
 from bonectl.morphology.components import FULL
 from bonectl.morphology.distance import squared_distance
 from bonectl.morphology.specimen import Specimen
-from bonectl.morphology.thickness import radius, squared_radius
+from bonectl.morphology.thickness import mask_radius, radius, squared_radius
 
 Map = NDArray[np.float32]
 
@@ -37,14 +38,33 @@ class Spread:
     largest: float
 
 
+Mask = NDArray[np.bool_]
+
+WALLS = ("open", "closed")
+
+
 @dataclass(frozen=True, eq=False)
 class _Grid:
-    """One phase of a specimen on a grid that may be coarser than its voxels."""
+    """One phase of a specimen on a grid that may be coarser than its voxels.
 
-    inside: NDArray[np.bool_]
-    values: Map
-    threshold: float
+    Parameters
+    ----------
+    inside : (z, y, x) bool
+        The phase, in the region and as far as it is known beyond.
+    region, unknown : (z, y, x) bool, optional
+        What is measured, and where nothing is known; None is everywhere and nowhere.
+    side : float
+        Of the voxel [mm].
+    values : (z, y, x) float32, optional
+        Whose crossing of the threshold is the surface; None is a mask.
+    """
+
+    inside: Mask
     side: float
+    region: Mask | None = None
+    unknown: Mask | None = None
+    values: Map | None = None
+    threshold: float = 0.5
     factor: int = 1
     wide: bool = False
 
@@ -56,47 +76,72 @@ def check(convention: str) -> str:
     return RULES[convention]
 
 
-def bone(specimen: Specimen, convention: str) -> Spread:
+def check_walls(walls: str) -> str:
+    """What the walls of the volume of interest are to a ball, in words; UsageError for what they cannot be."""
+    if walls not in WALLS:
+        raise UsageError(f"no walls {walls!r}; there are {' and '.join(WALLS)}")
+    return "" if walls == "open" else ", cut at the walls of the volume of interest"
+
+
+def bone(specimen: Specimen, convention: str, walls: str = "open") -> Spread:
     """Spread of the local thickness of the bone."""
 
-    return specimen.once(("thickness", convention), lambda: _spread(bone_map(specimen, convention)))
+    return specimen.once(("thickness", convention, walls), lambda: _spread(bone_map(specimen, convention, walls)))
 
 
-def bone_map(specimen: Specimen, convention: str) -> Map:
+def bone_map(specimen: Specimen, convention: str, walls: str = "open") -> Map:
     """Local thickness at each bone voxel [mm], 0 elsewhere; (z, y, x)."""
 
     def work() -> Map:
-        grid = _Grid(specimen.bone, *_values(specimen), specimen.side("local thickness"))
+        values, threshold = _values(specimen)
+        grid = _Grid(specimen.bone, specimen.side("local thickness"), values=values, threshold=threshold)
+        if walls == "open":
+            grid = replace(grid, inside=specimen.bone_around, **_known(specimen))
         return _diameters(grid, convention)
 
-    return specimen.once(("thickness map", convention), work)
+    return specimen.once(("thickness map", convention, walls), work)
 
 
-def within(specimen: Specimen, inside: NDArray[np.bool_], convention: str) -> Spread:
+def within(specimen: Specimen, inside: Mask, convention: str) -> Spread:
     """Spread of the local thickness of any structure of a specimen, (z, y, x) bool; its surface is the bone's."""
-    return _spread(_diameters(_Grid(inside, *_values(specimen), specimen.side("local thickness")), convention))
+    values, threshold = _values(specimen)
+    grid = _Grid(inside, specimen.side("local thickness"), values=values, threshold=threshold)
+    return _spread(_diameters(grid, convention))
 
 
-def between_axes(specimen: Specimen, slope: float) -> tuple[Spread, int]:
+def _known(specimen: Specimen) -> dict[str, Any]:
+    """The region that is measured and where nothing is known, as a grid has them."""
+    if specimen.whole:
+        return {"region": None, "unknown": None}
+    return {"region": specimen.voi, "unknown": ~specimen.voi if specimen.around is None else None}
+
+
+def between_axes(specimen: Specimen, slope: float, walls: str) -> tuple[Spread, int]:
     """Spread of the local thickness of what is not mid-axis of the bone, and at every how manyth voxel."""
     if not 0 < slope < 1:
         raise UsageError(f"tbn_direct(slope={slope:g}); it lies between 0 and 1")
     side = specimen.side("local thickness")
 
     def work() -> tuple[Spread, int]:
-        axes = _mid_axes(specimen.bone, slope)
+        if walls == "closed":
+            axes = _mid_axes(specimen.bone, slope)
+            space, known = specimen.voi & ~axes, dict[str, Any]()
+        else:
+            known = _known(specimen)
+            axes = _mid_axes(specimen.bone_around, slope, known["unknown"])
+            space = ~axes if known["unknown"] is None else ~axes & specimen.voi
         # The distance between axes is that of the marrow and the bone together, so this errs to the fine side.
-        factor = int(np.clip(_void_voxels(specimen) // ENOUGH, 1, max(1, min(axes.shape) // 2)))
-        squared = squared_radius(specimen.voi & ~axes, threads=threads.count(), finer=factor)
+        factor = int(np.clip(_void_voxels(specimen, walls) // ENOUGH, 1, max(1, min(axes.shape) // 2)))
+        squared = squared_radius(space, **known, threads=threads.count(), finer=factor)
         return _spread(2 * np.sqrt(squared) * np.float32(side * factor)), factor
 
-    return specimen.once(("axes", slope), work)
+    return specimen.once(("axes", slope, walls), work)
 
 
-def _mid_axes(bone: NDArray[np.bool_], slope: float) -> NDArray[np.bool_]:
+def _mid_axes(bone: Mask, slope: float, unknown: Mask | None = None) -> Mask:
     """Deep bone voxels whose distance to the marrow grows by less than `slope` per voxel towards each neighbour."""
-    squared = squared_distance(bone)
-    axes = bone & (squared >= DEEP**2 * squared_radius(bone, threads=threads.count()))
+    squared = squared_distance(bone if unknown is None else bone | unknown)
+    axes = bone & (squared >= DEEP**2 * squared_radius(bone, unknown=unknown, threads=threads.count()))
     depth = np.pad(np.sqrt(squared), 1, mode="edge")
     for step in np.ndindex(3, 3, 3):
         length = float(np.linalg.norm(np.array(step) - 1))
@@ -106,61 +151,70 @@ def _mid_axes(bone: NDArray[np.bool_], slope: float) -> NDArray[np.bool_]:
     return axes
 
 
-def marrow(specimen: Specimen, convention: str, coarsen: int) -> tuple[Spread, str]:
+def marrow(specimen: Specimen, convention: str, coarsen: int, walls: str) -> tuple[Spread, str]:
     """Spread of the local thickness of the marrow, and how it was measured; `coarsen` 0 lets the rule choose."""
-    diameters, how = marrow_grid(specimen, convention, coarsen)
-    return specimen.once(("separation", convention, coarsen), lambda: _spread(diameters)), how
+    diameters, how = marrow_grid(specimen, convention, coarsen, walls)
+    return specimen.once(("separation", convention, coarsen, walls), lambda: _spread(diameters)), how
 
 
-def marrow_grid(specimen: Specimen, convention: str, coarsen: int) -> tuple[Map, str]:
+def marrow_grid(specimen: Specimen, convention: str, coarsen: int, walls: str) -> tuple[Map, str]:
     """What `marrow` is the spread of: a map on a grid that may be coarser [mm], and how it was measured."""
 
     def work() -> tuple[Map, str]:
-        voxels = ENOUGH * coarsen if coarsen else _void_voxels(specimen)
+        voxels = ENOUGH * coarsen if coarsen else _void_voxels(specimen, walls)
         factor = int(np.clip(voxels // ENOUGH, 1, max(1, min(specimen.labels.shape) // 2)))
         wide = factor > 1 or (not coarsen and voxels >= ENOUGH)
-        grid = replace(_void(specimen, factor), wide=wide)
+        grid = replace(_void(specimen, factor, walls), wide=wide)
         plain = wide and convention != "ipl"
         rule = "2 x distance to the nearest bone voxel centre" if plain else RULES[convention]
         how = f"{convention}, on means of {factor}³ voxels: {rule}" if factor > 1 else f"{convention}: {rule}"
         return _diameters(grid, convention), how
 
-    return specimen.once(("separation map", convention, coarsen), work)
+    return specimen.once(("separation map", convention, coarsen, walls), work)
 
 
-def marrow_map(specimen: Specimen, convention: str) -> Map:
+def marrow_map(specimen: Specimen, convention: str, walls: str) -> Map:
     """Local thickness at each marrow voxel on the full grid [mm], 0 elsewhere; (z, y, x)."""
-    return _diameters(_void(specimen, 1), convention)
+    return _diameters(_void(specimen, 1, walls), convention)
 
 
-def _values(specimen: Specimen) -> tuple[Map, float]:
-    """What was cut, and where: the filtered grey values, or the mask itself.
+def _values(specimen: Specimen) -> tuple[Map | None, float]:
+    """What was cut, and where: the filtered grey values; None of a mask.
 
     Where purification changed the mask, the values follow it: specks that were removed are marrow, cavities that were
     filled are bone, both as close to the threshold as can be.
     """
-    if specimen.grey is None:
-        return specimen.bone.astype(np.float32), 0.5
+    if specimen.is_mask or specimen.grey is None:
+        return None, 0.5
     values, threshold = specimen.cut.filter(specimen.grey).astype(np.float32, copy=False), specimen.cut.value
     if specimen.pure:
         above = np.nextafter(np.float32(threshold), np.float32(np.inf))
-        values = np.where(specimen.bone, np.maximum(values, above), np.minimum(values, np.float32(threshold)))
+        values = np.where(specimen.bone_around, np.maximum(values, above), np.minimum(values, np.float32(threshold)))
     return values, threshold
 
 
-def _void(specimen: Specimen, factor: int) -> _Grid:
+def _void(specimen: Specimen, factor: int, walls: str) -> _Grid:
     """The marrow, on blocks of `factor`³ voxels; half-filled blocks of a mask are bone."""
-    side = specimen.side("local thickness")
     values, threshold = _values(specimen)
+    known = _known(specimen)
     if factor == 1:
-        return _Grid(specimen.marrow, values, threshold, side)
-    means = _means(values, factor)
-    below = means <= threshold if specimen.grey is not None else means < threshold
-    inside = _means(specimen.voi.astype(np.float32), factor) > 0.5
-    return _Grid(below & inside, means, threshold, side * factor, factor)
+        inside = ~specimen.bone_around
+    else:
+        filled = specimen.bone_around.astype(np.float32) if values is None else values
+        means = _means(filled, factor)
+        inside = means < threshold if values is None else means <= threshold
+        known = {name: None if mask is None else _means(mask, factor) > 0.5 for name, mask in known.items()}
+        values = None if values is None else means
+    region, unknown = known["region"], known["unknown"]
+    if unknown is not None:
+        inside &= ~unknown
+    side = specimen.side("local thickness") * factor
+    if walls == "closed" and region is not None:
+        return _Grid(inside & region, side, values=values, threshold=threshold, factor=factor)
+    return _Grid(inside, side, region, unknown, values, threshold, factor)
 
 
-def _means(values: Map, factor: int) -> Map:
+def _means(values: NDArray[Any], factor: int) -> Map:
     """Means of blocks of `factor`³ voxels; slices, rows and columns that fill no block are left out."""
     z, y, x = (n // factor for n in values.shape)
     cut = values[: z * factor, : y * factor, : x * factor]
@@ -168,35 +222,41 @@ def _means(values: Map, factor: int) -> Map:
     return means
 
 
-def _void_voxels(specimen: Specimen) -> float:
+def _void_voxels(specimen: Specimen, walls: str) -> float:
     """Mean void diameter [voxel], found on a grid four times coarser; 0 where that is too coarse to tell."""
     if min(specimen.labels.shape) < 32:
         return 0.0
-    void = _void(specimen, 4)
-    if not void.inside.any() or void.inside.all():
+    void = _void(specimen, 4, walls)
+    measured = void.inside if void.region is None else void.inside & void.region
+    if not measured.any() or void.inside.all():
         return 0.0
     return _spread(_diameters(replace(void, wide=True), "bonej")).mean / specimen.spacing[2]
 
 
 def _diameters(grid: _Grid, convention: str) -> Map:
     """Local thickness [mm]; 0 outside the structure."""
+    known: dict[str, Any] = {"region": grid.region, "unknown": grid.unknown, "threads": threads.count()}
     if convention == "subvoxel" and not grid.wide:
-        return 2 * grid.side * radius(grid.inside, grid.values, grid.threshold, threads=threads.count())
-    voxels = 2 * np.sqrt(squared_radius(grid.inside, threads=threads.count()))
+        if grid.values is None:
+            return 2 * grid.side * mask_radius(grid.inside, **known)
+        return 2 * grid.side * radius(grid.inside, grid.values, grid.threshold, **known)
+    voxels = 2 * np.sqrt(squared_radius(grid.inside, **known))
     if convention == "ipl":
-        return np.where(grid.inside, (voxels - 1 / grid.factor) * grid.side, 0).astype(np.float32)
+        return np.where(voxels > 0, (voxels - 1 / grid.factor) * grid.side, 0).astype(np.float32)
     if grid.wide:
         # Blurring by the means widens a void by as much as a ball tied to the grid is too small: 0.2 % on real bone.
         return voxels * np.float32(grid.side)
-    return _smooth_surface(voxels, grid.inside) * np.float32(grid.side)
+    return _smooth_surface(voxels, grid) * np.float32(grid.side)
 
 
-def _smooth_surface(voxels: Map, inside: NDArray[np.bool_]) -> Map:
+def _smooth_surface(voxels: Map, grid: _Grid) -> Map:
     """Voxels next to background take the mean of their 26 neighbours that are not: Fiji's last step."""
-    deep = binary_erosion(inside, FULL, border_value=1)
+    bounded = grid.inside if grid.unknown is None else grid.inside | grid.unknown
+    measured = voxels > 0
+    deep = binary_erosion(bounded, FULL, border_value=1) & measured
     total = convolve(np.where(deep, voxels, 0).astype(np.float32), np.ones((3, 3, 3)), mode="constant")
     count = convolve(deep.astype(np.float32), np.ones((3, 3, 3)), mode="constant")
-    surface = inside & ~deep & (count > 0.5)
+    surface = measured & ~deep & (count > 0.5)
     smooth = voxels.copy()
     smooth[surface] = total[surface] / count[surface]
     return smooth

@@ -14,7 +14,7 @@ def fractal(specimen: Specimen, *, smallest: int = 6, factor: float = 1.2) -> tu
     """Fractal dimension by box counting: minus the slope of log(boxes that hold bone) over log(side).
 
     Sides from a quarter of the longest axis down to `smallest`, each `factor` times shorter, as BoneJ chooses them;
-    boxes start at the corner of the stack. A solid has 3, a sheet 2, a line 1.
+    boxes start at the corner of the volume of interest. A solid has 3, a sheet 2, a line 1.
 
     Parameters
     ----------
@@ -32,13 +32,20 @@ def fractal(specimen: Specimen, *, smallest: int = 6, factor: float = 1.2) -> tu
     if smallest < 1 or not factor > 1:
         raise UsageError(f"fractal(smallest={smallest}, factor={factor:g}); a side from 1 on and a factor above 1")
     specimen.side("fractal")
-    sides = box_sides(max(specimen.labels.shape) // 4, smallest, factor)
+    bone = specimen.bone[bounding_box(specimen.voi)]
+    sides = box_sides(max(bone.shape) // 4, smallest, factor)
     if len(sides) < 3:
-        raise UsageError(f"fractal finds {len(sides)} sizes of boxes in {specimen.labels.shape} voxels; 3 are needed")
-    counts = [boxes(specimen.bone, side) for side in sides]
+        raise UsageError(f"fractal finds {len(sides)} sizes of boxes in {bone.shape} voxels; 3 are needed")
+    counts = [boxes(bone, side) for side in sides]
     slope = np.polyfit([log(side) for side in sides], [log(n) for n in counts], 1)[0] if min(counts) else nan
     rule = f"box counting, sides {sides[0]} to {sides[-1]} voxels"
     return (Number("fd", -float(slope), "1", f"fractal dimension: {rule}"),)
+
+
+def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, ...]:
+    """The least box that holds all of a mask, which holds something."""
+    ends = [np.flatnonzero(mask.any(axis=others))[[0, -1]] for others in ((1, 2), (0, 2), (0, 1))]
+    return tuple(slice(first, last + 1) for first, last in ends)
 
 
 def box_sides(largest: int, smallest: int, factor: float) -> list[int]:

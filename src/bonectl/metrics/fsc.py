@@ -1,6 +1,7 @@
 """Resolution by Fourier shell correlation (Harauz and van Heel, Optik 73:146, 1986)."""
 
 from math import nan
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,7 @@ def fsc(specimen: Specimen, reference: Specimen, *, criterion: str = "reference"
     Parameters
     ----------
     specimen, reference : Specimen
-        With grey values in the same unit, cubic voxels, over the whole stack: a volume of interest is not heeded.
+        Cubic voxels, over the whole stack: a volume of interest is not heeded. A mask has the values 0 and 1.
     criterion : str
         reference: 0.378, for a reference without noise, against which FSC is the square root of that of two halves;
         halves: 0.143, for two volumes of independent noise, such as those of odd and even views (Rosenthal and
@@ -47,7 +48,7 @@ def fsc(specimen: Specimen, reference: Specimen, *, criterion: str = "reference"
     if criterion not in CRITERIA:
         raise UsageError(f"fsc(criterion={criterion}); there are {', '.join(CRITERIA)}")
     side = specimen.side("fsc")
-    ours, theirs = specimen.values("fsc"), reference.values("fsc")
+    ours, theirs = (one.bone if one.grey is None else one.grey for one in (specimen, reference))
     if min(ours.shape[1:]) < FEWEST:
         raise UsageError(f"fsc needs slices of at least {FEWEST} × {FEWEST} voxels, these are {ours.shape[1:]}")
     correlation, coefficients = shells(ours, theirs)
@@ -65,7 +66,7 @@ def fsc(specimen: Specimen, reference: Specimen, *, criterion: str = "reference"
     )
 
 
-def shells(a: NDArray[np.number], b: NDArray[np.number]) -> tuple[Curve, Curve]:
+def shells(a: NDArray[Any], b: NDArray[Any]) -> tuple[Curve, Curve]:
     """Correlation of two volumes in shells of equal width from frequency 0 to the Nyquist frequency.
 
     There are half as many shells as voxels along the shorter side of a slice; the first is frequency 0.
@@ -116,7 +117,7 @@ def crossing(correlation: Curve, cut: Curve) -> float:
     return float(first - 1 + high / (high - low)) / (correlation.size - 1)
 
 
-def _spectrum(values: NDArray[np.number], windows: list[Curve]) -> NDArray[np.complexfloating]:
+def _spectrum(values: NDArray[Any], windows: list[Curve]) -> NDArray[np.complexfloating]:
     """Fourier transform of a tapered volume without its mean."""
     tapered = values.astype(np.float64) - values.mean(dtype=np.float64)
     for axis, window in enumerate(windows):

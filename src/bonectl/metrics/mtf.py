@@ -115,7 +115,7 @@ def _edge_profile(
 
 def _field(reference: Specimen) -> tuple[NDArray[np.float64], float]:
     """What the reference surface is a level of; a mask is smoothed a little, its staircase is no surface."""
-    if reference.grey is None:
+    if reference.is_mask or reference.grey is None:
         return gaussian_filter(reference.bone.astype(np.float64), 1.0), 0.5
     return reference.cut.filter(reference.grey).astype(np.float64), reference.cut.value
 

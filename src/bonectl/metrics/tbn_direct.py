@@ -5,7 +5,7 @@ from bonectl.metrics import _local
 from bonectl.morphology.specimen import Specimen
 
 
-def tbn_direct(specimen: Specimen, *, slope: float = 0.5) -> tuple[Number, ...]:
+def tbn_direct(specimen: Specimen, *, slope: float = 0.5, walls: str = "open") -> tuple[Number, ...]:
     """Tb.N: one over the mean distance between the mid-axes of the trabeculae, as Scanco's IPL.
 
     The mid-axes are the voxels from which the distance to the marrow grows nowhere steeply, at least 3/4 of the local
@@ -28,14 +28,17 @@ def tbn_direct(specimen: Specimen, *, slope: float = 0.5) -> tuple[Number, ...]:
     slope : float
         Growth of the distance per voxel, to the best of 26 neighbours, from which on a voxel is no mid-axis: 0 on
         the mid-plane of a plate, 1 beside it.
+    walls : str
+        Of the volume of interest. open: a ball is bounded by what the data show in it and beyond; closed: the walls
+        bound it too, as in tools that blank what lies outside.
 
     Returns
     -------
     tbn_direct : 1/mm
     tbn_spacing, tbn_spacing_sd : mm
     """
-    spread, factor = _local.between_axes(specimen, slope)
-    how = "1 / mean local thickness of the space between the mid-axes of the bone"
+    how = "1 / mean local thickness of the space between the mid-axes of the bone" + _local.check_walls(walls)
+    spread, factor = _local.between_axes(specimen, slope, walls)
     grid = f", balls {factor} voxels apart" if factor > 1 else ""
     return (
         Number("tbn_direct", 1 / spread.mean, "1/mm", f"trabecular number: {how}{grid}"),

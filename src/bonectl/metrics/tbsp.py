@@ -9,7 +9,9 @@ from bonectl.metrics import _local
 from bonectl.morphology.specimen import Specimen
 
 
-def tbsp(specimen: Specimen, *, convention: str = "subvoxel", coarsen: int = 0) -> tuple[Number, ...]:
+def tbsp(
+    specimen: Specimen, *, convention: str = "subvoxel", coarsen: int = 0, walls: str = "open"
+) -> tuple[Number, ...]:
     """Tb.Sp: local thickness of the marrow inside the volume of interest.
 
     As tbth, of what is not bone. Voids are wide, so they are measured on means of `coarsen`³ voxels; the rule takes
@@ -24,20 +26,24 @@ def tbsp(specimen: Specimen, *, convention: str = "subvoxel", coarsen: int = 0) 
         subvoxel, bonej or ipl.
     coarsen : int
         Factor; 0 is by the rule, 1 is the full grid by the convention.
+    walls : str
+        Of the volume of interest. open: a ball is bounded by what the data show in it and beyond; closed: the walls
+        bound it too, as in tools that blank what lies outside.
 
     Returns
     -------
     tbsp, tbsp_sd, tbsp_max : mm
     """
-    spread, how = _local.marrow(specimen, _checked(specimen, convention, coarsen), coarsen)
+    how = _local.check_walls(walls)
+    spread, rule = _local.marrow(specimen, _checked(specimen, convention, coarsen), coarsen, walls)
     return (
-        Number("tbsp", spread.mean, "mm", f"mean local thickness of the marrow, {how}"),
+        Number("tbsp", spread.mean, "mm", f"mean local thickness of the marrow, {rule}{how}"),
         Number("tbsp_sd", spread.deviation, "mm", "standard deviation of the local thickness of the marrow"),
         Number("tbsp_max", spread.largest, "mm", "largest ball inside the marrow"),
     )
 
 
-def thickness_map(specimen: Specimen, *, convention: str = "subvoxel") -> NDArray[np.float32]:
+def thickness_map(specimen: Specimen, *, convention: str = "subvoxel", walls: str = "open") -> NDArray[np.float32]:
     """Local thickness at each marrow voxel [mm], on the full grid, 0 elsewhere; (z, y, x).
 
     Parameters
@@ -46,22 +52,28 @@ def thickness_map(specimen: Specimen, *, convention: str = "subvoxel") -> NDArra
         On cubic voxels.
     convention : str
         subvoxel, bonej or ipl.
+    walls : str
+        open or closed, as of `tbsp`.
     """
     _local.check(convention)
-    return _local.marrow_map(specimen, convention)
+    _local.check_walls(walls)
+    return _local.marrow_map(specimen, convention, walls)
 
 
-def averaged_map(specimen: Specimen, *, convention: str = "subvoxel", coarsen: int = 0) -> NDArray[np.float32]:
+def averaged_map(
+    specimen: Specimen, *, convention: str = "subvoxel", coarsen: int = 0, walls: str = "open"
+) -> NDArray[np.float32]:
     """The map that tbsp is the mean of [mm], 0 outside the marrow; (z, y, x) on its own, possibly coarser, grid.
 
     Parameters
     ----------
     specimen : Specimen
         On cubic voxels.
-    convention, coarsen
+    convention, coarsen, walls
         As `tbsp`.
     """
-    return _local.marrow_grid(specimen, _checked(specimen, convention, coarsen), coarsen)[0]
+    _local.check_walls(walls)
+    return _local.marrow_grid(specimen, _checked(specimen, convention, coarsen), coarsen, walls)[0]
 
 
 def _checked(specimen: Specimen, convention: str, coarsen: int) -> str:

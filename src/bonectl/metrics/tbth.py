@@ -8,7 +8,7 @@ from bonectl.metrics import _local
 from bonectl.morphology.specimen import Specimen
 
 
-def tbth(specimen: Specimen, *, convention: str = "subvoxel") -> tuple[Number, ...]:
+def tbth(specimen: Specimen, *, convention: str = "subvoxel", walls: str = "open") -> tuple[Number, ...]:
     """Tb.Th: local thickness of the bone (Hildebrand & Rüegsegger, J. Microsc. 185:67, 1997).
 
     At each voxel the diameter of the largest ball inside the bone that contains it; mean, SD and maximum over the
@@ -22,13 +22,16 @@ def tbth(specimen: Specimen, *, convention: str = "subvoxel") -> tuple[Number, .
         On cubic voxels.
     convention : str
         subvoxel, bonej or ipl.
+    walls : str
+        Of the volume of interest. open: a ball is bounded by what the data show in it and beyond; closed: the walls
+        bound it too, as in tools that blank what lies outside.
 
     Returns
     -------
     tbth, tbth_sd, tbth_max : mm
     """
-    rule = _local.check(convention)
-    spread = _local.bone(specimen, convention)
+    rule = _local.check(convention) + _local.check_walls(walls)
+    spread = _local.bone(specimen, convention, walls)
     return (
         Number("tbth", spread.mean, "mm", f"mean local thickness of the bone, {convention}: {rule}"),
         Number("tbth_sd", spread.deviation, "mm", "standard deviation of the local thickness of the bone"),
@@ -36,7 +39,7 @@ def tbth(specimen: Specimen, *, convention: str = "subvoxel") -> tuple[Number, .
     )
 
 
-def thickness_map(specimen: Specimen, *, convention: str = "subvoxel") -> NDArray[np.float32]:
+def thickness_map(specimen: Specimen, *, convention: str = "subvoxel", walls: str = "open") -> NDArray[np.float32]:
     """Local thickness at each bone voxel [mm], 0 elsewhere; (z, y, x).
 
     Parameters
@@ -45,6 +48,9 @@ def thickness_map(specimen: Specimen, *, convention: str = "subvoxel") -> NDArra
         On cubic voxels.
     convention : str
         subvoxel, bonej or ipl.
+    walls : str
+        open or closed, as of `tbth`.
     """
     _local.check(convention)
-    return _local.bone_map(specimen, convention)
+    _local.check_walls(walls)
+    return _local.bone_map(specimen, convention, walls)

@@ -12,7 +12,9 @@ from bonectl.morphology.specimen import Specimen
 BINS = 8192
 
 
-def tbth_distance(specimen: Specimen, reference: Specimen, *, convention: str = "subvoxel") -> tuple[Number, ...]:
+def tbth_distance(
+    specimen: Specimen, reference: Specimen, *, convention: str = "subvoxel", walls: str = "open"
+) -> tuple[Number, ...]:
     """Difference of the local thickness of the two bones, voxel by voxel and as distributions.
 
     The mean absolute difference is over the voxels that are bone in both; the 1-Wasserstein distance is between
@@ -24,13 +26,16 @@ def tbth_distance(specimen: Specimen, reference: Specimen, *, convention: str = 
         On cubic voxels.
     convention : str
         Of Tb.Th: subvoxel, bonej or ipl.
+    walls : str
+        Of Tb.Th: open or closed.
 
     Returns
     -------
     tbth_shift, tbth_distance : mm
     """
     _local.check(convention)
-    ours, theirs = _local.bone_map(specimen, convention), _local.bone_map(reference, convention)
+    _local.check_walls(walls)
+    ours, theirs = (_local.bone_map(one, convention, walls) for one in (specimen, reference))
     common = (ours > 0) & (theirs > 0)
     difference = np.abs(ours[common].astype(np.float64) - theirs[common])
     mean = float(difference.mean()) if difference.size else nan

@@ -156,12 +156,18 @@ class Cut:
     rule : str
         The segmentation that found it, printed with every result.
     filter : Filter
+    mask : bool
+        Whether what is cut is a mask: its values say on which side of the surface a voxel lies, not how far away.
+    doubts : tuple of str
+        Why the value may be wrong.
     """
 
     value: float
     unit: str
     rule: str
     filter: Filter = NONE
+    mask: bool = False
+    doubts: tuple[str, ...] = ()
 
     def bone(self, grey: NDArray[np.number]) -> NDArray[np.bool_]:
         """Which voxels are bone, (z, y, x); the filter's reach of slices around them is needed."""
@@ -188,6 +194,19 @@ class Volume:
     values: NDArray[np.number]
     unit: str
     voi: NDArray[np.bool_] | None = None
+
+    @property
+    def has_two_levels(self) -> bool:
+        """Whether the values inside the volume of interest are two, whatever they are: the volume is a mask."""
+        levels: set[float] = set()
+        for k, plane in enumerate(self.values):
+            there = plane if self.voi is None else plane[self.voi[k]]
+            if there.size:
+                low, high = there.min(), there.max()
+                levels |= {float(low), float(high)}
+                if len(levels) > 2 or not ((there == low) | (there == high)).all():
+                    return False
+        return len(levels) == 2
 
     def inside(self, before: Filter) -> NDArray[np.number]:
         """The values inside the volume of interest, filtered, in one row."""

@@ -37,6 +37,8 @@ class Specimen:
     grey : (z, y, x) array, optional
     pure : bool
         Whether `labels` were purified: the grey values no longer say alone what is bone.
+    around : (z, y, x) bool, optional
+        Bone of the whole stack, beyond the volume of interest too; None where nothing is known there.
     """
 
     labels: Labels
@@ -45,6 +47,7 @@ class Specimen:
     cut: Cut
     grey: NDArray[np.number] | None = None
     pure: bool = False
+    around: NDArray[np.bool_] | None = None
     _known: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     def once(self, key: object, work: Callable[[], T]) -> T:
@@ -69,6 +72,21 @@ class Specimen:
         return np.asarray(self.labels != OUTSIDE)
 
     @cached_property
+    def whole(self) -> bool:
+        """Whether the volume of interest is the whole stack."""
+        return bool(self.voi.all())
+
+    @property
+    def bone_around(self) -> NDArray[np.bool_]:
+        """Bone voxels as far as they are known, (z, y, x)."""
+        return self.bone if self.around is None else self.around
+
+    @property
+    def is_mask(self) -> bool:
+        """Whether nothing but its voxels is known of the bone: grey values of two levels tell no more."""
+        return self.grey is None or self.cut.mask
+
+    @cached_property
     def tally(self) -> Tally:
         """What adds up."""
         return tally([(self.labels, self.grey)], self.spacing, self.unit)
@@ -85,7 +103,9 @@ class Specimen:
 
     def purify(self) -> "Specimen":
         """The largest piece of bone with its cavities filled, as a specimen of its own."""
-        return replace(self, labels=self.pieces.labels, pure=True, _known={})
+        labels = self.pieces.labels
+        around = None if self.around is None else np.where(labels == OUTSIDE, self.around, labels == BONE)
+        return replace(self, labels=labels, pure=True, around=around, _known={})
 
     def values(self, what: str) -> NDArray[np.number]:
         """The grey values, (z, y, x).

@@ -21,7 +21,7 @@ from bonectl.errors import DataError, UsageError
 from bonectl.metrics import tbsp, tbth
 from bonectl.morphology import trust, voi
 from bonectl.morphology.cells import MARROW, Labels
-from bonectl.morphology.cut import Cut, Volume
+from bonectl.morphology.cut import NONE, Cut, Volume
 from bonectl.morphology.specimen import Specimen
 from bonectl.morphology.tally import Spacing, Tally, tally
 from bonectl.ops import bootstrap, held
@@ -248,8 +248,8 @@ def thickness_map(
     if spec.name not in MAPS:
         raise UsageError(f"there is no map of {spec.name!r}; there are {' and '.join(MAPS)}")
     kit.check("metrics", [spec])
-    if odd := spec.knobs.keys() - {"convention"}:
-        raise UsageError(f"a map has no knob {min(odd)!r}; it has convention")
+    if odd := spec.knobs.keys() - {"convention", "walls"}:
+        raise UsageError(f"a map has no knob {min(odd)!r}; it has convention and walls")
     case = _plan(stack, what, threshold, mask, None, purify=purify)
     if max(case.spacing) > min(case.spacing) * (1 + SAME_SIDE):
         raise UsageError("local thickness needs cubic voxels; resample the volume first")
@@ -261,7 +261,7 @@ def thickness_map(
 
 def _thicknesses(case: "_Case", spec: Spec) -> Iterator[Array]:
     numba.set_num_threads(min(threads.count(), numba.config.NUMBA_NUM_THREADS))
-    values = MAPS[spec.name][1](_held(case), convention=str(spec.knobs.get("convention", "subvoxel")))
+    values = MAPS[spec.name][1](_held(case), **{name: str(knob) for name, knob in spec.knobs.items()})
     for start in range(0, len(values), BLOCK):
         yield values[start : start + BLOCK]
 
@@ -350,10 +350,14 @@ class _Case:
     reference: Stack | None
     masks: bool
     purify: bool
+    threshold: float | str | None = None
 
-    def rule_for(self, unit: str) -> _Rule:
-        """The rule for one of the volumes: beside a grey volume, a mask needs no threshold."""
-        return self.rule if unit != "label" or self.masks else _Rule(Spec("nonzero"))
+    def rule_for(self, unit: str, *, two_levels: bool) -> _Rule:
+        """The rule for one of the volumes: beside another, a mask has its own threshold."""
+        if unit == "label":
+            return self.rule if self.masks else _Rule(Spec("nonzero"))
+        own = two_levels and unit == "grey" and self.reference is not None
+        return replace(self.rule, spec=Spec("otsu")) if own else self.rule
 
     @property
     def streams(self) -> bool:
@@ -384,10 +388,11 @@ def _plan(
     *,
     purify: bool,
 ) -> _Case:
+    stack = _mineral(stack, "the volume")
+    reference = None if reference is None else _mineral(reference, "the reference")
     header = stack.header
     spacing = _spacing(header)
-    stack = _watched(_mineral(stack, "the volume"))
-    reference = None if reference is None else _mineral(reference, "the reference")
+    stack = _watched(stack)
     region = _region(mask, header)
     if reference is not None:
         _check_alike(stack.header, reference.header, "the reference")
@@ -395,7 +400,7 @@ def _plan(
     rule = _rule(threshold, stack.header.unit, None if reference is None else reference.header.unit)
     parts = _parts(metrics, stack.header, reference is not None)
     masks = {header.unit, header.unit if reference is None else reference.header.unit} == {"label"}
-    return _Case(stack, spacing, parts, rule, region, reference, masks, purify)
+    return _Case(stack, spacing, parts, rule, region, reference, masks, purify, threshold)
 
 
 def _spacing(header: Header) -> Spacing:
@@ -420,7 +425,9 @@ def _watched(stack: Stack) -> Stack:
 
 
 def _mineral(stack: Stack, what: str) -> Stack:
-    """Attenuation as mineral density, where the header says how; values that float32 can hold."""
+    """Attenuation as mineral density, where the header says how; values that float32 can hold; truth as a mask."""
+    if stack.header.unit == "grey" and np.dtype(stack.header.dtype).kind == "b":
+        return Stack(stack.header.replace(unit="label"), stack.slabs)
     calibration = stack.header.calibration
     if stack.header.unit != "1/cm" or calibration is None:
         return single(stack, what)
@@ -456,8 +463,13 @@ def _check_alike(header: Header, other: Header, what: str) -> None:
 
 
 def _check_unit(unit: str, reference: str) -> None:
-    if "label" not in (unit, reference) and unit != reference:
-        raise UsageError(f"the reference is in {reference!r}, the volume in {unit!r}; bring both to one unit")
+    """Refuse a reference of another unit; but grey values may prove to be a mask."""
+    if reference not in (unit, "label", "grey") and unit != "label":
+        raise _units_differ(unit, reference)
+
+
+def _units_differ(unit: str, reference: str) -> UsageError:
+    return UsageError(f"the reference is in {reference!r}, the volume in {unit!r}; bring both to one unit")
 
 
 def _rule(threshold: float | str | None, unit: str, reference: str | None) -> _Rule:
@@ -605,7 +617,11 @@ def _held(case: _Case) -> Specimen:
 def _compare(case: _Case, stack: Stack) -> Examined:
     """Measure a volume and its reference, and the one against the other."""
     wanted = _collected(stack, "the reference")
-    theirs = _specimen(replace(case, stack=stack), wanted, case.region.inside(wanted), "the reference")
+    within = case.region.inside(wanted)
+    case = _beside(case, stack.header, Volume(wanted, stack.header.unit, within))
+    theirs = _specimen(replace(case, stack=stack), wanted, within, "the reference")
+    if stack.header.unit != case.stack.header.unit:  # a mask: its values are no values of the volume
+        theirs = replace(theirs, unit="label", grey=None)
     inside = None if case.region.mask is None and case.region.spec is None else theirs.voi
     fixed = theirs.cut if case.rule.on_reference and case.stack.header.unit != "label" else None
     ours = _specimen(case, _collected(case.stack, "the volume"), inside, "the volume", fixed)
@@ -615,9 +631,26 @@ def _compare(case: _Case, stack: Stack) -> Examined:
     numbers = [f for f in others if isinstance(f, Number)]
     conditions = {**table.conditions, **_cut_conditions(theirs.cut, "reference_threshold")}
     rows = compared((row.number for row in table.rows), numbers)
-    warnings = (*table.warnings, *(f"{text} (the reference)" for text in _said(others)))
+    doubts = () if fixed is not None else theirs.cut.doubts
+    warnings = (*table.warnings, *(f"{text} (the reference)" for text in (*doubts, *_said(others))))
     table = replace(table, rows=rows, conditions=conditions, reference="the reference volume", warnings=warnings)
     return Examined(_judged(table, case, _extent(ours)), ours, theirs)
+
+
+def _beside(case: _Case, header: Header, reference: Volume) -> _Case:
+    """The case beside a reference of grey values, now that they are read: of two levels, they are a mask.
+
+    Such levels say nothing of the threshold of a grey volume.
+    """
+    unit = case.stack.header.unit
+    if header.unit != "grey":
+        return case
+    if reference.has_two_levels:
+        rule = _rule(None, unit, "label") if case.threshold is None else case.rule
+        return replace(case, rule=rule)
+    if unit not in ("label", "grey"):
+        raise _units_differ(unit, header.unit)
+    return case
 
 
 def _judged(table: Table, case: _Case, extent: voi.Extent) -> Table:
@@ -714,17 +747,39 @@ def _specimen(case: _Case, values: Array, inside: Mask | None, what: str, cut: C
     unit = case.stack.header.unit
     if inside is not None and not inside.any():
         raise DataError(EMPTY)
+    two_levels = unit != "label" and Volume(values, unit, inside).has_two_levels
     if cut is None:
-        cut = case.rule_for(unit).cut(values, unit, case.spacing, inside)
+        cut = case.rule_for(unit, two_levels=two_levels).cut(values, unit, case.spacing, inside)
+    if two_levels and cut.filter is NONE:
+        cut = replace(cut, mask=True, rule=f"{cut.rule}, two levels: a mask")
     grey = None if unit == "label" else values
     bone = cut.bone(values)
     if inside is None:
         inside = case.region.around(bone, case.spacing)
-    specimen = Specimen(_labels(bone, inside), case.spacing, unit, cut, grey)
+    around = bone if inside is not None and _goes_on(values, bone, inside) else None
+    specimen = Specimen(_labels(bone, inside), case.spacing, unit, cut, grey, around=around)
     if case.purify:
         specimen, what = specimen.purify(), f"{what}, purified,"
     _check_filled(specimen.tally, cut, what)
     return specimen
+
+
+# Where the data hold less than this share of the region's bone beyond it, they are of no bone: air, or blanked.
+SAME_TISSUE = 0.25
+
+
+def _goes_on(values: Array, bone: Mask, inside: Mask) -> bool:
+    """Whether the data show the structure beyond the volume of interest too."""
+    levels: set[float] = set()
+    for plane, within in zip(values, inside, strict=True):
+        there = plane[~within]
+        if there.size:
+            levels |= {float(there.min()), float(there.max())}
+    if len(levels) < 2:
+        return False
+    here, total = np.count_nonzero(bone & inside), np.count_nonzero(bone)
+    voxels = np.count_nonzero(inside)
+    return (total - here) * voxels > SAME_TISSUE * here * (bone.size - voxels)
 
 
 def _check_filled(sums: Tally, cut: Cut, what: str) -> None:
@@ -756,7 +811,7 @@ def _table(case: _Case, findings: list[Finding], cut: Cut) -> Table:
         conditions["calibration"] = header.calibration.source + pseudo
     rows = tuple(Row(found) for found in findings if isinstance(found, Number))
     histograms = tuple(found for found in findings if isinstance(found, Histogram))
-    table = Table(rows, conditions, histograms, warnings=_said(findings))
+    table = Table(rows, conditions, histograms, warnings=(*cut.doubts, *_said(findings)))
     if header.answers and case.reference is None:
         return replace(table.beside(header.answers), reference="known answers of the phantom")
     return table

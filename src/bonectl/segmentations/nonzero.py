@@ -11,4 +11,4 @@ def nonzero(unit: str) -> Cut:
     unit : str
         Of the volume.
     """
-    return Cut(0.0, unit, "nonzero")
+    return Cut(0.0, unit, "nonzero", mask=True)
