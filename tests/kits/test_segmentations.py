@@ -85,3 +85,43 @@ def test_nonsense_is_refused():
         segmentation("otsu(bins=1)")(Volume(two_classes(), "grey"))
     with pytest.raises(UsageError, match="finite"):
         kit.load("segmentations", "fixed")("grey", value=float("nan"))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint16, np.int32, np.uint32])
+@pytest.mark.parametrize("hot", [1, 3])
+def test_a_hot_voxel_moves_no_threshold(dtype, hot):
+    """One of 32 thousand at the end of the type set it to half the range: no bone, or all of it."""
+    rng = np.random.default_rng(1)
+    values = (np.where(rng.random((32, 32, 32)) < 0.25, 200, 100) + rng.normal(0, 10, (32, 32, 32))).astype(dtype)
+    clean = segmentation("otsu")(Volume(values, "grey"))
+    values[tuple(rng.integers(0, 32, (3, hot)))] = np.iinfo(dtype).max if np.dtype(dtype).kind != "f" else 1e7
+    cut = segmentation("otsu")(Volume(values, "grey"))
+    assert cut.value == pytest.approx(clean.value, rel=0.05)
+    assert cut.bone(values).mean() == pytest.approx(0.25, abs=0.01)
+    assert "left out" in cut.rule
+    assert not cut.doubts
+
+
+def test_a_class_that_is_next_to_empty_is_said():
+    values = two_classes()
+    values[0, 0, :12] = 1e5  # 0.15 %, too many to be left out
+    assert "extreme values" in segmentation("otsu")(Volume(values, "grey")).doubts[0]
+    assert not segmentation("otsu")(Volume(two_classes(), "grey")).doubts
+
+
+@pytest.mark.parametrize(("low", "high"), [(-128, 127), (0, 1), (-1, 0)])
+def test_signed_levels_have_their_middle(low, high):
+    values = np.where(two_classes() > 110, high, low).astype(np.int8)
+    cut = segmentation("otsu")(Volume(values, "grey"))
+    assert cut.value == (low + high) / 2
+    assert np.array_equal(cut.bone(values), values == high)
+
+
+def test_whole_numbers_have_their_threshold_whatever_their_type():
+    values = two_classes(np.uint8)
+    values[3, 3, 3:7] = (100, 120, 90, 130)
+    one = segmentation("otsu")(Volume(values, "grey")).value
+    for other in (np.int16, np.uint32, np.float32, np.float64):
+        assert segmentation("otsu")(Volume(values.astype(other), "grey")).value == one
+    assert segmentation("otsu")(Volume(257 * values.astype(np.uint16), "grey")).value == 257 * one
+    assert segmentation("otsu")(Volume(255 - values, "grey")).value == pytest.approx(255 - one, abs=1)

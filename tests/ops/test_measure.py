@@ -312,7 +312,7 @@ def test_a_mask_with_an_empty_shell_is_not_to_be_trusted_streamed_or_held():
 
 
 def test_the_width_is_that_of_the_volume_of_interest():
-    """Plates 4 thick, 8 apart: 60 voxels are wide enough for their gaps, the inner 36 of a mask are not; its walls cut none."""
+    """Plates 4 thick, 8 apart: 60 voxels are wide enough, the inner 36 of a mask are not; its walls cut no gap."""
     mask = np.zeros((60, 60, 60), np.uint8)
     for start in range(2, 60, 12):
         mask[start : start + 4] = 1

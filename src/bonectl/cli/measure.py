@@ -169,8 +169,8 @@ def measure(
     """Measure a bone volume: morphometry, topology, density, and their errors against a reference.
 
     A volume in mgHA/cm3, 1/cm or grey values is cut at a threshold, which is printed with the numbers; a mask is
-    taken as it is. Numbers of phantoms stand beside the phantom's known answers. Mask and reference must have the
-    shape and voxel size of the volume.
+    taken as it is. Values of two levels are a mask in any type; its bone is the upper level. Numbers of phantoms stand
+    beside the phantom's known answers. Mask and reference must have the shape and voxel size of the volume.
 
     Several volumes are measured alike, with the same mask and reference: one line each in TSV and CSV, one element of
     a list in JSON. With {name} in --reference, --mask or --plot, each has its own: {name} stands for the volume's file

@@ -13,6 +13,7 @@ from bonectl.morphology.components import FULL
 from bonectl.morphology.distance import squared_distance
 from bonectl.morphology.specimen import Specimen
 from bonectl.morphology.thickness import mask_radius, radius, squared_radius
+from bonectl.morphology.voi import bounding_box
 
 Map = NDArray[np.float32]
 
@@ -123,15 +124,19 @@ def between_axes(specimen: Specimen, slope: float, walls: str) -> tuple[Spread, 
     side = specimen.side("local thickness")
 
     def work() -> tuple[Spread, int]:
-        if walls == "closed":
-            axes = _mid_axes(specimen.bone, slope)
-            space, known = specimen.voi & ~axes, dict[str, Any]()
-        else:
-            known = _known(specimen)
-            axes = _mid_axes(specimen.bone_around, slope, known["unknown"])
-            space = ~axes if known["unknown"] is None else ~axes & specimen.voi
+        known = dict.fromkeys(("region", "unknown")) if walls == "closed" else _known(specimen)
+        bone, voi = specimen.bone if walls == "closed" else specimen.bone_around, specimen.voi
+        if known["unknown"] is not None:  # as a stack of its own
+            box = bounding_box(voi)
+            bone, voi, known = (
+                bone[box],
+                voi[box],
+                {name: mask[box] for name, mask in known.items() if mask is not None},
+            )
+        axes = _mid_axes(bone, slope, known["unknown"])
         # The distance between axes is that of the marrow and the bone together, so this errs to the fine side.
         factor = int(np.clip(_void_voxels(specimen, walls) // ENOUGH, 1, max(1, min(axes.shape) // 2)))
+        space = ~axes if specimen.around is not None and walls == "open" else ~axes & voi
         squared = squared_radius(space, **known, threads=threads.count(), finer=factor)
         return _spread(2 * np.sqrt(squared) * np.float32(side * factor)), factor
 
@@ -234,6 +239,18 @@ def _void_voxels(specimen: Specimen, walls: str) -> float:
 
 
 def _diameters(grid: _Grid, convention: str) -> Map:
+    """Local thickness [mm]; 0 outside the structure. A stack of which nothing is known beyond a box is that box."""
+    if grid.unknown is None:
+        return _worked_out(grid, convention)
+    box = bounding_box(~grid.unknown)
+    parts: dict[str, Any] = {name: getattr(grid, name) for name in ("inside", "region", "unknown", "values")}
+    parts = {name: None if array is None else np.ascontiguousarray(array[box]) for name, array in parts.items()}
+    diameters = np.zeros(grid.inside.shape, np.float32)
+    diameters[box] = _worked_out(replace(grid, **parts), convention)
+    return diameters
+
+
+def _worked_out(grid: _Grid, convention: str) -> Map:
     """Local thickness [mm]; 0 outside the structure."""
     known: dict[str, Any] = {"region": grid.region, "unknown": grid.unknown, "threads": threads.count()}
     if convention == "subvoxel" and not grid.wide:

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from math import isinf, isnan, nan
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from bonectl.core.table import Doubt, Finding, Number
 from bonectl.errors import UsageError
 from bonectl.morphology import mil
 from bonectl.morphology.specimen import Specimen
+from bonectl.morphology.voi import bounding_box
 
 # Above this the smoothed mask is bone; and the share of the bone that smoothing has to leave.
 HALF = 0.5
@@ -55,7 +55,7 @@ def anisotropy(
     """
     if directions < FEWEST or lines < 1 or sigma < 0:
         raise UsageError(f"anisotropy needs at least {FEWEST} directions, 1 line, and a sigma that is not negative")
-    box = _box(specimen.voi)
+    box = bounding_box(specimen.voi)
     if min(side.stop - side.start for side in box) < 2:
         raise UsageError("anisotropy needs at least two voxels of the volume of interest along each axis")
     bone = specimen.bone[box]
@@ -94,12 +94,3 @@ def _doubts(kept: float, sigma: float, long: float, middle: float) -> Iterator[D
             f"da_ratio: lines along these {shape} never meet their surface, so DA is at its limit 1 and da_ratio has "
             f"none; it is empty{tilt}"
         )
-
-
-def _box(voi: NDArray[np.bool_]) -> tuple[slice, ...]:
-    """The smallest box around a volume of interest that is not empty."""
-    sides = []
-    for axis in range(3):
-        filled = np.flatnonzero(voi.any(axis=tuple(other for other in range(3) if other != axis)))
-        sides.append(slice(int(filled[0]), int(filled[-1]) + 1))
-    return tuple(sides)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from bonectl.core.table import Number
 from bonectl.errors import UsageError
 from bonectl.morphology.specimen import Specimen
+from bonectl.morphology.voi import bounding_box
 
 
 def fractal(specimen: Specimen, *, smallest: int = 6, factor: float = 1.2) -> tuple[Number, ...]:
@@ -40,12 +41,6 @@ def fractal(specimen: Specimen, *, smallest: int = 6, factor: float = 1.2) -> tu
     slope = np.polyfit([log(side) for side in sides], [log(n) for n in counts], 1)[0] if min(counts) else nan
     rule = f"box counting, sides {sides[0]} to {sides[-1]} voxels"
     return (Number("fd", -float(slope), "1", f"fractal dimension: {rule}"),)
-
-
-def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, ...]:
-    """The least box that holds all of a mask, which holds something."""
-    ends = [np.flatnonzero(mask.any(axis=others))[[0, -1]] for others in ((1, 2), (0, 2), (0, 1))]
-    return tuple(slice(first, last + 1) for first, last in ends)
 
 
 def box_sides(largest: int, smallest: int, factor: float) -> list[int]:

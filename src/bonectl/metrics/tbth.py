@@ -14,7 +14,12 @@ def tbth(specimen: Specimen, *, convention: str = "subvoxel", walls: str = "open
     At each voxel the diameter of the largest ball inside the bone that contains it; mean, SD and maximum over the
     bone voxels. Tools differ by up to a voxel in how they measure a ball, so the convention is a knob: `subvoxel`
     is right within 0.2 voxel for plates and rods of at least 3 voxels; `bonej` and `ipl` are for comparison with
-    those tools, and with each other differ by one voxel.
+    those tools, and with each other differ by one voxel. Of a mask, whose voxels tell no place between them, that
+    holds for the mean over pose and place; its surface is found by smoothing it.
+
+    Where the volume of interest is a part of the stack, bone beyond its walls bounds the balls, and balls reach into
+    it from there, up to the largest that is centred in it. Where nothing is known beyond (one value, or hardly any
+    bone: air), the walls are as the faces of a stack: they bound no ball.
 
     Parameters
     ----------
@@ -30,7 +35,8 @@ def tbth(specimen: Specimen, *, convention: str = "subvoxel", walls: str = "open
     -------
     tbth, tbth_sd, tbth_max : mm
     """
-    rule = _local.check(convention) + _local.check_walls(walls)
+    smoothed = " of a smoothed mask" if specimen.is_mask and convention == "subvoxel" else ""
+    rule = _local.check(convention) + smoothed + _local.check_walls(walls)
     spread = _local.bone(specimen, convention, walls)
     return (
         Number("tbth", spread.mean, "mm", f"mean local thickness of the bone, {convention}: {rule}"),

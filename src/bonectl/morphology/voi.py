@@ -133,3 +133,9 @@ class Extent:
                 return 0
             margins += [int(filled[0] - reach[0]), int(reach[-1] - filled[-1])]
         return min(margins)
+
+
+def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, ...]:
+    """The least box that holds all of a mask, which holds something."""
+    ends = [np.flatnonzero(mask.any(axis=others))[[0, -1]] for others in ((1, 2), (0, 2), (0, 1))]
+    return tuple(slice(int(first), int(last) + 1) for first, last in ends)

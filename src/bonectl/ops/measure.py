@@ -779,7 +779,7 @@ def _goes_on(values: Array, bone: Mask, inside: Mask) -> bool:
         return False
     here, total = np.count_nonzero(bone & inside), np.count_nonzero(bone)
     voxels = np.count_nonzero(inside)
-    return (total - here) * voxels > SAME_TISSUE * here * (bone.size - voxels)
+    return bool((total - here) * voxels > SAME_TISSUE * here * (bone.size - voxels))
 
 
 def _check_filled(sums: Tally, cut: Cut, what: str) -> None:
