@@ -227,7 +227,7 @@ def test_columns_are_those_of_the_request_for_phantoms_and_data(shell, bone):
     phantom, grey, ball = csv.DictReader([lines[0][0], *(line for _, line in lines)])
     assert float(phantom["tbth_mm"]) > 0
     assert (grey["bmd_mgha_cm3"], ball["bmd_mgha_cm3"]) == ("", "184")
-    assert ball["threshold_rule"] == "midpoint(marrow=0, bone=1050)"
+    assert ball["threshold_rule"] == "midpoint(marrow=0, bone=1050), two levels: a mask"
 
 
 def test_one_label_of_the_volume_or_of_the_mask(shell, bone):

@@ -37,7 +37,7 @@ def test_a_reference_brings_intervals_and_their_source(shell, bone):
     assert float(bvtv["difference_low"]) <= float(bvtv["difference"]) <= float(bvtv["difference_high"])
     assert float(dice["value_low"]) <= float(dice["value"]) <= float(dice["value_high"])
     assert (bvtv["value_low"], dice["difference_low"]) == ("", "")
-    assert there["intervals"]["value"].startswith("95 %, bootstrap of 8 sub-volumes of 0.2 x 0.2 x 0.2 mm")
+    assert there["intervals"]["value"].startswith("95 %, bootstrap of 8 sub-volumes 0.2 x 0.2 x 0.2 mm apart")
     again = json.loads(
         shell(f"bonectl measure a.npy -r truth/a.npy {PLAIN} -m bvtv --intervals 0.16 --json", cwd=bone).stdout
     )
@@ -55,7 +55,7 @@ def test_a_small_volume_has_none_and_says_so(shell, bone):
     run = shell(f"bonectl measure a.npy -r truth/a.npy {PLAIN} -m bvtv", cwd=bone)
     assert run.returncode == 0
     assert "no intervals: intervals need 8 sub-volumes" in run.stderr.decode()
-    assert "intervals" not in rows(run.stdout)
+    assert rows(run.stdout)["intervals"]["value"].startswith("none: intervals need 8 sub-volumes")
 
 
 def test_streamed_runs_are_warned_of_too(shell, bone):
@@ -108,7 +108,7 @@ def test_rods_turn_grey_values_into_density(shell, bone):
     ("line", "status", "message"),
     [
         (f"a.npy {PLAIN} --intervals often", 2, "give auto, none, or the least side"),
-        (f"a.npy {PLAIN} --intervals 5 -m bvtv", 2, "intervals need 8 sub-volumes, of 5 mm there are 1"),
+        (f"a.npy {PLAIN} --intervals 5 -m bvtv", 2, "intervals need 8 sub-volumes, 5 mm apart there are 1"),
         (f"a.npy {PLAIN} --plot p.jpg", 2, "a picture is named .png, a page .html"),
         (f"a.npy {PLAIN} --plot none/p.png", 73, "there is no folder none"),
         (f"a.npy {PLAIN} --plot rods.tsv.png --window 5", 2, "write low:high"),

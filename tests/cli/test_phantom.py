@@ -44,7 +44,7 @@ def test_one_length_is_a_cube_and_the_seed_is_remembered(shell):
         ("iliac --shape 8,8", "Z,Y,X"),
         ("iliac --shape a,b,c", "Z,Y,X"),
         ("iliac --shape 8,8,0", "positive"),
-        ("iliac --voxel-size 0", "positive"),
+        ("iliac --voxel-size 0", "it must be a length from"),
         ("'ball(diameter=9)'", "does not fit"),
         ("'ball(diametre=1)'", "no knob 'diametre'"),
     ],

@@ -59,7 +59,7 @@ def no_weights_by_chance(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.delenv("BONECTL_VGG_WEIGHTS", raising=False)
     monkeypatch.delenv("BONECTL_ENCODER_WEIGHTS", raising=False)
-    _vgg.pretrained.cache_clear()
+    _vgg._pretrained.cache_clear()
 
 
 @pytest.fixture

@@ -100,8 +100,9 @@ def _list() -> Iterator[Add]:
 
     def add(file: str, table: "Table") -> None:
         nonlocal begun
-        streams.say(("," if begun else "[\n") + json_line(file, table))
-        begun = True
+        with ending.waiting():
+            streams.say(("," if begun else "[\n") + json_line(file, table))
+            begun = True
 
     def end() -> None:
         nonlocal begun

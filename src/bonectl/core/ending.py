@@ -23,6 +23,7 @@ ROUNDS = (0.0, 0.02, 0.05)
 
 _undos: dict[object, Callable[[], None]] = {}
 _ending = False
+_waiting: list[int] | None = None
 
 
 @contextlib.contextmanager
@@ -43,6 +44,23 @@ def undoing(undo: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         del _undos[token]
+
+
+@contextlib.contextmanager
+def waiting() -> Iterator[None]:
+    """Let a signal wait for the end of a short block whose halves belong together, such as a line and its count.
+
+    The main thread's; not to be nested.
+    """
+    global _waiting  # noqa: PLW0603 (signals are the process's)
+    arrived: list[int] = []
+    _waiting = arrived
+    try:
+        yield
+    finally:
+        _waiting = None
+        if arrived:
+            by(arrived[0])
 
 
 def listen() -> None:
@@ -73,4 +91,7 @@ def by(signum: int) -> None:
 
 
 def _hear(signum: int, frame: FrameType | None) -> None:
-    by(signum)
+    if _waiting is None:
+        by(signum)
+    else:
+        _waiting.append(signum)

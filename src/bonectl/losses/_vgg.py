@@ -96,6 +96,8 @@ def pretrained(net: str, layer: str, weights: str, place: str, dtype: torch.dtyp
     DataError
         It is not the file its name says, or holds other layers.
     """
+    if net not in FILES:
+        layers(net, layer)  # says which there are
     path = located(net, weights)
     return _pretrained(path, edition(path), net, layer, place, dtype)
 
