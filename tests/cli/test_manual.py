@@ -90,6 +90,25 @@ def test_kit_pages_hold_every_part(name):
             assert f".SS {escape(kit.describe(name, part).call)}" in text
 
 
+@pytest.mark.parametrize("page", [p for p in PAGES if p.suffix == ".7"], ids=lambda p: p.name)
+def test_kit_pages_speak_to_the_shell_and_not_of_python(page):
+    text = page.read_text().replace("\\(ga", "`").replace("\\-", "-")
+    for word in ("Tensor", ": Sample", "Returns", "Parameters", "`bonectl.", "UsageError", "DataError"):
+        assert word not in text
+    assert not re.findall(r"bonectl\.[a-z]+[._]\w+", text)
+    assert not re.findall(r"(?<!\w)_[a-z]\w*", text)
+
+
+@pytest.mark.parametrize("name", kit.NAMES)
+def test_kit_pages_say_what_every_knob_means(name):
+    text = (TOP / "man" / f"bonectl-{name}.7").read_text() if kit.names(name) else ""
+    for part in kit.names(name):
+        described = kit.describe(name, part)
+        entry = text.partition(f".SS {escape(described.call)}\n")[2].partition("\n.SS ")[0]
+        said = [k for line in re.findall(r"^\.TP\n\.B (.+)\n.+", entry, re.MULTILINE) for k in line.split(", ")]
+        assert said == list(described.knobs), part
+
+
 @pytest.mark.parametrize(
     ("shell", "file", "line"),
     [

@@ -46,9 +46,9 @@ def peaks(values: NDArray[Any], *, low: float = 0.0, high: float = 1050.0) -> Ca
     Notes
     -----
     The rule, the same for every stack: values equal to the smallest or the largest are left out (fill outside
-    the field of view, saturation); so are voxels on a gradient (`FLATNESS`). The histogram of the rest, 256 bins
-    between smallest and largest value, is smoothed with a Gaussian of SD 4 bins. Of its maxima the highest is
-    one peak; the other is the one that stands out most over the valley between them.
+    the field of view, saturation); so are voxels on a gradient (4 % of the range per voxel). The histogram of
+    the rest, 256 bins between smallest and largest value, is smoothed with a Gaussian of SD 4 bins. Of its
+    maxima the highest is one peak; the other is the one that stands out most over the valley between them.
     """
     if not high > low:
         raise DataError(f"peaks(low={low:g}, high={high:g}): the bone peak must get the higher density")

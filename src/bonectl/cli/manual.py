@@ -157,11 +157,11 @@ complete. In pipelines use
 
 
 def kit_page(name: str) -> str:
-    """bonectl-KIT(7): every part with its knobs and docstring."""
+    """bonectl-KIT(7): every part with its knobs, as who writes it in a shell meets it."""
     entries = []
     for part_name in kit.names(name):
         part = kit.describe(name, part_name)
-        entries.append(f".SS {escape(part.call)}\n{_docstring(part.doc)}")
+        entries.append(f".SS {escape(part.call)}\n{_part(part)}")
     flags = [f"--{option}" for option, k in KIT_OF.items() if k == name]
     where = f"Named by {' or '.join(flags)}. " if flags else ""
     language = "A part is written name(knob=value, ...); what is not given keeps the default shown."
@@ -211,21 +211,76 @@ def _see(pages: Iterable[str]) -> str:
     return " ,\n".join(refs).replace(") ,", "),")
 
 
-def _docstring(doc: str) -> str:
-    """A numpydoc text as roff: prose filled, indented and sectioned parts kept as they are."""
+def _part(part: kit.Part) -> str:
+    """What a part's numpydoc text says to who writes its name in a shell: nothing of what flows in Python."""
+    prose, *rest = re.split(r"^(\w+)\n-{3,}$", _shell_words(part.doc), flags=re.MULTILINE)
+    titled = dict(zip(rest[::2], rest[1::2], strict=True))
+    blocks = [_prose(prose), _knobs(titled.get("Parameters", ""), part.knobs)]
+    if gives := _gives(titled.get("Returns", "")):
+        blocks.append(f".PP\n{_roff(f'Gives {gives}.')}")
+    if refused := [_lower(text.rstrip(".")) for _, text in _entries(titled.get("Raises", ""))]:
+        blocks.append(f".PP\n{_roff('Refused: ' + '; '.join(refused) + '.')}")
+    if notes := _prose(titled.get("Notes", "")):
+        blocks.append(f".PP\n{notes}")
+    return "\n".join(filter(None, blocks))
+
+
+def _shell_words(doc: str) -> str:
+    """A docstring whose references into the code are words, or the page of the part that they name."""
+    doc = re.sub(r"\s*\(`bonectl\.[\w.]+`\)|^See `bonectl\.[\w.]+`\.$", "", doc, flags=re.MULTILINE)
+
+    def words(reference: re.Match[str]) -> str:
+        *folders, name = reference[1].split(".")
+        if folders and folders[0] in kit.NAMES and folders[-1] in (folders[0], name):
+            return f"{name} in bonectl-{folders[0]}(7)"
+        return name.replace("_", " ")
+
+    return re.sub(r"`bonectl\.([\w.]+)`", words, doc)
+
+
+def _entries(text: str) -> list[tuple[str, str]]:
+    """Heads and texts of a numpydoc list."""
+    found = re.findall(r"^(\S.*)\n?((?:^[ \t]+.*\n?)*)", text.strip("\n"), flags=re.MULTILINE)
+    return [(head, " ".join(body.split())) for head, body in found]
+
+
+def _knobs(text: str, knobs: Iterable[str]) -> str:
+    """The entries of knobs; what flows is left out, and so are types but for the words to choose from."""
+    lines = []
+    for head, meaning in _entries(text):
+        names, _, kind = head.partition(" : ")
+        if mine := [name for name in names.split(", ") if name in knobs]:
+            choices = f" One of {kind.strip('{}').replace(chr(34), '')}." if kind.startswith("{") else ""
+            lines.append(f".TP\n.B {escape(', '.join(mine))}\n{_roff(meaning + choices)}")
+    return "\n".join(lines)
+
+
+def _gives(text: str) -> str:
+    """The numbers of a metric with their units, or what else is said with a unit; empty where nothing is."""
+    entries = _entries(text)
+    if all(" : " in head for head, _ in entries):
+        return ", ".join("{} [{}]".format(*head.split(" : ")) for head, _ in entries)
+    said = " ".join(body for _, body in entries)
+    if "[" not in said or "→" in said:
+        return ""
+    return ("a number " if said.startswith("[") else "") + _lower(said.rstrip("."))
+
+
+def _prose(text: str) -> str:
+    """Paragraphs as roff: filled, but for indented ones and tables, which are kept as they are."""
     out: list[str] = []
-    blocks = re.split(r"\n\s*\n", doc.strip())
-    for block in blocks:
+    for block in re.split(r"\n\s*\n", text.strip()):
         lines = block.splitlines()
-        if len(lines) > 1 and set(lines[1].strip()) == {"-"}:
-            out += [".PP", f"\\fI{escape(lines[0])}\\fR"]
-            lines = lines[2:]
-            out += [".nf", *map(escape, lines), ".fi"] if lines else []
-        elif any(line.startswith((" ", "\t", "=")) for line in lines):
-            out += [".PP", ".nf", *map(escape, lines), ".fi"]
-        else:
-            out += [".PP", escape(" ".join(block.split()))]
-    return "\n".join(out[1:] if out and out[0] == ".PP" else out)
+        if any(line.startswith((" ", "\t", "=")) for line in lines):
+            out += [".PP", ".nf", *map(_roff, lines), ".fi"]
+        elif lines:
+            out += [".PP", _roff(" ".join(block.split()))]
+    return "\n".join(out[1:])
+
+
+def _roff(text: str) -> str:
+    """Text for roff, what stands in backticks in bold."""
+    return re.sub(r"(?:\\\(ga)+(.+?)(?:\\\(ga)+", r"\\fB\1\\fR", escape(text))
 
 
 def _lower(text: str) -> str:

@@ -32,9 +32,9 @@ def cone(  # noqa: PLR0913 (three flow, fourteen are knobs)
     """Rays from a source that turns with a flat detector on a circle around the middle slice.
 
     The perpendicular from the source to an upright detector passes through the axis; it meets the detector at
-    (`row_centre`, `centre`) (`bonectl.projection.projector` says where each pixel's ray runs). A detector that is
-    turned by `roll`, `tilt` and `slant` turns about that point (`bonectl.core.geometry.Geometry.detector_axes`; the
-    angles called skew, tilt and slant by von Smekal et al., Med. Phys. 31, 3242, 2004). Where the source lies d beside
+    (`row_centre`, `centre`). A detector that is turned by `roll`, `tilt` and `slant` turns about that point
+    (`bonectl.core.geometry.Geometry.detector_axes`; the angles called skew, tilt and slant by von Smekal et al.,
+    Med. Phys. 31, 3242, 2004). Where the source lies d beside
     the perpendicular through the axis, towards higher columns, the detector has a `slant` of -asin(d / sod); sod and
     sdd are then measured along the ray through the axis.
 
@@ -54,7 +54,7 @@ def cone(  # noqa: PLR0913 (three flow, fourteen are knobs)
         Angle covered [degree]; the last view lies one step before its end. Negative turns the other way. Below
         360, at least 180 and the fan's own angle are needed.
     start : float
-        Angle of the first view [degree].
+        Angle of the first view [degree]: at 0 columns count along x, at 90 along y.
     rows, columns : int
         Detector pixels along the axis, and across it; 0: enough for the corners of the grid.
     centre : float

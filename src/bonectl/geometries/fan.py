@@ -24,9 +24,9 @@ def fan(  # noqa: PLR0913 (three flow, nine are knobs)
     """Rays from a source that turns with a flat detector; every slice has a source and a row of its own.
 
     The source lies on the side where a parallel ray of the same angle comes from, and the perpendicular from the
-    source to the detector passes through the axis (`bonectl.projection.projector` says where each column's ray runs).
-    Where the source lies d beside the perpendicular through the axis, towards higher columns, the detector has a
-    `slant` of -asin(d / sod); sod and sdd are then measured along the ray through the axis, which meets it at `centre`.
+    source to the detector passes through the axis. Where the source lies d beside the
+    perpendicular through the axis, towards higher columns, the detector has a `slant` of -asin(d / sod); sod and sdd
+    are then measured along the ray through the axis, which meets it at `centre`.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def fan(  # noqa: PLR0913 (three flow, nine are knobs)
         Angle covered [degree]; the last view lies one step before its end. Negative turns the other way. Below
         360, at least 180 and the fan's own angle are needed.
     start : float
-        Angle of the first view [degree].
+        Angle of the first view [degree]: at 0 columns count along x, at 90 along y.
     columns : int
         Detector columns; 0: enough for the diagonal of the grid.
     centre : float

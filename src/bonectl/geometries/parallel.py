@@ -33,7 +33,7 @@ def parallel(  # noqa: PLR0913 (three flow, six are knobs)
     arc : float
         Angle covered [degree]; the last view lies one step before its end. Negative turns the other way.
     start : float
-        Angle of the first view [degree]; see `bonectl.projection.projector` for what an angle is.
+        Angle of the first view [degree]: at 0 columns count along x, at 90 along y.
     columns : int
         Detector columns; 0: enough for the diagonal of the grid.
     centre : float

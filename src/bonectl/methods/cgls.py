@@ -11,7 +11,7 @@ from bonectl.projection.projector import Projector
 def cgls(A: Projector, y: Tensor, *, iterations: int = 20, tolerance: float = 1e-4) -> Tensor:
     """Conjugate gradients on the normal equations: the least squares of y - A x, in few steps.
 
-    Hestenes and Stiefel's method as CGLS (Björck, *Numerical Methods for Least Squares Problems*, 1996, algorithm
+    Hestenes and Stiefel's method as CGLS (Björck, Numerical Methods for Least Squares Problems, 1996, algorithm
     7.4.1), from x = 0 and for each slice on its own (in a cone beam, for the whole volume). The number of steps is the
     regularisation: noise grows with it.
 
