@@ -16,7 +16,7 @@ from functools import partial
 import numpy as np
 import torch
 from torch import Tensor
-from truth import Ball, Judge, apart, scan
+from truth import Ball, Judge, apart, scan, solid
 
 from bonectl.core.geometry import Geometry
 from bonectl.errors import UnavailableError
@@ -73,13 +73,10 @@ class Scene:
     def __init__(self, geometry: Geometry) -> None:
         side = geometry.size
         self.ball = Ball(0.1 * side, -0.06 * side, 0.2 * side, 2.0)
-        z, row, column = np.mgrid[: geometry.volume_shape[0], :side, :side].astype(np.float32)
-        z = z - (geometry.volume_shape[0] - 1) / 2 if geometry.kind == "cone" else 0 * z
-        row, column = row - (side - 1) / 2 - self.ball.y, column - (side - 1) / 2 - self.ball.x
-        self.away = np.sqrt(z**2 + row**2 + column**2)
+        volume, self.away = solid(geometry.volume_shape, self.ball, cylinder=geometry.kind != "cone")
         self.lines = scan(geometry if geometry.kind == "cone" else geometry.replace(rows=1), (self.ball,))
         self.lines = np.broadcast_to(self.lines, geometry.shape)
-        self.x = torch.from_numpy((2 * np.clip(self.ball.radius - self.away + 0.5, 0, 1)).astype(np.float32)).cuda()
+        self.x = torch.from_numpy(volume).cuda()
         self.y = torch.from_numpy(self.lines.copy()).cuda()
         self.product = float((self.y.double() ** 2).sum())
 

@@ -31,7 +31,7 @@ import numpy as np
 import torch
 from numba import njit
 from skimage.transform import iradon
-from truth import Ball, Judge, apart, bodies, look, rasterised, scan, worst
+from truth import Ball, Judge, apart, bodies, look, rasterised, scan, solid, worst
 
 from bonectl.core import threads
 from bonectl.core.geometry import Geometry
@@ -245,9 +245,7 @@ def time_cone(side: int, views: int, rounds: int) -> list[tuple[Case, float]]:
     geometry = cone(side, side, VOXEL, views=views, columns=side * 5 // 4, rows=side * 5 // 4, **away)
     A, plan = Projector(geometry), divergent.plan_of(geometry)
     ball = (Ball(0.1 * side, -0.06 * side, 0.2 * side, 2.0),)
-    z, row, column = np.mgrid[:side, :side, :side] - (side - 1) / 2
-    away_from = np.sqrt(z**2 + (row - ball[0].y) ** 2 + (column - ball[0].x) ** 2)
-    x = torch.from_numpy((2 * np.clip(ball[0].radius - away_from + 0.5, 0, 1)).astype(np.float32))
+    x = torch.from_numpy(solid((side,) * 3, ball[0])[0])
     lines = scan(geometry, ball)
     y = torch.from_numpy(lines)
     product = float((lines.astype(np.float64) ** 2).sum())

@@ -14,7 +14,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.world.closed_forms import Ball, bodies, look, rasterised, scan
 
-__all__ = ["Ball", "Judge", "apart", "bodies", "look", "rasterised", "scan", "worst"]
+__all__ = ["Ball", "Judge", "apart", "bodies", "look", "rasterised", "scan", "solid", "worst"]
+
+
+def solid(shape: tuple[int, ...], ball: Ball, *, cylinder: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """A volume (z, y, x) of a ball or of a cylinder along z, its surface one voxel wide; and the distance from it."""
+    z, row, column = (index - (n - 1) / 2 for index, n in zip(np.ogrid[tuple(map(slice, shape))], shape, strict=True))
+    away = np.sqrt((0 * z if cylinder else z - ball.z) ** 2 + (row - ball.y) ** 2 + (column - ball.x) ** 2)
+    return (ball.value * np.clip(ball.radius - away + 0.5, 0, 1)).astype(np.float32), away
 
 
 def apart(found: np.ndarray, truth: np.ndarray) -> float:

@@ -1,6 +1,7 @@
 """What all tests share: real data, the installed command, hypothesis profiles."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -71,5 +72,17 @@ def run(tmp_path, monkeypatch, capfdbinary):
         status = boundary.run([*map(str, argv)])
         out, err = capfdbinary.readouterr()
         return SimpleNamespace(status=status, out=out, err=err.decode())
+
+    return once
+
+
+@pytest.fixture
+def good(run):
+    """Run a command line in this process that must succeed: ``good("info a.npy").out``."""
+
+    def once(line):
+        done = run(*shlex.split(line))
+        assert done.status == 0, done.err
+        return done
 
     return once

@@ -16,16 +16,6 @@ AXIS = 75.2
 
 
 @pytest.fixture
-def good(run):
-    def once(line):
-        done = run(*shlex.split(line))
-        assert done.status == 0, done.err
-        return done
-
-    return once
-
-
-@pytest.fixture
 def notes(good):
     """Notes of the last history entry of a file."""
 

@@ -10,16 +10,6 @@ from bonectl.core.physics import mineral_law
 DENSITY = 800.0  # mgHA/cm3, of the ball
 
 
-@pytest.fixture
-def good(run):
-    def once(line):
-        done = run(*shlex.split(line))
-        assert done.status == 0, done.err
-        return done
-
-    return once
-
-
 def away(shape):
     index = np.indices(shape) - (np.array(shape) - 1).reshape(3, 1, 1, 1) / 2
     return np.sqrt((index**2).sum(axis=0))

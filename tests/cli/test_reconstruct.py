@@ -40,18 +40,6 @@ def middle(volume):
 
 
 @pytest.fixture
-def good(run):
-    """Run a command line that must succeed."""
-
-    def once(line):
-        done = run(*shlex.split(line))
-        assert done.status == 0, done.err
-        return done
-
-    return once
-
-
-@pytest.fixture
 def bad(run):
     """Run a command line that must fail with a status and, as its last line, a message with these words."""
 

@@ -53,16 +53,6 @@ def scan(tmp_path):
 
 
 @pytest.fixture
-def good(run):
-    def once(line):
-        done = run(*shlex.split(line))
-        assert done.status == 0, done.err
-        return done
-
-    return once
-
-
-@pytest.fixture
 def bad(run):
     def once(line, status, *words):
         done = run(*shlex.split(line))

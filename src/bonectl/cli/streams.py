@@ -380,6 +380,7 @@ def _write_folder(stack: "Stack", request: Request) -> None:
         return
     with _scratch(target, request.output) as temporary:
         folder.write(stack, temporary, pattern)
+        atomic.settle(temporary)
         for new in temporary.iterdir():
             atomic.inherit(target / new.name, new)
         for old in _slices_of(request.output):

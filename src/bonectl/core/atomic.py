@@ -7,10 +7,14 @@ import secrets
 import shutil
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bonectl.core import ending, progress
 from bonectl.errors import BonectlError, OutputError, PermissionDeniedError, WriteError
+
+# Files of a folder that wait for the disk at the same time, so that it writes them in one go.
+SYNCHRONISED = 16
 
 # What a write that failed leaves.
 LEFT = "nothing was left behind"
@@ -137,9 +141,16 @@ def vanishing(folder: Path, suffix: str = "") -> Iterator[Path]:
 
 def settle(path: Path) -> None:
     """Let the bytes of a file, or of the files in a folder, reach the disk before their name does."""
-    for part in path.iterdir() if path.is_dir() else [path]:
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
+    if not path.is_dir():
+        _synchronise(path)
+        return
+    with ThreadPoolExecutor(SYNCHRONISED) as pool:  # together: one by one, each waits for the disk
+        list(pool.map(_synchronise, path.iterdir()))
+
+
+def _synchronise(file: Path) -> None:
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
 
 
 def _remove(path: Path) -> None:

@@ -9,7 +9,6 @@ unless the folder holds nothing else. Files whose names begin with a dot are ign
 import os
 import re
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -25,9 +24,6 @@ from bonectl.core.stack import Stack
 from bonectl.errors import DataError, MissingInputError
 from bonectl.io import PATTERN, arrival, tiff
 from bonectl.io._whole import held_back
-
-# Files that wait for the disk at the same time, so that it writes them in one go.
-SYNCHRONISED = 16
 
 _NUMBERED = re.compile(r"(?P<prefix>.*?)(?P<number>\d+)(?P<suffix>\.tiff?)", re.IGNORECASE)
 _SUFFIX = re.compile(r".*\.tiff?", re.IGNORECASE)
@@ -74,7 +70,7 @@ def read(paths: Sequence[Path], name: str) -> Stack:
 
 
 def write(stack: Stack, folder: Path, pattern: str) -> None:
-    """Write one file per slice into an existing folder, named by the pattern.
+    """Write one file per slice into an existing folder, named by the pattern; `core.atomic.settle` waits for the disk.
 
     Raises
     ------
@@ -89,17 +85,6 @@ def write(stack: Stack, folder: Path, pattern: str) -> None:
             with (folder / name_of(pattern, index)).open("wb") as file:
                 tiff.write_slice(Stack(single, iter([one[None]])), file, header)
             index += 1
-    with ThreadPoolExecutor(SYNCHRONISED) as pool:  # together and at the end: one by one, each waits for the disk
-        list(pool.map(_kept, [folder / name_of(pattern, number) for number in range(index)]))
-
-
-def _kept(path: Path) -> None:
-    """Wait until a file is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def name_of(pattern: str, number: int) -> str:

@@ -57,13 +57,18 @@ def bridged(lines: Array, gone: NDArray[np.bool_]) -> Array:
     gone : (col,) bool array
         Not all of them.
     """
-    there, places = np.flatnonzero(~gone), np.flatnonzero(gone)
-    after = np.searchsorted(there, places)
-    left, right = there[np.maximum(after - 1, 0)], there[np.minimum(after, there.size - 1)]
+    places, left, right = _sides(gone)
     share = ((places - left) / np.maximum(right - left, 1)).clip(0, 1).astype(lines.dtype)  # 0 at an end
     done = lines.copy()
     done[..., places] = lines[..., left] * (1 - share) + lines[..., right] * share
     return done
+
+
+def _sides(gone: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """Places that are gone, and the nearest that are there on either side; at an end, the same one twice."""
+    there, places = np.flatnonzero(~gone), np.flatnonzero(gone)
+    after = np.searchsorted(there, places)
+    return places, there[np.maximum(after - 1, 0)], there[np.minimum(after, there.size - 1)]
 
 
 def _completed(plane: Array) -> Array:
@@ -84,8 +89,6 @@ def _completed(plane: Array) -> Array:
 
 def _gap(gone: NDArray[np.bool_]) -> NDArray[np.float64]:
     """How far apart the values on either side of each missing one are; twice the distance where there is one only."""
-    there, places = np.flatnonzero(~gone), np.flatnonzero(gone)
-    after = np.searchsorted(there, places)
-    left, right = there[np.maximum(after - 1, 0)], there[np.minimum(after, there.size - 1)]
+    places, left, right = _sides(gone)
     width = right - left
     return np.where(width > 0, width, 2 * np.abs(places - left)).astype(np.float64)
