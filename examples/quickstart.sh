@@ -39,7 +39,7 @@ for scan in lhdl2923-low lhdl2923-gaussian lhdl2923-denoised; do
   bonectl measure $scan.npy --reference lhdl2923-reference.npy --threshold reference --json > $scan.json
   bonectl measure $scan.npy --reference lhdl2923-reference.npy --threshold reference
 done
-python "$here/expect.py" lhdl2923-denoised.json "psnr > psnr" "bmd_w1 < bmd_w1" "bvtv ~ 5%" --than lhdl2923-low.json
+python "$here/expect.py" lhdl2923-denoised.json "psnr > psnr" "bmd_distance < bmd_distance" "bvtv ~ 5%" --than lhdl2923-low.json
 
 python "$here/before_after.py" lhdl2923-low.npy lhdl2923-denoised.npy lhdl2923-reference.npy -o before-after.png
 echo "pictures: $PWD/before-after.png" >&2

@@ -1,0 +1,51 @@
+"""What the examples claim of their own results can be judged, and a claim that is wrong ends them."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+CLAIM = re.compile(r'expect\.py" [^\n]*')
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    """A table of a volume beside its reference, as the examples write it."""
+    folder = tmp_path_factory.mktemp("examples")
+    line = (
+        "bonectl phantom iliac --shape 24,64,64 --seed 1 -o bone.npy && "
+        "bonectl denoise bone.npy --model 'gaussian(sigma=1)' -o soft.npy && "
+        "bonectl measure soft.npy --reference bone.npy --threshold reference --json > soft.json"
+    )
+    subprocess.run(["bash", "-ec", line], cwd=folder, check=True, capture_output=True)
+    return folder / "soft.json"
+
+
+def judged(table, *claims):
+    return subprocess.run(
+        [sys.executable, EXAMPLES / "expect.py", table, *claims], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("script", ["quickstart.sh", "geometry/make.sh"])
+def test_every_claim_of_an_example_is_about_a_number_that_there_is(script, table):
+    claims = [
+        claim
+        for line in CLAIM.findall((EXAMPLES / script).read_text())
+        for claim in re.findall(r'"(\w+ [<>~] [^"]+)"', line)
+    ]
+    assert claims
+    for claim in claims:
+        done = judged(table, claim, "--than", table)
+        assert "Traceback" not in done.stderr, (claim, done.stderr)
+
+
+def test_a_wrong_claim_ends_with_status_1(table):
+    assert judged(table, "psnr > 3", "bvtv ~ 90%").returncode == 0
+    for wrong in ("psnr > 300", "psnr < 3", "bvtv ~ 0.0001%"):
+        done = judged(table, wrong)
+        assert done.returncode == 1
+        assert f"{wrong} does not hold" in done.stderr
