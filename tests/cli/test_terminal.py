@@ -1,6 +1,7 @@
 """What a person sees on a terminal of 80 columns (a real pseudo-terminal)."""
 
 import fcntl
+import io
 import os
 import pty
 import re
@@ -9,16 +10,27 @@ import subprocess
 import termios
 
 import pytest
+from rich.console import Console
+
+from bonectl.cli.bars import Bars
 
 
-def on_terminal(line, cwd, columns=80):
-    """Run a bash line with standard output on a terminal; gives status, what it showed, and standard error."""
+def on_terminal(line, cwd, columns=80, *, errors_too=False):
+    """Run a bash line with standard output on a terminal; gives status, what it showed, and standard error.
+
+    With `errors_too`, standard error is on the terminal as well.
+    """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     environment = {**os.environ, "TERM": "xterm", "NO_COLOR": "1"}
     environment.pop("COLUMNS", None)
     with subprocess.Popen(
-        ["bash", "-c", line], cwd=cwd, stdout=theirs, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, env=environment
+        ["bash", "-c", line],
+        cwd=cwd,
+        stdout=theirs,
+        stderr=theirs if errors_too else subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        env=environment,
     ) as running:
         os.close(theirs)
         shown = b""
@@ -27,7 +39,7 @@ def on_terminal(line, cwd, columns=80):
                 shown += piece
         except OSError:  # Linux: the other side was closed
             pass
-        errors = running.stderr.read()
+        errors = b"" if errors_too else running.stderr.read()
     os.close(ours)
     return running.returncode, shown.decode(), errors.decode()
 
@@ -79,3 +91,36 @@ def test_help_fits(folder):
     status, shown, _ = on_terminal("bonectl simulate --help", folder)
     assert status == 0
     assert max(len(line) for line in shown.splitlines() if "bonectl simulate bone.npy" not in line) <= 80
+
+
+def bar_lines(shown):
+    """The states of a progress bar, without the codes that move the cursor and colour."""
+    return [
+        line for line in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "\r", shown).splitlines() if re.search(r"/\d+ steps", line)
+    ]
+
+
+FACTS = {"loss": "0.1592", "l1": "0.0981", "ssim": "0.611", "psnr": "15.52 dB", "speed": "485 patches/s"}
+
+
+@pytest.mark.parametrize("columns", [60, 80, 140])
+@pytest.mark.parametrize("name", ["train", "unpack femur_left_2026-11-29_second_scan_after_the_beam_was_back.tif"])
+def test_a_bar_shows_count_percent_and_time_whole(columns, name):
+    """Rich takes room from all columns alike: the count and the time were cut, or gone."""
+    console = Console(file=io.StringIO(), width=columns, force_terminal=True, color_system=None)
+    with Bars("bonectl train", console).task(name, 12000, "step") as advance:
+        advance(3000, **FACTS)
+    last = bar_lines(console.file.getvalue())[-1]
+    assert len(last) <= columns
+    assert re.search(r" 3000/12000 steps  25% (-|\d):(--|\d\d):(--|\d\d) ", last)
+    assert last.startswith(name[:2])
+    assert ("…" in last) == (columns < 140 or name != "train")
+
+
+def test_a_bar_on_a_terminal_shows_count_percent_and_time_whole(folder):
+    line = "bonectl train a.npy --target a.npy --model 'unet2d(width=4)' --loss 'l1 + 0.1*ssim' --steps 4"
+    status, shown, _ = on_terminal(f"{line} --patch 16 --batch 2 -o a.safetensors", folder, errors_too=True)
+    assert status == 0, shown
+    lines = bar_lines(shown)
+    assert any(re.search(r"[1-4]/4 steps +\d+% (-|\d):(--|\d\d):(--|\d\d)", line) for line in lines), lines
+    assert max(map(len, lines)) <= 80

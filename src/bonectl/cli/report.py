@@ -1,15 +1,13 @@
-"""The only voice on stderr: progress bars on a terminal, JSON lines for machines, one-line notes."""
+"""The only voice on stderr: bars on a terminal (see `bonectl.cli.bars`), JSON lines for machines, one-line notes."""
 
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 
-from bonectl.core import ending
-from bonectl.core.printable import one_line, printable
+from bonectl.core.printable import one_line
 from bonectl.core.progress import Advance, Reporter
 
 
@@ -29,6 +27,8 @@ def reporter(name: str, progress: Progress, *, quiet: bool) -> Reporter:
     if quiet or progress is Progress.none:
         return Notes(name, quiet=quiet)
     if progress is Progress.bar or (sys.stderr is not None and sys.stderr.isatty()):
+        from bonectl.cli.bars import Bars
+
         return Bars(name)
     return Notes(name, quiet=False)
 
@@ -89,46 +89,6 @@ class Lines:
 
         yield advance
         say()
-
-
-class Bars:
-    """A live bar on the terminal, with rate and time left; gone when the task is done."""
-
-    def __init__(self, name: str) -> None:
-        from rich.console import Console
-
-        self.name = name
-        self.console = Console(stderr=True)
-
-    def note(self, message: str) -> None:
-        """Say one line, above a running bar."""
-        self.console.print(f"{self.name}: {one_line(message)}", markup=False, highlight=False, soft_wrap=True)
-
-    @contextmanager
-    def task(self, name: str, total: int | None, unit: str) -> Iterator[Advance]:
-        """Show a bar for as long as the block runs."""
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn(unit + "s"),
-            TimeRemainingColumn(elapsed_when_finished=True),
-            TextColumn("{task.fields[facts]}"),
-        )
-        with ending.undoing(self._undo), Progress(*columns, console=self.console, transient=True) as bar:
-            row = bar.add_task(printable(name), total=total, facts="")
-
-            def advance(count: int = 1, **facts: object) -> None:
-                bar.update(row, advance=count, facts="  ".join(f"{k} {v}" for k, v in facts.items()))
-
-            yield advance
-
-    def _undo(self) -> None:
-        """Leave the terminal as it was: the line of the bar empty, the cursor seen."""
-        if self.console.is_terminal:
-            os.write(2, b"\r\x1b[2K\x1b[?25h")
 
 
 def _say(line: str) -> None:
