@@ -237,6 +237,22 @@ def imagej_one_directory(array, count=None):
     return first[:start] + array.tobytes()
 
 
+@pytest.mark.parametrize(
+    ("form", "code", "value"),
+    [({"rowsperstrip": 8}, code, value) for code, value in ((278, 1), (278, 4), (257, 36))]
+    + [({"tile": (16, 16)}, code, value) for code, value in ((257, 16), (257, 36), (256, 48))],
+)
+def test_a_page_whose_pieces_do_not_make_its_rows(form, code, value):
+    """With one bit of its rows damaged, of the image or of a strip, tifffile returns zeros for what is not there."""
+    values = 1 + np.arange(32 * 32, dtype="<u2").reshape(1, 32, 32)
+    raw = bytearray(theirs(values, compression="zlib", photometric="minisblack", metadata=None, **form))
+    with tifffile.TiffFile(io.BytesIO(raw)) as tif:
+        tag = tif.pages[0].tags[code]
+    raw[tag.valueoffset : tag.valueoffset + 2] = value.to_bytes(2, "little")
+    with pytest.raises(DataError, match=r"of \d+ piece"):
+        decoded(bytes(raw)).collect()
+
+
 def test_imagejs_one_directory_form():
     stack = decoded(imagej_one_directory(STACK))
     assert stack.header.spacing == (0.02, 0.02, 0.02)

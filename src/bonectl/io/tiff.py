@@ -375,6 +375,8 @@ def _page(tif: tifffile.TiffFile, index: int, name: str) -> Page:
         raise DataError(f"{where}: holds {sum(sizes)} of {packed} bytes; re-copy the file")
     if packed > max(_LARGE_PAGE, _MOST_RATIO * sum(sizes)):
         raise DataError(f"{where}: claims {page.shape} pixels, more than its {sum(sizes)} bytes can hold")
+    if (page.compression != 1 or page.is_tiled) and len(sizes) != prod(page.chunked):  # tifffile fills up with 0
+        raise DataError(f"{where}: holds {len(sizes)} of {counted(prod(page.chunked), 'piece')}; re-copy the file")
     return Page(page.shape, _dtype(page))
 
 
