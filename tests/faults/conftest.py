@@ -26,7 +26,7 @@ bonectl convert bone.npy -o bone.tif
 bonectl convert bone.npy -o bone.ome.tif
 bonectl convert bone.npy --bare -o bare.npy
 bonectl convert bone.npy -o slices/b_%03d.tif
-bonectl simulate bone.npy --views 24 --oversample 1 --energy 25 --frames 2 --flats flats.npy --darks darks.npy -o scan.npy
+bonectl simulate bone.npy --views 24 --oversample 1 --energy 25 --flats flats.npy --darks darks.npy -o scan.npy
 bonectl reconstruct scan.npy --flats flats.npy --darks darks.npy --unit mgHA/cm3 -o fbp.npy
 bonectl train fbp.npy -t bone.npy --steps 4 --every 2 {NETWORK} -o net.safetensors
 """

@@ -11,8 +11,9 @@ from tests.faults import contract, tally
 from bonectl import io
 
 CONVERT = "convert {} -o out.npy"
-SCAN = "reconstruct scan.npy --flats flats.npy --darks darks.npy -o out.npy"
-PLAIN = "reconstruct plain.npy --axes sinogram --input-unit counts --voxel-size 0.03 --flats flats.npy --darks darks.npy -o out.npy"
+OPEN = "--flats flats.npy --darks darks.npy -o out.npy"
+SCAN = f"reconstruct scan.npy {OPEN}"
+PLAIN = f"reconstruct plain.npy --axes sinogram --input-unit counts --voxel-size 0.03 {OPEN}"
 LINES = {
     "bone.npy": CONVERT,
     "bone.tif": CONVERT,

@@ -21,7 +21,8 @@ def make(folder, name="out.npy", cut=None):
 
 
 @pytest.mark.parametrize(
-    ("status", "said", "output"), [(0, "", True), (65, GOOD, False), (-15, "", False), (-15, "", True), (143, "", False)]
+    ("status", "said", "output"),
+    [(0, "", True), (65, GOOD, False), (-15, "", False), (-15, "", True), (143, "", False)],
 )
 def test_a_good_end_passes(here, status, said, output):
     folder, before = here

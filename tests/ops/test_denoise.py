@@ -1,6 +1,9 @@
 """Denoising: the unit stays, the cut does not matter, strangers are refused."""
 
 import dataclasses
+import os
+import subprocess
+import sys
 from contextlib import contextmanager
 
 import numpy as np
@@ -258,3 +261,11 @@ def test_short_memory_halves_the_tiles_and_then_gives_up(checkpoint, monkeypatch
     monkeypatch.setattr(module, "apply", never)
     with pytest.raises(MemoryShortageError):
         denoise(stack(volume((4, 8, 8))), trained(checkpoint), device_name="cpu").collect()
+
+
+def test_loading_weights_loads_no_compiler_and_leaves_no_folder(checkpoint, tmp_path):
+    code = "import sys; from pathlib import Path; from bonectl.ops.denoise import trained; trained(Path(sys.argv[1]))"
+    code += "; assert 'torch._dynamo' not in sys.modules"
+    surroundings = {**os.environ, "TMPDIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code, str(checkpoint)], env=surroundings, check=True)
+    assert not list(tmp_path.iterdir())

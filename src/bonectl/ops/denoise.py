@@ -5,15 +5,17 @@ into tiles with the model's halo: so neither the slabs that arrive nor the tiles
 grow with the volume. At the ends of the stack its outermost slices stand in for the missing neighbours.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import isclose
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from bonectl.core import kit, memory, progress
 from bonectl.core.header import Header
@@ -75,7 +77,7 @@ def trained(path: Path) -> Model:
     checkpoint = Checkpoint.load(path)
     try:
         spec = parse(checkpoint.model)
-        with torch.device("meta"):  # nothing is allocated before the weights are known to fit
+        with torch.device("meta"), _Undrawn():  # nothing is allocated before the weights are known to fit
             network = kit.bind("models", spec)()
         layouts = {name: parameter.stride() for name, parameter in network.named_parameters()}
         network.load_state_dict(dict(checkpoint.weights), strict=True, assign=True)
@@ -85,6 +87,26 @@ def trained(path: Path) -> Model:
     for name, parameter in network.named_parameters():  # laid out in memory as the model was built
         parameter.data = torch.empty_strided(parameter.shape, layouts[name], dtype=parameter.dtype).copy_(parameter)
     return Model(_denoiser(network, spec), checkpoint.model, checkpoint)
+
+
+class _Undrawn(TorchFunctionMode):
+    """Weights that are about to be replaced are not drawn first.
+
+    On the device "meta" there is nothing to fill, and torch would load its compiler for it: a second, and a folder
+    beside the temporary files that nobody removes.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        given = kwargs or {}
+        if getattr(func, "__module__", "") == "torch.nn.init" or func in (Tensor.normal_, Tensor.uniform_):
+            return given["tensor"] if "tensor" in given else args[0]
+        return func(*args, **given)
 
 
 def _denoiser(network: Trainable, spec: Spec) -> Denoiser:
