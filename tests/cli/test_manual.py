@@ -1,5 +1,6 @@
 """Man pages and completions are what the code says today, and every example runs."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -124,6 +125,43 @@ def test_completions_complete(shell, file, line):
         [shell, "-c", line.format(file=TOP / "completions" / file)], capture_output=True, text=True, check=False
     )
     assert "--loss" in run.stdout, run.stderr
+
+
+def texts_of_schemas():
+    """Every name of a schema in the source, in whichever spelling."""
+    text = "\n".join(path.read_text(encoding="utf-8") for path in (TOP / "src").rglob("*.py"))
+    return set(re.findall(r"(?<![\w/])bonectl[-._][a-z]+/\d+", text))
+
+
+SCHEMAS = {
+    "bonectl.info/1": ("bonectl-info.1", "bonectl info fbp.npy --json --stats"),
+    "bonectl.measure/1": ("bonectl-measure.1", "bonectl measure fbp.npy --metrics bvtv --json"),
+    "bonectl.plan/1": ("bonectl.1", "bonectl reconstruct scan.npy --dry-run --json -o new.npy"),
+    "bonectl.try/1": ("bonectl-reconstruct.1", "bonectl reconstruct scan.npy --try 45:46:1 --json"),
+}
+
+
+def test_every_schema_has_a_page():
+    assert texts_of_schemas() == set(SCHEMAS)
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_the_fields_of_a_schema_are_in_its_page(schema, example_folder):
+    name, line = SCHEMAS[schema]
+    run = subprocess.run(["bash", "-c", line], cwd=example_folder, capture_output=True, text=True, check=True)
+    told = json.loads(run.stdout)
+    assert told.pop("schema") == schema
+    page = manual.files()[f"man/{name}"].replace("\\-", "-")
+    assert schema in page
+    said = page.partition(schema)[2]
+    fields = [*told, *told.get("statistics", ()), *told.get("tries", [{}])[0]]
+    assert [field for field in fields if not re.search(rf"\b{field}\b", said)] == []
+
+
+def test_every_command_with_an_estimate_names_its_schema():
+    for name, command in COMMANDS.items():
+        if any(option.name == "dry_run" for option in command.options):
+            assert "bonectl.plan/1" in manual.files()[f"man/bonectl-{name}.1"], name
 
 
 def test_help_imports_nothing_heavy():

@@ -45,7 +45,7 @@ def test_json_has_a_versioned_schema_and_histograms(shell, bone):
     run = shell(f"bonectl measure {PLAIN} --json --metrics 'bvtv + tmd' --threshold 300 < ball.npy", cwd=bone)
     assert run.returncode == 0, run.stderr
     there = json.loads(run.stdout)
-    assert there["schema"] == "bonectl-measure/1"
+    assert there["schema"] == "bonectl.measure/1"
     assert there["conditions"]["threshold"] == 300
     assert there["histograms"][0]["name"] == "tmd"
 

@@ -108,7 +108,7 @@ def test_json_and_sheet(good, scan, tmp_path):
     g = scan("parallel")
     done = good("reconstruct scan.npy --try 31:35:1 --json --sheet tries.png --method 'fbp(window=hann)' --slice 0")
     value = json.loads(done.out)
-    assert (value["schema"], value["slice"], value["best"]) == ("bonectl-try/1", 0, g.centre)
+    assert (value["schema"], value["slice"], value["best"]) == ("bonectl.try/1", 0, g.centre)
     assert value["method"].startswith("fbp(window=hann")
     assert value["between"] == pytest.approx(g.centre, abs=0.3)
     assert [one["centre"] for one in value["tries"]] == [31, 32, 33, 34, 35]

@@ -49,7 +49,7 @@ def test_tsv_has_the_columns_and_nine_digits():
 
 def test_json_is_strict_and_versioned():
     there = json.loads(TABLE.json(), parse_constant=pytest.fail)
-    assert there["schema"] == SCHEMA == "bonectl-measure/1"
+    assert there["schema"] == SCHEMA == "bonectl.measure/1"
     assert there["rows"][0]["value"] == 0.1 + 0.2
     assert there["rows"][1]["value"] is None
     assert there["histograms"] == [{"name": "bmd", "unit": "mgHA/cm3", "start": 10.0, "step": 10.0, "counts": [2, 1]}]

@@ -91,3 +91,18 @@ def test_a_label_that_is_not_there_is_refused_with_those_that_are(metrics):
 def test_grey_values_have_no_labels():
     with pytest.raises(UsageError, match="label 1 of the volume, which is no label image but in 'mgHA/cm3', f4"):
         chosen(stack(two_bones(np.float32), "mgHA/cm3"), 1, "the volume")
+
+
+@pytest.mark.parametrize("metrics", ["bvtv", "components"], ids=["stream", "hold"])
+def test_a_label_below_0_is_refused_and_said(metrics):
+    """It was marrow, where the manual said that all but 0 is bone: 255 cast to int8 is -1."""
+    bones = two_bones(np.int8)
+    bones[0, 0, 0] = -1
+    with pytest.raises(DataError, match="label -1"):
+        measure(stack(bones), metrics=metrics)
+    value = measure(stack(bones), metrics=metrics, threshold=0).rows[0].number.value
+    assert value == measure(stack(np.maximum(bones, 0)), metrics=metrics).rows[0].number.value
+    with pytest.raises(DataError, match="the reference has label -1"):
+        measure(stack(np.maximum(bones, 0)), metrics="dice", reference=stack(bones))
+    region = np.full(bones.shape, -1, np.int8)
+    assert measure(stack(np.maximum(bones, 0)), metrics=metrics, mask=stack(region)).rows[0].number.value == value

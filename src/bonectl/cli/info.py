@@ -36,6 +36,11 @@ def info(
     Of a TIFF with a calibration function of ImageJ, values and type are those that ImageJ shows, and the function
     stands as imagej_calibration; see bonectl-stream(5).
 
+    JSON is one object (bonectl.info/1): name, shape, axes, dtype, unit, spacing_mm, bytes, geometry, calibration,
+    acquisition, answers, region_of_interest, scaling, history and forgotten, as bonectl-stream(5) has them, null where
+    there is nothing; with --stats also statistics: minimum, maximum, mean and sd of the finite values, and the counts
+    finite, not_finite and zeros.
+
     Streams: always.
 
     \b

@@ -13,19 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import bonectl
-from bonectl.cli import geometry_page, stream_page
+from bonectl.cli import environment, geometry_page, stream_page
 from bonectl.cli.app import COMMANDS, app
 from bonectl.cli.options import KIT_OF
 from bonectl.cli.roff import escape
 from bonectl.core import kit
 from bonectl.errors import BonectlError
-
-ENVIRONMENT = {
-    "BONECTL_DEBUG": "when set, errors show their traceback, as with --debug",
-    "SOURCE_DATE_EPOCH": "time that history entries carry, for identical bytes",
-    "NO_COLOR": "when set, tables and bars have no colour",
-    "TMPDIR": "where scans in projection order are spooled when they must be transposed",
-}
 
 
 @dataclass(frozen=True)
@@ -137,8 +130,9 @@ def main_page(everything: list[Command]) -> str:
         "SYNOPSIS": ".B bonectl\n\\fIcommand\\fR [\\fIoptions\\fR] [\\fIarguments\\fR]",
         "DESCRIPTION": _paragraphs([" ".join(p.split()) for p in text.strip().split("\n\n")]) + _STREAMS,
         "COMMANDS": listed,
+        "ESTIMATES": escape(_ESTIMATES),
         "EXIT STATUS": ".TP\n.B 0\ndone; the output is complete" + statuses(),
-        "ENVIRONMENT": "".join(f"\n.TP\n.B {escape(k)}\n{escape(v)}" for k, v in ENVIRONMENT.items()),
+        "ENVIRONMENT": "".join(f"\n.TP\n.B {escape(k)}\n{escape(v)}" for k, v in environment.VARIABLES.items()),
         "EXAMPLES": _examples(tuple(line.strip() for line in examples.strip().splitlines())),
         "SEE ALSO": _see([f"bonectl-{c.name}(1)" for c in everything] + ["bonectl-stream(5)", *kits]),
     }
@@ -153,6 +147,14 @@ and writes standard output when no
 is given; binary data are never written to a terminal. An output file appears under its name only when it is
 complete. In pipelines use
 .BR "set \\-o pipefail" .
+"""
+
+_ESTIMATES = """
+With --dry-run a command prints what it would write and what that takes, a line of key, tab and value each; with --json
+too it is one JSON object of the schema bonectl.plan/1: command, output, format, shape, axes, dtype, unit,
+output_bytes, and, where they are known, free_bytes (on the disk of the output), memory_bytes,
+memory_at_worst_bytes (for an object that is cut off by the detector), memory_limit_bytes (what may be taken),
+scratch_bytes (of a temporary file), block (how much is worked on at a time), seconds, and threads.
 """
 
 
@@ -301,32 +303,35 @@ def bash(everything: list[Command]) -> str:
         "# bash completion for bonectl, made by python -m bonectl.cli.manual",
         "_bonectl() {",
         "  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]}",
+        "  local IFS=$'\\n'  # words and names of files may hold blanks",
         "  COMPREPLY=()",
-        '  if [ "$COMP_CWORD" -eq 1 ]; then',
-        f"    COMPREPLY=($(compgen -W '{' '.join(c.name for c in everything)} --help --version' -- \"$cur\")); return",
-        "  fi",
+        f'  if [ "$COMP_CWORD" -eq 1 ]; then {_chosen([c.name for c in everything] + ["--help", "--version"])}; fi',
         '  case "$command $prev" in',
     ]
     for c in everything:
         for option in c.options:
             if values := _values(option):
                 cases = "|".join(f'"{c.name} {flag}"' for flag in option.flags)
-                lines.append(f"    {cases}) COMPREPLY=($(compgen -W '{' '.join(values)}' -- \"$cur\")); return ;;")
+                lines.append(f"    {cases}) {_chosen(values)} ;;")
     lines += ["  esac", '  case "$cur" in', '    -*) case "$command" in']
     for c in everything:
-        flags = " ".join(flag for o in c.options if not o.is_argument for flag in o.flags)
-        lines.append(f"      {c.name}) COMPREPLY=($(compgen -W '{flags} --help' -- \"$cur\")); return ;;")
+        flags = [flag for o in c.options if not o.is_argument for flag in o.flags]
+        lines.append(f"      {c.name}) {_chosen([*flags, '--help'])} ;;")
     lines += [
         "    esac ;;",
         "  esac",
-        '  if [ "$command" = phantom ] && [ "$COMP_CWORD" -eq 2 ]; then',
-        f"    COMPREPLY=($(compgen -W '{' '.join(kit.names('phantoms'))}' -- \"$cur\")); return",
-        "  fi",
+        f'  if [ "$command" = phantom ] && [ "$COMP_CWORD" -eq 2 ]; then {_chosen(kit.names("phantoms"))}; fi',
         '  COMPREPLY=($(compgen -f -- "$cur"))',
         "}",
         "complete -o filenames -F _bonectl bonectl",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _chosen(words: Iterable[str]) -> str:
+    """Bash that completes one of `words`, each of which may hold blanks."""
+    listed = "\\n".join(words)
+    return f"COMPREPLY=($(compgen -W $'{listed}' -- \"$cur\")); return"
 
 
 def zsh(everything: list[Command]) -> str:
@@ -340,7 +345,7 @@ def zsh(everything: list[Command]) -> str:
             words = f"({' '.join(kit.names('phantoms'))})" if o.metavar == "PHANTOM" else "_files"
             yield f"'{'*' if o.repeats else ''}:{o.metavar.lower()}:{words}'"
             return
-        value = f"({' '.join(_values(o))})" if _values(o) else "_files"
+        value = f"({' '.join(word.replace(' ', chr(92) + ' ') for word in _values(o))})" if _values(o) else "_files"
         for flag in o.flags:
             tail = "" if o.is_flag else f":{quoted(o.metavar.lower())}:{value}"
             yield f"'{'*' if o.repeats else ''}{flag}[{quoted(o.help)}]{tail}'"
@@ -369,7 +374,8 @@ def fish(everything: list[Command]) -> str:
             if o.is_argument:
                 continue
             names = " ".join(f"-l {f[2:]}" if f.startswith("--") else f"-s {f[1:]}" for f in o.flags)
-            values = f" -x -a {quoted(' '.join(_values(o)))}" if _values(o) else "" if o.is_flag else " -r"
+            words = " ".join(quoted(word) if " " in word else word for word in _values(o))
+            values = f" -x -a {quoted(words)}" if _values(o) else "" if o.is_flag else " -r"
             seen = f"-n '__fish_seen_subcommand_from {c.name}'"
             lines.append(f"complete -c bonectl {seen} {names}{values} -d {quoted(o.help)}")
     phantoms = quoted(" ".join(kit.names("phantoms")))

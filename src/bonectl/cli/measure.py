@@ -58,7 +58,7 @@ def measure(
             metavar="VALUE|NAME",
             help="What is bone: a value in the volume's unit, a segmentation such as 'otsu(sigma=1)' (see "
             "bonectl-segmentations(7)), or reference: Otsu's threshold of the reference for both.",
-            show_default="a mask as it is; mgHA/cm3 at the midpoint; else reference, or otsu without one",
+            show_default="a mask above 0; mgHA/cm3 at the midpoint; else reference, or otsu without one",
         ),
     ] = None,
     reference: Annotated[
@@ -113,7 +113,7 @@ def measure(
     ] = False,
     calibrate: Calibrate = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON (schema bonectl-measure/1), histograms too: as --style json.")
+        bool, typer.Option("--json", help="Print JSON (schema bonectl.measure/1), histograms too: as --style json.")
     ] = False,
     map: Annotated[  # (named as the option is)
         str | None,
@@ -169,8 +169,9 @@ def measure(
     """Measure a bone volume: morphometry, topology, density, and their errors against a reference.
 
     A volume in mgHA/cm3, 1/cm or grey values is cut at a threshold, which is printed with the numbers; a mask is
-    taken as it is. Values of two levels are a mask in any type; its bone is the upper level. Numbers of phantoms stand
-    beside the phantom's known answers. Mask and reference must have the shape and voxel size of the volume.
+    taken as it is: bone is every label above 0, and one below 0 is refused. Values of two levels are a mask in any
+    type; its bone is the upper level. Numbers of phantoms stand beside the phantom's known answers. Mask and reference
+    must have the shape and voxel size of the volume.
 
     Several volumes are measured alike, with the same mask and reference: one line each in TSV and CSV, one element of
     a list in JSON. With {name} in --reference, --mask or --plot, each has its own: {name} stands for the volume's file
@@ -185,7 +186,7 @@ def measure(
 
     TSV of one volume has one line for each condition and number, in the columns name, value, unit, reference,
     difference, percent, definition, value_low, value_high, difference_low, difference_high; nine significant digits,
-    empty where there is nothing. JSON (bonectl-measure/1) has conditions, reference, warnings, histograms (start, step,
+    empty where there is nothing. JSON (bonectl.measure/1) has conditions, reference, warnings, histograms (start, step,
     counts), and rows with the same keys as the columns, null where there is nothing; interval and difference_interval
     (low, high, source) are there only where they exist. Of several volumes it is one list, one volume on each line, its
     name under file.

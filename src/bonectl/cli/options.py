@@ -104,7 +104,8 @@ NotFinite = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print shape, memory, disk and time; write nothing.")]
 AsJson = Annotated[
-    bool, typer.Option("--json", help="With --dry-run, print the estimate as JSON (schema bonectl.plan/1).")
+    bool,
+    typer.Option("--json", help="With --dry-run, print the estimate as JSON (schema bonectl.plan/1, see bonectl(1))."),
 ]
 Threads = Annotated[int, typer.Option("--threads", metavar="N", min=0, help="Threads to use; 0 is all processors.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]

@@ -116,7 +116,12 @@ def reconstruct(
         ),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the scores of --try, or the estimate of --dry-run, as JSON.")
+        bool,
+        typer.Option(
+            "--json",
+            help="Print the scores of --try (schema bonectl.try/1), or the estimate of --dry-run (bonectl.plan/1, see "
+            "bonectl(1)), as JSON.",
+        ),
     ] = False,
     angles: Annotated[
         str | None,
@@ -218,7 +223,9 @@ def reconstruct(
     --try shows the axis to the eye: one slice with the axis at each column, a line for each on standard output
     (column, score, 1 for the least score), and with --sheet a picture of all. The score is by how much opposite rays
     differ, or over half a turn of a parallel beam how blurred the slice is; the picture is the better judge where a
-    scan is noisy or cut off.
+    scan is noisy or cut off. JSON is one object (bonectl.try/1): slice, method, score (what a score is), best (the
+    column of the least score), between (where between the columns it is least), mirrored (the column about which
+    opposite views mirror each other, null where there are none), and tries, each with centre and score.
 
     The history of the volume keeps the column of the axis and where it came from, the method with all its knobs,
     device and projector, and the SHA-256 of the files of flats, darks, angles and weights (its first 16 digits).

@@ -9,7 +9,7 @@ from math import isfinite
 from types import MappingProxyType
 from typing import Any
 
-SCHEMA = "bonectl-measure/1"
+SCHEMA = "bonectl.measure/1"
 
 COLUMNS = (
     "name",

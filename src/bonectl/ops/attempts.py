@@ -24,7 +24,7 @@ from bonectl.ops.reconstruct import checked_density, checked_geometry, method_fo
 from bonectl.ops.scan import Fields, line_integrals, sinograms
 from bonectl.projection.projector import Projector
 
-SCHEMA = "bonectl-try/1"
+SCHEMA = "bonectl.try/1"
 COLUMNS = ("centre", "score", "best")
 # Columns that are tried around the automatic centre: this far on either side, this far apart.
 REACH, STEP = 3.0, 0.5

@@ -46,6 +46,36 @@ def _equal(stack: Stack, label: int, what: str) -> Iterator[Array]:
         yield mask
 
 
+def natural(stack: Stack, what: str) -> Stack:
+    """The same label image, in which every label is checked to be 0 or more.
+
+    A label below 0 is no background and no bone: it marks what was left out, or was 255 before a cast to int8.
+
+    Parameters
+    ----------
+    stack : Stack
+        Unit "label".
+    what : str
+        How messages call it, such as "the volume".
+
+    Raises
+    ------
+    DataError
+        From the slabs: a label is below 0.
+    """
+    return stack if stack.header.dtype[1] in "bu" else replace(stack, slabs=_natural(stack, what))
+
+
+def _natural(stack: Stack, what: str) -> Iterator[Array]:
+    for slab in stack.slabs:
+        if (least := slab.min()) < 0:
+            raise DataError(
+                f"{what} has label {least:g}, and labels are 0 (marrow) or more; --label N takes one as bone, "
+                "--threshold VALUE cuts at a value"
+            )
+        yield slab
+
+
 def watched(stack: Stack, note: str, *, least: int, most: int | None = None) -> Stack:
     """The same stack, with a note where it holds a number of labels.
 

@@ -26,7 +26,7 @@ from bonectl.morphology.specimen import Specimen
 from bonectl.morphology.tally import Spacing, Tally, tally
 from bonectl.ops import bootstrap, held
 from bonectl.ops.convert import single
-from bonectl.ops.labels import MOST, watched
+from bonectl.ops.labels import MOST, natural, watched
 
 # What is measured when nothing is said: the numbers of the field's minimum lists, and what a reference allows.
 STRUCTURE = "bvtv + surface + euler + components + connd + tbth + tbsp + tbn + smi + anisotropy"
@@ -88,8 +88,8 @@ def measure(  # noqa: PLR0913 (the volume, and what each option says)
     threshold : float or str, optional
         What is bone: a value in the volume's unit (bone lies above it), a segmentation such as
         ``"otsu(sigma=1)"``, or ``"reference"``: Otsu's threshold of the reference, applied to both. Nothing is, for
-        a mask, every voxel that is not 0; for mgHA/cm3, half-way between marrow and bone; else ``"reference"``
-        where there is one, and ``"otsu"`` where not.
+        a mask, every voxel above 0 (a label below 0 is refused); for mgHA/cm3, half-way between marrow and bone; else
+        ``"reference"`` where there is one, and ``"otsu"`` where not.
     mask : Stack or str, optional
         Volume of interest (TV): a stack whose voxels are not 0, or a region such as ``"cylinder"``, ``"auto"`` or
         ``"trabecular(pore=0.2)"``; nothing is the whole stack. Regions that depend on the data are those of the
@@ -400,6 +400,8 @@ def _plan(
     rule = _rule(threshold, stack.header.unit, None if reference is None else reference.header.unit)
     parts = _parts(metrics, stack.header, reference is not None)
     masks = {header.unit, header.unit if reference is None else reference.header.unit} == {"label"}
+    if not (masks and threshold is not None):
+        stack, reference = _natural(stack, "the volume"), reference and _natural(reference, "the reference")
     return _Case(stack, spacing, parts, rule, region, reference, masks, purify, threshold)
 
 
@@ -422,6 +424,10 @@ def _watched(stack: Stack) -> Stack:
         said = "the volume holds 0 and {} alone, as a label image does; --input-unit label takes it as one"
         return watched(stack, said, least=3, most=MOST)
     return stack
+
+
+def _natural(stack: Stack, what: str) -> Stack:
+    return natural(stack, what) if stack.header.unit == "label" else stack
 
 
 def _mineral(stack: Stack, what: str) -> Stack:
