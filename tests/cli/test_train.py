@@ -1,6 +1,7 @@
 """`bonectl train` as a process: files, statuses, signals."""
 
 import dataclasses
+import errno
 import inspect
 import json
 import shlex
@@ -143,9 +144,28 @@ def test_a_signal_saves_and_the_run_can_be_resumed(pair, here, tmp_path, name):
     assert (status, Checkpoint.load(tmp_path / "x.safetensors").steps) == (0, steps), said
 
 
-def test_a_shortage_of_memory_inside_torch_is_75(capsys):
-    refused = RuntimeError("[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory")
+def caused(error, cause):
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory"),
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+        caused(OSError("Could not find/load shared object file"), OSError("failed to map segment from shared object")),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+    ],
+)
+def test_a_shortage_of_memory_inside_torch_or_of_its_libraries_is_75(capsys, refused):
+    """Too little to load a library was status 1 with a traceback, or 74."""
     assert boundary.told("bonectl reconstruct", refused) == 75
     said = capsys.readouterr().err
     assert said.startswith("bonectl reconstruct: out of memory")
     assert said.count("\n") == 1
+
+
+def test_a_file_that_is_called_as_a_shortage_is_none(capsys):
+    assert boundary.told("bonectl info", OSError(errno.EIO, "Input/output error", "out of memory.npy")) == 74
+    assert "out of memory.npy: input/output error" in capsys.readouterr().err

@@ -68,7 +68,7 @@ def told(name: str, error: Exception) -> int:
             return _say_and_fail(name, str(error), error.status, error)
         case BrokenPipeError():
             raise error
-        case MemoryError() | RuntimeError() if memory.is_shortage(error):  # torch has no class of its own for it
+        case _ if memory.is_shortage(error):
             shortage = f"out of memory ({str(error)[:60] or 'allocation refused'})"
             advice = "try a smaller --slab, or a machine with more memory"
             return _say_and_fail(name, f"{shortage}; {advice}", MemoryShortageError.status, error)

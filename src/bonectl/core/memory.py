@@ -1,5 +1,6 @@
 """How much memory this process holds, and how much it may come to hold."""
 
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,11 +107,15 @@ def _left(folder: Path, version: _Version) -> int | None:
 
 
 def is_shortage(error: BaseException) -> bool:
-    """Whether an error says that memory was refused: also those of torch, which for a CPU has no class of its own."""
-    said = ("can't allocate memory", "not enough memory", "out of memory", "std::bad_alloc")
+    """Whether an error says that memory was refused, also in the words of torch and of the loader of its libraries."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
-    return isinstance(error, RuntimeError) and any(part in str(error) for part in said)
+    if isinstance(error, OSError) and error.errno is not None:  # its text holds the name of a file
+        return error.errno == errno.ENOMEM
+    said = ("allocate memory", "not enough memory", "out of memory", "std::bad_alloc", "failed to map segment")
+    if isinstance(error, RuntimeError | ImportError | OSError) and any(part in str(error).lower() for part in said):
+        return True
+    return isinstance(error, OSError) and error.__cause__ is not None and is_shortage(error.__cause__)
 
 
 def spoken(size: float) -> str:
