@@ -72,6 +72,20 @@ def made(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session")
+def large(made, tmp_path_factory):
+    """A folder with inputs that keep a process busy for a while after it has begun; not to be written to."""
+    folder = tmp_path_factory.mktemp("large")
+    (folder / contract.TEMPORARY).mkdir()
+    for line in (
+        "bonectl phantom iliac --shape 32,128,128 --voxel-size 0.03 --seed 1 -o large.npy -q",
+        "bonectl simulate large.npy --views 90 --oversample 1 --energy 25 --unit transmission -o large.scan.npy -q",
+    ):
+        subprocess.run(shlex.split(line), cwd=folder, env=surroundings(folder), check=True, timeout=PATIENCE)
+    shutil.copy(made / "net.safetensors", folder)
+    return folder
+
+
 @pytest.fixture
 def copied(made, tmp_path, monkeypatch):
     """The small inputs in a folder of the test's own, with its temporary files in it."""
@@ -135,13 +149,14 @@ def launch():
 
     yield once
     for running in started:
-        running.kill()
+        running.close()
 
 
 class Running:
     """A process group that runs a line in a folder."""
 
     def __init__(self, line, folder, env=None):
+        self.folder = folder
         self.begun = time.monotonic()
         self.said = tempfile.TemporaryFile()  # noqa: SIM115 (a pipe would stay open while any child of it lives)
         self.process = subprocess.Popen(
@@ -161,10 +176,16 @@ class Running:
             status = None
             self.kill()
         self.said.seek(0)
-        return contract.Ended(status, self.said.read().decode(errors="replace"))
+        with self.said:
+            return contract.Ended(status, self.said.read().decode(errors="replace"))
 
     def kill(self):
         """End the whole group."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(PATIENCE)
+
+    def close(self):
+        """Leave nothing of it."""
+        self.kill()
+        self.said.close()

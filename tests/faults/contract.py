@@ -86,6 +86,8 @@ def wrong(
     found += [f"{name}: {'changed' if name in after else 'gone'}" for name in before if after.get(name) != before[name]]
     for name in sorted(after.keys() - before.keys()):
         parent = next((output for output in made if name == output or name.startswith(f"{output}/")), None)
+        if parent is None and any(output.startswith(f"{name}/") and output in after for output in made):
+            continue  # a folder that holds an output
         if parent is None:
             found.append(f"{name}: left")
         elif parent == name and not whole(folder / name):
