@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import bonectl.errors
 from bonectl.cli import manual
 from bonectl.cli.roff import escape
 from bonectl.core import kit
@@ -98,6 +99,51 @@ def test_kit_pages_speak_to_the_shell_and_not_of_python(page):
         assert word not in text
     assert not re.findall(r"bonectl\.[a-z]+[._]\w+", text)
     assert not re.findall(r"(?<!\w)_[a-z]\w*", text)
+
+
+def documented(section):
+    """The entries of one section of every part's text, with the kit and the part."""
+    for name in kit.NAMES:
+        for part in kit.names(name):
+            found = re.search(rf"^{section}\n-+\n((?:.+\n?)*)", kit.describe(name, part).doc, re.MULTILINE)
+            yield from ((name, part, *entry) for entry in manual._entries(found[1] if found else ""))
+
+
+def test_kit_pages_say_with_which_status_a_part_ends_and_when():
+    """Three forms were mixed, and none named the status."""
+    pages = manual.files()
+    for name, part, error, text in documented("Raises"):
+        assert text.startswith("When "), f"{name}/{part}: {text}"
+        status = getattr(bonectl.errors, error).status
+        said = manual._roff(f"{status} {text[0].lower()}{text[1:]}")
+        assert said.rstrip(".") in pages[f"man/bonectl-{name}.7"], said
+    assert not any("Refused" in text for text in pages.values() if '"7"' in text)
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "wanted"),
+    [
+        ("metrics", "tbth", "Input: on cubic voxels."),
+        ("metrics", "bmd", "Input: in mgHA/cm3."),
+        ("metrics", "psnr", "Input: with grey values in the same unit."),
+        ("losses", "vgg", "Input: patches of 4 pixels or more for a layer of block 3, 8 of block 4, 16 of block 5."),
+        ("losses", "euler", "Input: z is the length of a run of slices."),
+        ("segmentations", "midpoint", "Input: in mgHA/cm3."),
+        ("pairings", "supervised", "Input: noisy stacks; one for each, of the same shape, voxel size and unit."),
+    ],
+)
+def test_kit_pages_say_what_a_part_wants_of_its_input(name, part, wanted):
+    entry = manual._part(kit.describe(name, part))
+    assert wanted in entry.replace("\\-", "-")
+
+
+def test_only_options_that_there_are_are_named():
+    """A message sent who measures grey values to `bonectl convert --calibration`."""
+    there = {flag for command in COMMANDS.values() for option in command.options for flag in option.flags}
+    others = {"--help", "--version", "--nproc-per-node", "--master-addr", "--master-port"}  # of ours, of torchrun
+    for path in (TOP / "src").rglob("*.py"):
+        named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*(?<!-)", path.read_text(encoding="utf-8")))
+        assert named <= there | others, f"{path}: {named - there - others}"
 
 
 @pytest.mark.parametrize("name", kit.NAMES)

@@ -5,6 +5,7 @@ import io
 import os
 import pty
 import re
+import shutil
 import struct
 import subprocess
 import termios
@@ -12,6 +13,8 @@ import termios
 import pytest
 from rich.console import Console
 
+from bonectl.cli import manual
+from bonectl.cli.app import COMMANDS
 from bonectl.cli.bars import Bars
 
 
@@ -87,10 +90,23 @@ def test_binary_data_never_reach_a_terminal(folder):
     assert "not for a terminal" in errors
 
 
-def test_help_fits(folder):
-    status, shown, _ = on_terminal("bonectl simulate --help", folder)
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_help_fits(name, folder):
+    status, shown, _ = on_terminal(f"bonectl {name} --help", folder)
     assert status == 0
-    assert max(len(line) for line in shown.splitlines() if "bonectl simulate bone.npy" not in line) <= 80
+    assert [line for line in shown.splitlines() if len(line) > 80] == []
+    assert "\n    bonectl " in shown.replace("\r", "")
+
+
+@pytest.mark.skipif(not shutil.which("mandoc"), reason="mandoc is not installed")
+def test_pages_fit(tmp_path):
+    for name, text in manual.files().items():
+        if name.startswith("man/"):
+            run = subprocess.run(
+                ["mandoc", "-T", "utf8", "-O", "width=80"], input=text.encode(), capture_output=True, check=True
+            )
+            shown = re.sub(".\b", "", run.stdout.decode())
+            assert [line for line in shown.splitlines() if len(line) > 80] == [], name
 
 
 def bar_lines(shown):

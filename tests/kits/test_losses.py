@@ -398,3 +398,13 @@ def test_weights_of_other_layers_are_refused(tmp_path):
 def test_random_networks_repeat_by_seed():
     values = [float(loss(f"randvgg(layer=relu1_2, seed={seed})", *pair())) for seed in (0, 0, 1)]
     assert values[0] == values[1] != values[2]
+
+
+@pytest.mark.parametrize(("layer", "least"), [("relu3_3", 4), ("conv4_1", 8), ("relu5_1", 16)])
+def test_patches_that_a_network_pools_away_are_refused(layer, least):
+    """Torch spoke of an output size, and the command called it a bug."""
+    loss = kit.bind("losses", parse(f"randvgg(layer={layer})"))
+    images = [torch.rand(1, 1, least, least + 1) for _ in range(2)]
+    assert torch.isfinite(loss(Sample(estimate=images[0], clean=images[1])))
+    with pytest.raises(UsageError, match=f"needs patches of {least} pixels, not {least - 1}; give a larger --patch"):
+        loss(Sample(estimate=images[0][..., 1:, :], clean=images[1][..., 1:, :]))

@@ -19,7 +19,7 @@ def energy(*, kev: float = 25.0, matrix: str = "water") -> Calibration:
     Raises
     ------
     UsageError
-        For an energy outside the table, or another matrix.
+        When the energy is outside the table, or the matrix is another.
 
     Notes
     -----

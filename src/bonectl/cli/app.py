@@ -41,7 +41,8 @@ def bonectl_(
     \b
     Examples:
       bonectl phantom iliac --shape 32,128,128 -o bone.npy
-      bonectl simulate bone.npy --views 360 --photons 1e4 | bonectl reconstruct -o fbp.npy
+      bonectl simulate bone.npy --views 360 --photons 1e4 |
+        bonectl reconstruct -o fbp.npy
       bonectl measure fbp.npy --reference bone.npy
     """
 

@@ -80,10 +80,12 @@ def denoise(
     \b
     Examples:
       bonectl denoise fbp.npy --model 'gaussian(sigma=1)' -o smooth.npy
-      bonectl train fbp.npy --target bone.npy --steps 2 --patch 16 -o quick.safetensors
+      bonectl train fbp.npy --target bone.npy --steps 2 --patch 16 \\
+        -o quick.safetensors
       bonectl denoise fbp.npy --model quick.safetensors -o denoised.npy
       bonectl denoise --model quick.safetensors < fbp.npy | bonectl info
-      bonectl denoise fbp.npy --model quick.safetensors --samples 4 --sd sd.npy --each samples -o mean.npy
+      bonectl denoise fbp.npy --model quick.safetensors --samples 4 \\
+        --sd sd.npy --each samples -o mean.npy
     """
     from bonectl.ops.denoise import denoise as run
 

@@ -70,7 +70,9 @@ _SECTIONS = {
 
 _EXAMPLES = (
     "bonectl reconstruct scan.npy --try auto --sheet centre.png",
-    "bonectl reconstruct scan.npy --try 290:300:0.5 --slice 40 --sheet centre.png -o tries.tif",
+    "bonectl reconstruct scan.npy --try 290:300:0.5 --slice 40 \\",
+    "  --sheet centre.png -o tries.tif",
     "bonectl reconstruct scan.npy --centre auto --angles -180 -o volume.npy",
-    "bonectl reconstruct plain.npy --axes projection --geometry 'cone(sod=200, sdd=400, arc=360)' --voxel-size 0.05",
+    "bonectl reconstruct plain.npy --axes projection \\",
+    "  --geometry 'cone(sod=200, sdd=400, arc=360)' --voxel-size 0.05",
 )

@@ -4,6 +4,7 @@
 committed. Typer's command tree is walked as it is: none of the man-page tools for click can see it.
 """
 
+import inspect
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -57,11 +58,21 @@ def commands() -> list[Command]:
 
 
 def _command(name: str, command: Any) -> Command:
-    text, _, examples = (command.help or "").replace("\b\n", "").replace("\b", "").partition("Examples:\n")
-    summary, *paragraphs = [" ".join(p.split()) for p in text.strip().split("\n\n")]
-    lines = tuple(line.strip() for line in examples.strip().splitlines() if line.strip())
+    text, _, examples = (command.help or "").partition("\b\nExamples:\n")
+    summary, *paragraphs = [_paragraph(p) for p in text.strip().split("\n\n")]
+    lines = _lines(examples)
     options = tuple(_option(parameter) for parameter in command.params if not getattr(parameter, "hidden", False))
     return Command(name, summary, tuple(paragraphs), lines, options)
+
+
+def _paragraph(text: str) -> str:
+    """Text in one line, but for what the help keeps as it is."""
+    return text.removeprefix("\b\n") if text.startswith("\b\n") else " ".join(text.split())
+
+
+def _lines(examples: str) -> tuple[str, ...]:
+    """Command lines, each with its continuations."""
+    return tuple(re.split(r"\n(?=bonectl)", inspect.cleandoc(examples)))
 
 
 def _option(parameter: Any) -> Option:
@@ -123,7 +134,7 @@ def main_page(everything: list[Command]) -> str:
     from typer.main import get_command
 
     tree: Any = get_command(app)
-    text, _, examples = tree.help.replace("\b\n", "").partition("Examples:\n")
+    text, _, examples = tree.help.partition("\b\nExamples:\n")
     listed = "".join(f"\n.TP\n.BR bonectl\\-{c.name} (1)\n{escape(c.summary)}" for c in everything)
     kits = [f"bonectl-{k}(7)" for k in kit.NAMES if kit.names(k)]
     sections = {
@@ -133,7 +144,7 @@ def main_page(everything: list[Command]) -> str:
         "ESTIMATES": escape(_ESTIMATES),
         "EXIT STATUS": ".TP\n.B 0\ndone; the output is complete" + statuses(),
         "ENVIRONMENT": "".join(f"\n.TP\n.B {escape(k)}\n{escape(v)}" for k, v in environment.VARIABLES.items()),
-        "EXAMPLES": _examples(tuple(line.strip() for line in examples.strip().splitlines())),
+        "EXAMPLES": _examples(_lines(examples)),
         "SEE ALSO": _see([f"bonectl-{c.name}(1)" for c in everything] + ["bonectl-stream(5)", *kits]),
     }
     return page("bonectl", 1, "low-dose bone micro-CT in the shell", sections)
@@ -201,7 +212,7 @@ def _synopsis(option: Option) -> str:
 
 
 def _paragraphs(paragraphs: Iterable[str]) -> str:
-    return "\n.PP\n".join(escape(p) for p in paragraphs if p)
+    return "\n.PP\n".join(f".nf\n{escape(p)}\n.fi" if "\n" in p else escape(p) for p in paragraphs if p)
 
 
 def _examples(lines: Iterable[str]) -> str:
@@ -217,11 +228,14 @@ def _part(part: kit.Part) -> str:
     """What a part's numpydoc text says to who writes its name in a shell: nothing of what flows in Python."""
     prose, *rest = re.split(r"^(\w+)\n-{3,}$", _shell_words(part.doc), flags=re.MULTILINE)
     titled = dict(zip(rest[::2], rest[1::2], strict=True))
-    blocks = [_prose(prose), _knobs(titled.get("Parameters", ""), part.knobs)]
+    given = titled.get("Parameters", "")
+    blocks = [_prose(prose), _knobs(given, part.knobs)]
+    if wanted := _wanted(given, part.knobs):
+        blocks.append(f".PP\n{_roff(f'Input: {wanted}')}")
     if gives := _gives(titled.get("Returns", "")):
         blocks.append(f".PP\n{_roff(f'Gives {gives}.')}")
-    if refused := [_lower(text.rstrip(".")) for _, text in _entries(titled.get("Raises", ""))]:
-        blocks.append(f".PP\n{_roff('Refused: ' + '; '.join(refused) + '.')}")
+    if refused := [_refusal(*entry) for entry in _entries(titled.get("Raises", ""))]:
+        blocks.append(f".PP\n{_roff('Ends with status ' + '; with '.join(refused) + '.')}")
     if notes := _prose(titled.get("Notes", "")):
         blocks.append(f".PP\n{notes}")
     return "\n".join(filter(None, blocks))
@@ -255,6 +269,27 @@ def _knobs(text: str, knobs: Iterable[str]) -> str:
             choices = f" One of {kind.strip('{}').replace(chr(34), '')}." if kind.startswith("{") else ""
             lines.append(f".TP\n.B {escape(', '.join(mine))}\n{_roff(meaning + choices)}")
     return "\n".join(lines)
+
+
+# What flows into a part and is made by the program, and what is said of all data alike: no conditions.
+_MADE = {"A", "y", "counts", "header", "rng", "rows", "shape, voxel, seed", "size", "slices", "spacing", "voxel"}
+_ALIKE = {"With a target, (b, z, y, x), normalised units", "Of the volume", "Empty"}
+
+
+def _wanted(text: str, knobs: Iterable[str]) -> str:
+    """What a part wants of its input: the conditions on what flows."""
+    said: list[str] = []
+    for head, meaning in _entries(text):
+        names = head.partition(" : ")[0]
+        if names not in _MADE and not set(names.split(", ")) & set(knobs):
+            said += [part for part in re.split(r"[.;] |[.]$", meaning) if part and part not in _ALIKE]
+    return "; ".join(map(_lower, said)) + "." if said else ""
+
+
+def _refusal(errors: str, text: str) -> str:
+    """A status, and when a part ends with it."""
+    numbers = [str(getattr(bonectl.errors, error).status) for error in errors.split(", ")]
+    return f"{' or '.join(numbers)} {_lower(text.rstrip('.'))}"
 
 
 def _gives(text: str) -> str:

@@ -198,7 +198,6 @@ def measure(
     tbth_difference_high_mm. The columns follow from the options alone: those of phantoms, density and plain data are
     the same, so that lines of many runs go into one table; what a volume does not have is empty.
 
-    \b
     Streams: for bvtv, surface, euler, smi, tbpf, bmd, tmd and density_spread with a given threshold, no region of the
     bone, no --purify, no reference, no --intervals and no --plot; else it holds the volume, with up to 30 bytes for
     each voxel, 70 beside a reference. What does not fit into memory is refused before it is read.
@@ -208,12 +207,16 @@ def measure(
       bonectl phantom iliac --shape 48,64,64 -o bone.npy
       bonectl measure bone.npy
       bonectl measure bone.npy --metrics "bvtv + euler" --threshold 320 --json
-      bonectl phantom iliac --shape 48,64,64 | bonectl measure --reference bone.npy --mask cylinder
-      bonectl measure bone.npy bone.npy --metrics "bvtv + tbth" --style csv > bones.csv
+      bonectl phantom iliac --shape 48,64,64 |
+        bonectl measure --reference bone.npy --mask cylinder
+      bonectl measure bone.npy bone.npy --metrics "bvtv + tbth" --style csv \\
+        > bones.csv
       bonectl measure bone.npy --purify --metrics "bvtv + euler + tmd"
       bonectl measure bone.npy --map tbth -o thickness.npy
-      bonectl measure bone.npy --metrics "bvtv + tbth" --intervals 0.3 --plot report.html
-      bonectl phantom shaft --shape 16,96,96 | bonectl measure -m "cortical + ctth" --mask auto
+      bonectl measure bone.npy --metrics "bvtv + tbth" --intervals 0.3 \\
+        --plot report.html
+      bonectl phantom shaft --shape 16,96,96 |
+        bonectl measure -m "cortical + ctth" --mask auto
     """
     sources = source or [DASH]
     style = Style.json if as_json and style is Style.auto else style

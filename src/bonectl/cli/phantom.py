@@ -1,5 +1,6 @@
 """`bonectl phantom`."""
 
+import textwrap
 from typing import Annotated
 
 import typer
@@ -33,8 +34,10 @@ def phantom(
 
     \b
     Examples:
-      bonectl phantom iliac --shape 64,128,128 --voxel-size 0.02 --seed 1 -o bone.npy
-      bonectl phantom 'trabecular(spacing=0.7, plates=0.3)' --shape 32,64,64 | bonectl info
+      bonectl phantom iliac --shape 64,128,128 --voxel-size 0.02 --seed 1 \\
+        -o bone.npy
+      bonectl phantom 'trabecular(spacing=0.7, plates=0.3)' --shape 32,64,64 |
+        bonectl info
       bonectl phantom 'ball(diameter=0.6)' --shape 48 | bonectl measure
     """
     from bonectl.core.spec import parse
@@ -61,8 +64,11 @@ def _phantoms() -> str:
     """The phantoms and what each is, for the help; read from the sources as text."""
     from bonectl.core import kit
 
-    there = {name: kit.describe("phantoms", name).summary for name in kit.names("phantoms")}
-    return "\b\nPhantoms:\n" + "\n".join(f"  {name:<11} {summary}" for name, summary in there.items())
+    listed = []
+    for name in kit.names("phantoms"):
+        summary = kit.describe("phantoms", name).summary.replace("`", "")
+        listed += textwrap.wrap(f"  {name:<11} {summary}", 72, subsequent_indent=" " * 14)
+    return "\b\nPhantoms:\n" + "\n".join(listed)
 
 
 phantom.__doc__ = (phantom.__doc__ or "").replace("PHANTOMS", _phantoms().replace("\n", "\n    "))

@@ -237,12 +237,16 @@ def reconstruct(
 
     \b
     Examples:
-      bonectl phantom iliac --shape 16,64,64 | bonectl simulate --views 360 -o scan.npy
+      bonectl phantom iliac --shape 16,64,64 |
+        bonectl simulate --views 360 -o scan.npy
       bonectl reconstruct scan.npy --unit mgHA/cm3 -o bone.npy
-      bonectl reconstruct scan.npy --method 'fbp(window=hann, cutoff=0.8)' -o smooth.tif
-      bonectl simulate bone.npy --views 180 --unit transmission | bonectl reconstruct | bonectl info
+      bonectl reconstruct scan.npy --method 'fbp(window=hann, cutoff=0.8)' \\
+        -o smooth.tif
+      bonectl simulate bone.npy --views 180 --unit transmission |
+        bonectl reconstruct | bonectl info
       bonectl reconstruct scan.npy --try 44:47:0.5 --sheet centre.png
-      bonectl simulate bone.npy --geometry 'fan(sod=20, sdd=40)' --views 180 | bonectl reconstruct | bonectl info
+      bonectl simulate bone.npy --geometry 'fan(sod=20, sdd=40)' --views 180 |
+        bonectl reconstruct | bonectl info
     """
     files.apart([request.source, flats, darks, angles, method, calibrate], [*files.written(request), sheet])
     if darks is not None and flats is None:

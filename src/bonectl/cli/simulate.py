@@ -92,10 +92,14 @@ def simulate(
     \b
     Examples:
       bonectl phantom iliac --shape 16,64,64 -o bone.npy
-      bonectl simulate bone.npy --views 360 --photons 1e4 --energy 25 -o scan.npy
-      bonectl simulate bone.npy --views 90 --photons 1e3 --noise 'poisson + electronic(sd=3)' | bonectl info
-      bonectl simulate bone.npy --geometry 'cone(sod=20, sdd=40)' --views 90 --oversample 1 | bonectl info
-      bonectl simulate bone.npy --gain 0.02 --dark 100 --flats flats.npy --darks darks.npy -o raw.npy
+      bonectl simulate bone.npy --views 360 --photons 1e4 --energy 25 \\
+        -o scan.npy
+      bonectl simulate bone.npy --views 90 --photons 1e3 \\
+        --noise 'poisson + electronic(sd=3)' | bonectl info
+      bonectl simulate bone.npy --geometry 'cone(sod=20, sdd=40)' --views 90 \\
+        --oversample 1 | bonectl info
+      bonectl simulate bone.npy --gain 0.02 --dark 100 --flats flats.npy \\
+        --darks darks.npy -o raw.npy
     """
     if gain and unit is Reading.counts and flats is None:
         raise UsageError("counts of pixels with unequal sensitivities (--gain) cannot be read without --flats FILE")

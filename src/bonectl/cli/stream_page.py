@@ -50,10 +50,11 @@ A stream is one NPY file, format version 1.0, in C order, little-endian. After t
 spaces and a comment:
 .PP
 .nf
-{\\(aqdescr\\(aq: \\(aq<f4\\(aq, \\(aqfortran_order\\(aq: False, \\(aqshape\\(aq: (64, 256, 256), }  # bonectl {...}
+{\\(aqdescr\\(aq: \\(aq<f4\\(aq, \\(aqfortran_order\\(aq: False,
+  \\(aqshape\\(aq: (64, 256, 256), }  # bonectl {...}
 .fi
 .PP
-Python\\(aqs
+in one line. Python\\(aqs
 .B numpy.load
 reads such a file unchanged, memory\\-mapped or not. The header is padded to 64 bytes and is at most 9,000 bytes long
 (numpy refuses more than 10,000): over that, the oldest history entries become a count and a hash.

@@ -160,13 +160,19 @@ def train(
 
     \b
     Examples:
-      bonectl train fbp.npy --target bone.npy --steps 4 --patch 32 --every 2 -o bone.safetensors
+      bonectl train fbp.npy --target bone.npy --steps 4 --patch 32 --every 2 \\
+        -o bone.safetensors
       bonectl denoise fbp.npy --model bone.safetensors -o denoised.npy
-      bonectl train fbp.npy --target bone.npy --steps 6 --patch 32 --loss 'l1 + l2@50%' -o mixed.safetensors
-      bonectl train fbp.npy -t bone.npy --steps 2 --patch 32 --loss 'l1 + 0.5*ssim' --balance -o balanced.safetensors
-      bonectl train bone.npy --pairs 'lowdose(views=60)' --steps 2 --patch 16 -o simulated.safetensors
-      bonectl train scan.npy -t bone.npy --model 'lpd(iterations=2)' --steps 2 --run 2 -o lpd.safetensors
-      bonectl reconstruct scan.npy --method "lpd(weights='lpd.safetensors')" -o learned.npy
+      bonectl train fbp.npy --target bone.npy --steps 6 --patch 32 \\
+        --loss 'l1 + l2@50%' -o mixed.safetensors
+      bonectl train fbp.npy -t bone.npy --steps 2 --patch 32 \\
+        --loss 'l1 + 0.5*ssim' --balance -o balanced.safetensors
+      bonectl train bone.npy --pairs 'lowdose(views=60)' --steps 2 --patch 16 \\
+        -o simulated.safetensors
+      bonectl train scan.npy -t bone.npy --model 'lpd(iterations=2)' \\
+        --steps 2 --run 2 -o lpd.safetensors
+      bonectl reconstruct scan.npy --method "lpd(weights='lpd.safetensors')" \\
+        -o learned.npy
     """
     from bonectl.core import progress
     from bonectl.ops.keeping import Saving

@@ -38,12 +38,20 @@ def distance(sample: Sample, features: nn.Module, low: float, high: float) -> Te
     Parameters
     ----------
     sample : Sample
-        With a target, (b, z, y, x), normalised units; y and x of at least 16 pixels.
+        With a target, (b, z, y, x), normalised units; y and x of a pixel or more behind every pooling.
     features : Module
         (n, 1, y, x) → (n, channels, y', x').
     low, high : float
         Window that becomes 0 to 1 [normalised units]; nothing is clipped.
+
+    Raises
+    ------
+    UsageError
+        When the window is empty, or a pooling has nothing left.
     """
+    least, side = 2 ** sum(isinstance(part, nn.MaxPool2d) for part in features.modules()), min(sample.target.shape[-2:])
+    if side < least:
+        raise UsageError(f"this layer of vgg needs patches of {least} pixels, not {side}; give a larger --patch")
     if not low < high:
         raise UsageError(f"low={low}, high={high}: the window of values must not be empty")
     images = (((values - low) / (high - low)).flatten(0, 1).unsqueeze(1) for values in (sample.estimate, sample.target))

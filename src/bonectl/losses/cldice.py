@@ -36,7 +36,7 @@ def cldice(sample: Sample, *, threshold: float = 0.4, tau: float = 0.15, iterati
     Raises
     ------
     UsageError
-        Iterations below 1.
+        When iterations is below 1.
     """
     if iterations < 1:
         raise UsageError(f"cldice(iterations={iterations}): a skeleton takes at least one erosion")

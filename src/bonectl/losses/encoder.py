@@ -45,11 +45,11 @@ def encoder(sample: Sample, *, weights: str = "", low: float = 0.0, high: float 
     Raises
     ------
     UnavailableError
-        No weight file is named, or there is none.
+        When no weight file is named, or there is none.
     DataError
-        The file is no bone encoder, or damaged.
+        When the file is no bone encoder, or damaged.
     UsageError
-        ``low`` is not below ``high``.
+        When ``low`` is not below ``high``.
     """
     if not low < high:
         raise UsageError(f"encoder(low={low}, high={high}): the window of values must not be empty")

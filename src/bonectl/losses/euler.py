@@ -49,7 +49,7 @@ def euler(
     Raises
     ------
     UsageError
-        Another connectivity.
+        When the connectivity is neither 26 nor 6.
     """
     estimate = euler_density(occupancy(sample.estimate, threshold, tau), connectivity)
     target = euler_density(occupancy(sample.target, threshold, tau), connectivity)
@@ -75,7 +75,7 @@ def euler_density(mask: Tensor, connectivity: int) -> Tensor:
     Raises
     ------
     UsageError
-        Another connectivity.
+        When the connectivity is neither 26 nor 6.
     """
     if connectivity == 6:
         # Voxels are the vertices of a complex; a cell is there when all its voxels are bone.

@@ -29,7 +29,7 @@ def fft(sample: Sample, *, low: float = 0.0, high: float = 2.0) -> Tensor:
     Raises
     ------
     UsageError
-        A band that holds no coefficient.
+        When the band holds no coefficient.
     """
     error = sample.estimate - sample.target
     rows, columns = error.shape[-2:]

@@ -25,7 +25,7 @@ def grad(sample: Sample, *, order: int = 1) -> Tensor:
     Raises
     ------
     UsageError
-        Another order, or no axis that is long enough.
+        When the order is neither 1 nor 2, or no axis is long enough.
     """
     if order not in (1, 2):
         raise UsageError(f"grad(order={order}): differences are of order 1 or 2")

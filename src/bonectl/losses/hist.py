@@ -31,7 +31,7 @@ def hist(sample: Sample, *, bins: int = 64, low: float = -0.25, high: float = 1.
     Raises
     ------
     UsageError
-        Fewer than two bins, or an empty range.
+        When there are fewer than two bins, or the range is empty.
     """
     if bins < 2 or not low < high:
         raise UsageError(f"hist(bins={bins}, low={low}, high={high}): give two bins or more, and low below high")

@@ -24,7 +24,7 @@ def huber(sample: Sample, *, beta: float = 0.1) -> Tensor:
     Raises
     ------
     UsageError
-        A beta that is not positive.
+        When beta is not positive.
     """
     if not beta > 0:
         raise UsageError(f"huber(beta={beta}): beta must be positive; without the parabola it is l1")

@@ -27,7 +27,7 @@ def lowpass(sample: Sample, *, window: int = 8) -> Tensor:
     Raises
     ------
     UsageError
-        A window below 1.
+        When the window is below 1.
     """
     if window < 1:
         raise UsageError(f"lowpass(window={window}): a cube has at least one voxel")

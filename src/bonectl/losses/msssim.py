@@ -36,7 +36,7 @@ def msssim(sample: Sample, *, scales: int = 3, span: float = 1.0, shift: float =
     Raises
     ------
     UsageError
-        Another number of scales, or patches too small for it.
+        When there is no such number of scales, or patches are too small for it.
     """
     if not 1 <= scales <= len(EXPONENTS):
         raise UsageError(f"msssim(scales={scales}): there are 1 to {len(EXPONENTS)} scales")

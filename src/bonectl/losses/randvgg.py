@@ -22,7 +22,8 @@ def randvgg(
     Parameters
     ----------
     sample : Sample
-        With a target, (b, z, y, x), normalised units; patches of 16 pixels or more.
+        With a target, (b, z, y, x), normalised units; patches of 4 pixels or more for a layer of block 3, 8 of block 4,
+        16 of block 5.
     net : str
         vgg16 or vgg19.
     layer : str
@@ -39,7 +40,7 @@ def randvgg(
     Raises
     ------
     UsageError
-        No such network or layer.
+        When there is no such network or layer, or patches are too small for it.
     """
     features = randomised(net, layer, seed, str(sample.estimate.device), sample.estimate.dtype)
     return distance(sample, features, low, high)

@@ -29,7 +29,7 @@ def ssim(sample: Sample, *, dim: int = 2, span: float = 1.0, shift: float = 1.0)
     Raises
     ------
     UsageError
-        Another dim, or patches or runs smaller than the window.
+        When dim is neither 2 nor 3, or patches or runs are smaller than the window.
     """
     if dim not in (2, 3):
         raise UsageError(f"ssim(dim={dim}): slices have 2 dimensions, volumes 3")

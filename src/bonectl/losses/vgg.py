@@ -25,7 +25,8 @@ def vgg(
     Parameters
     ----------
     sample : Sample
-        With a target, (b, z, y, x), normalised units; patches of 16 pixels or more.
+        With a target, (b, z, y, x), normalised units; patches of 4 pixels or more for a layer of block 3, 8 of block 4,
+        16 of block 5.
     net : str
         vgg16 or vgg19.
     layer : str
@@ -42,11 +43,11 @@ def vgg(
     Raises
     ------
     UnavailableError
-        There is no weight file.
+        When there is no weight file.
     DataError
-        The file is not what its name says.
+        When the file is not what its name says.
     UsageError
-        No such network or layer.
+        When there is no such network or layer, or patches are too small for it.
     """
     features = pretrained(net, layer, weights, str(sample.estimate.device), sample.estimate.dtype)
     return distance(sample, features, low, high)

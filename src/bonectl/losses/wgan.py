@@ -34,7 +34,7 @@ class wgan(Adversary):  # noqa: N801 (a part has the name of its file)
     Raises
     ------
     UsageError
-        A penalty that is not positive: without it the critic has no bound.
+        When the penalty is not positive: without it the critic has no bound.
     """
 
     def __init__(

@@ -48,11 +48,11 @@ def lpd(A: Projector, y: Tensor, *, weights: str = "") -> Tensor:
     Raises
     ------
     UnavailableError
-        No weight file is named, or there is none.
+        When no weight file is named, or there is none.
     DataError
-        The file holds no weights of this method.
+        When the file holds no weights of this method.
     UsageError
-        A cone beam.
+        When the beam is a cone.
     """
     geometry = A.geometry
     path = located(weights, VARIABLE, "lpd", MADE)
@@ -70,7 +70,7 @@ def start(A: Projector, y: Tensor) -> Tensor:
     Raises
     ------
     UsageError
-        A cone beam.
+        When the beam is a cone.
     """
     if A.geometry.kind == "cone":
         raise UsageError("lpd works slice by slice; use fdk or sirt for a cone beam")

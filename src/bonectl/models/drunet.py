@@ -75,7 +75,7 @@ def drunet(*, width: int = 32, scales: int = 4, blocks: int = 2) -> Denoiser:
     Raises
     ------
     UsageError
-        A knob below 1, or more than 8 scales.
+        When a knob is below 1, or scales is above 8.
     """
     if min(width, blocks) < 1 or not 1 <= scales <= 8:
         raise UsageError(f"drunet(width={width}, scales={scales}, blocks={blocks}): at least 1 each, scales up to 8")

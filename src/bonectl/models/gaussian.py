@@ -57,7 +57,7 @@ def gaussian(*, sigma: float = 1.0, truncate: float = 4.0) -> Denoiser:
     Raises
     ------
     UsageError
-        A sigma or a truncation that is not positive, or larger than any use.
+        When sigma or truncate is not positive, or larger than any use.
     """
     if not (0 < sigma <= WIDEST and 0 < truncate <= FARTHEST):
         raise UsageError(

@@ -28,6 +28,6 @@ def lpd(*, iterations: int = 6, width: int = 16, memory: int = 4) -> PrimalDual:
     Raises
     ------
     UsageError
-        A knob below 1.
+        When a knob is below 1.
     """
     return PrimalDual(iterations, width, memory)

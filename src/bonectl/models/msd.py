@@ -65,7 +65,7 @@ def msd(*, depth: int = 30, width: int = 1, dilations: int = 10) -> Denoiser:
     Raises
     ------
     UsageError
-        A knob below 1.
+        When a knob is below 1.
     """
     if min(depth, width, dilations) < 1:
         raise UsageError(f"msd(depth={depth}, width={width}, dilations={dilations}): all must be at least 1")

@@ -105,7 +105,7 @@ def nafnet(*, width: int = 16, scales: int = 3, attention: bool = False) -> Deno
     Raises
     ------
     UsageError
-        A width below 1, or scales outside 1 to 8.
+        When the width is below 1, or scales outside 1 to 8.
     """
     if width < 1 or not 1 <= scales <= 8:
         raise UsageError(f"nafnet(width={width}, scales={scales}): width must be at least 1 and scales 1 to 8")

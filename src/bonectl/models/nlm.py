@@ -30,7 +30,7 @@ def nlm(*, sigma: float = 0.1, strength: float = 0.8, patch: int = 5, distance: 
     Raises
     ------
     UsageError
-        A knob that is not positive.
+        When a knob is not positive.
     """
     from skimage.restoration import denoise_nl_means
 

@@ -59,7 +59,7 @@ def redcnn(*, width: int = 96) -> Denoiser:
     Raises
     ------
     UsageError
-        A width below 1.
+        When the width is below 1.
     """
     if width < 1:
         raise UsageError(f"redcnn(width={width}): the width must be at least 1")

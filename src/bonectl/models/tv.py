@@ -27,7 +27,7 @@ def tv(*, weight: float = 0.1, eps: float = 2e-4, steps: int = 200) -> Denoiser:
     Raises
     ------
     UsageError
-        A knob that is not positive.
+        When a knob is not positive.
     """
     from skimage.restoration import denoise_tv_chambolle
 

@@ -97,7 +97,7 @@ def unet3d(*, width: int = 8, scales: int = 3) -> Denoiser:
     Raises
     ------
     UsageError
-        A width below 1, or scales outside 1 to 8.
+        When the width is below 1, or scales outside 1 to 8.
     """
     if width < 1 or not 1 <= scales <= 8:
         raise UsageError(f"unet3d(width={width}, scales={scales}): width must be at least 1 and scales 1 to 8")

@@ -126,7 +126,7 @@ class Tally:
         if self.unit != "mgHA/cm3" or self.total is None or self.bone is None:
             raise UsageError(
                 f"mineral density of a volume in unit {self.unit!r}; calibrate it to mgHA/cm3 first "
-                "(`bonectl reconstruct --energy`, `bonectl convert --calibration`)"
+                "(`bonectl reconstruct --energy`, `bonectl convert --calibrate`)"
             )
         return self.total, self.bone
 

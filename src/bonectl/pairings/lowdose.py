@@ -162,7 +162,7 @@ def lowdose(
     Raises
     ------
     UsageError
-        Targets are given, a knob makes no sense, or a stack has no attenuation or no cubic voxels.
+        When targets are given, a knob makes no sense, or a stack has no attenuation or no cubic voxels.
     """
     if targets:
         raise UsageError("lowdose makes its own noise; give clean stacks as inputs, and no --target")

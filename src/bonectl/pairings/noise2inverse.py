@@ -63,7 +63,7 @@ def noise2inverse(inputs: Sequence[Volume], targets: Sequence[Volume], *, splits
     Raises
     ------
     UsageError
-        Targets are given, or the inputs are not whole groups of matching stacks.
+        When targets are given, or the inputs are not whole groups of matching stacks.
     """
     if targets:
         raise UsageError("noise2inverse learns without targets; leave out --target, or use --pairs supervised")

@@ -55,7 +55,7 @@ def supervised(inputs: Sequence[Volume], targets: Sequence[Volume]) -> Supervise
     Raises
     ------
     UsageError
-        The stacks are not pairs.
+        When the stacks are not pairs.
     """
     if len(inputs) != len(targets):
         raise UsageError(

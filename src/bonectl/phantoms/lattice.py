@@ -21,10 +21,12 @@ def lattice(
 ) -> Stack:
     """Rods along all three axes that cross in nodes: the Euler number and Conn.D are those of the graph.
 
+    There are as many nodes as fit, centred; the rods run on to the faces of the volume.
+
     Parameters
     ----------
     shape, voxel, seed
-        The grid; nothing is drawn. As many nodes as fit, centred; the rods run on to the faces of the volume.
+        The grid; nothing is drawn.
     diameter : float
         Of a rod [mm].
     period : float

@@ -13,7 +13,7 @@ def midpoint(unit: str, *, marrow: float = 0.0, bone: float = 1050.0, sigma: flo
     Parameters
     ----------
     unit : str
-        Of the volume; must be mgHA/cm3.
+        In mgHA/cm3.
     marrow, bone : float
         [mgHA/cm3].
     sigma : float

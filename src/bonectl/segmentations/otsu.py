@@ -39,6 +39,8 @@ def otsu(volume: Volume, *, bins: int = 256, sigma: float = 0.0) -> Cut:
 
     Raises
     ------
+    UsageError
+        When there are fewer than two bins.
     DataError
         When all values are the same.
     """
