@@ -145,7 +145,7 @@ def test_a_signal_saves_and_the_run_can_be_resumed(pair, here, tmp_path, name):
 
 
 def caused(error, cause):
-    error.__cause__ = cause
+    error.__context__ = cause
     return error
 
 

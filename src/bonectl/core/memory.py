@@ -115,7 +115,8 @@ def is_shortage(error: BaseException) -> bool:
     said = ("allocate memory", "not enough memory", "out of memory", "std::bad_alloc", "failed to map segment")
     if isinstance(error, RuntimeError | ImportError | OSError) and any(part in str(error).lower() for part in said):
         return True
-    return isinstance(error, OSError) and error.__cause__ is not None and is_shortage(error.__cause__)
+    before = error.__context__  # which llvmlite does not name as the cause
+    return isinstance(error, OSError) and before is not None and is_shortage(before)
 
 
 def spoken(size: float) -> str:
