@@ -142,7 +142,7 @@ complete -c bonectl -n '__fish_seen_subcommand_from measure' -l threshold -s t -
 complete -c bonectl -n '__fish_seen_subcommand_from measure' -l reference -s r -r -d 'What the volume should have been: adds its numbers.'
 complete -c bonectl -n '__fish_seen_subcommand_from measure' -l samples -r -d 'Samples of the volume, as bonectl denoise makes them: all are measured and add to the intervals.'
 complete -c bonectl -n '__fish_seen_subcommand_from measure' -l mask -r -d 'Volume of interest (TV): voxels of a file that are not 0, or a region such as cylinder, auto (the field of view), or \'trabecular(pore=0.2)\'; see bonectl-regions(7).'
-complete -c bonectl -n '__fish_seen_subcommand_from measure' -l label -r -d 'Of a label image of several bones measure the one of this label, in the reference too.'
+complete -c bonectl -n '__fish_seen_subcommand_from measure' -l label -r -d 'Of a label image of several bones measure the one of this label, in the reference too; each: one after another, by rising label, a line for each.'
 complete -c bonectl -n '__fish_seen_subcommand_from measure' -l mask-label -r -d 'Of --mask, a label image, take the region of this label.'
 complete -c bonectl -n '__fish_seen_subcommand_from measure' -l purify -d 'Before anything is measured keep the largest 26-connected piece of bone alone and fill the marrow that it encloses, as BoneJ\'s Purify; the reference too.'
 complete -c bonectl -n '__fish_seen_subcommand_from measure' -l calibrate -x -a 'energy linear peaks rods scanco' -d 'Law between values and mgHA/cm³, such as \'rods(table=rods.tsv)\'; see bonectl-calibrations(7).'

@@ -246,6 +246,50 @@ def test_one_label_of_the_volume_or_of_the_mask(shell, bone):
     assert none.stderr.decode() == ("bonectl measure: labels.npy: the volume has no voxel of label 3; it has 1, 2\n")
 
 
+def test_each_label_has_the_line_that_it_has_alone(shell, bone):
+    labels = np.zeros((20, 20, 20), np.uint16)
+    labels[2:5, 2:6, 2:7], labels[12:14, 12:14, 12:14], labels[8:11, 8:11, 8:11] = 900, 3, 41
+    np.save(bone / "three.npy", labels)
+    np.save(bone / "none.npy", np.zeros_like(labels))
+    options = "--voxel-size 0.02 --input-unit label -m 'bvtv + tbth + connd' -q"
+    each = shell(f"bonectl measure three.npy --label each {options} --style csv", cwd=bone)
+    assert (each.returncode, each.stderr) == (0, b"")
+    head, *lines = each.stdout.splitlines()
+    assert head.startswith(b"file,label,shape,")
+    for label, line in zip((3, 41, 900), lines, strict=True):
+        assert line.startswith(b"three.npy,%d," % label)
+        alone = shell(f"bonectl measure three.npy --label {label} {options} --style csv", cwd=bone)
+        assert alone.stdout.splitlines() == [head, line]
+    both = shell(f"bonectl measure three.npy none.npy mask.npy --label each {options} --style tsv", cwd=bone)
+    # a label that fills the stack is no bone, and costs no other its line
+    assert (both.returncode, len(both.stdout.splitlines())) == (65, 4)
+    none, full = both.stderr.decode().splitlines()
+    assert none == "bonectl measure: none.npy: the volume has no label: all voxels are 0"
+    assert full.startswith("bonectl measure: mask.npy: label 1: the volume is nothing but bone")
+    listed = json.loads(shell(f"bonectl measure three.npy --label each {options} --json", cwd=bone).stdout)
+    assert [(one["file"], one["conditions"]["label"]) for one in listed] == [("three.npy", n) for n in (3, 41, 900)]
+    drawn = shell(f"bonectl measure three.npy --label each {options} --style table", cwd=bone).stdout.decode()
+    assert "name unit 3 41 900" in " ".join(drawn.split())
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("- --label each < labels.npy", "can be read once, and --label each reads for each label; give a file"),
+        ("labels.npy --label each --plot x.png", "--plot is of one bone"),
+        ("labels.npy --label each --map tbth", "--map is of one bone"),
+        ("labels.npy --label 0", "--label '0'; give a whole number from 1 on, or each"),
+        ("labels.npy --label all", "--label 'all'; give a whole number"),
+        ("ball.npy --label each", "no label image"),
+    ],
+)
+def test_each_label_is_of_files_that_have_labels(shell, bone, line, said):
+    np.save(bone / "labels.npy", np.eye(20, dtype=np.uint8)[None].repeat(20, 0))
+    run = shell(f"bonectl measure {line} --voxel-size 0.02 -q", cwd=bone)
+    assert (run.returncode, run.stdout) == (2, b"")
+    assert said in run.stderr.decode()
+
+
 def test_standard_input_is_read_once(shell, bone):
     run = shell("bonectl measure - - < ball.npy", cwd=bone)
     assert run.returncode == 2

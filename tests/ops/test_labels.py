@@ -7,7 +7,7 @@ from bonectl.core import progress
 from bonectl.core.header import Header
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, UsageError
-from bonectl.ops.labels import chosen
+from bonectl.ops.labels import all_of, chosen
 from bonectl.ops.measure import measure
 
 SIDE = (0.02, 0.02, 0.02)
@@ -106,3 +106,25 @@ def test_a_label_below_0_is_refused_and_said(metrics):
         measure(stack(np.maximum(bones, 0)), metrics="dice", reference=stack(bones))
     region = np.full(bones.shape, -1, np.int8)
     assert measure(stack(np.maximum(bones, 0)), metrics=metrics, mask=stack(region)).rows[0].number.value == value
+
+
+def test_all_labels_are_found_by_rising_number():
+    image = np.zeros((9, 4, 4), np.uint16)
+    image[0, 0, 0], image[8, 0, 0], image[4] = 900, 3, 41
+    assert all_of(stack(image), "the volume") == all_of(stack(image, "grey"), "the volume") == [3, 41, 900]
+    assert all_of(stack(image.astype(np.float32)), "the volume") == [3, 41, 900]
+    assert all_of(stack(image > 0), "the volume") == [1]
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        (np.zeros((3, 4, 5), np.uint8), "the volume has no label: all voxels are 0"),
+        (np.int16(-2) * two_bones(np.int16), "the volume has label -14"),
+        (two_bones(np.float32) / 4, "the volume has the value 0.5"),
+        (np.arange(20 * 20 * 20, dtype=np.int32).reshape(20, 20, 20), "more than 4096 labels"),
+    ],
+)
+def test_images_without_labels_or_of_nothing_but_labels_are_refused(image, said):
+    with pytest.raises(DataError, match=said):
+        all_of(stack(image), "the volume")

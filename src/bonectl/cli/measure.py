@@ -1,7 +1,7 @@
 """``bonectl measure``: the numbers of a bone volume, beside those of a reference."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 # In a path: the name of the volume's file, without its suffix.
 NAME = "{name}"
+
+# As --label: all labels of the image, one after another.
+EACH = "each"
 
 
 @command(READS)
@@ -84,12 +87,12 @@ def measure(
         ),
     ] = None,
     label: Annotated[
-        int | None,
+        str | None,
         typer.Option(
             "--label",
-            metavar="N",
-            min=1,
-            help="Of a label image of several bones measure the one of this label, in the reference too.",
+            metavar="N|each",
+            help="Of a label image of several bones measure the one of this label, in the reference too; each: one "
+            "after another, by rising label, a line for each.",
             show_default="all labels as one bone",
         ),
     ] = None,
@@ -177,7 +180,8 @@ def measure(
     a list in JSON. With {name} in --reference, --mask or --plot, each has its own: {name} stands for the volume's file
     name without its suffix. All that the headers tell is checked before the first is measured. Each volume is printed
     when it is done. One that cannot be measured is told on stderr, and the others go on; the exit status is then that
-    of the first volume, in the order given, that failed.
+    of the first volume, in the order given, that failed. With --label each, every bone of a label image is measured as
+    if it were alone in the stack, as --label N does, and printed as a volume of its own, under its label.
 
     Against a reference each number gets its difference, and where it adds up over sub-volumes (counts, surface,
     Euler numbers, density, thickness, Dice, PSNR) a 95 % interval by block bootstrap; others have none. With --samples,
@@ -195,8 +199,9 @@ def measure(
     file, the conditions, warnings, and the numbers with their units, such as tbth_mm, connd_per_mm3, bmd_mgha_cm3;
     ratios and counts have none. With --reference each is followed by tbth_reference_mm, tbth_difference_mm and
     tbth_percent; with it or --intervals, unless that is none, by tbth_low_mm, tbth_high_mm, tbth_difference_low_mm and
-    tbth_difference_high_mm. The columns follow from the options alone: those of phantoms, density and plain data are
-    the same, so that lines of many runs go into one table; what a volume does not have is empty.
+    tbth_difference_high_mm. With --label, label follows file. The columns follow from the options alone: those of
+    phantoms, density and plain data are the same, so that lines of many runs go into one table; what a volume does not
+    have is empty.
 
     Streams: for bvtv, surface, euler, smi, tbpf, bmd, tmd and density_spread with a given threshold, no region of the
     bone, no --purify, no reference, no --intervals and no --plot; else it holds the volume, with up to 30 bytes for
@@ -223,9 +228,12 @@ def measure(
     room = size_in_bytes(max_memory)
     picture = _plot(plot, window, sources, force=force)
     asked = _Asked(
-        metrics=metrics, threshold=threshold, mask=mask, label=label, mask_label=mask_label, purify=purify,
+        metrics=metrics, threshold=threshold, mask=mask, purify=purify,
+        label=_label(label), each=label == EACH, mask_label=mask_label,
         reference=reference, calibrate=calibrate, intervals=intervals, seed=seed, room=room, plot=picture,
     )  # fmt: skip
+    if asked.each:
+        _check_each(sources, map=map, samples=samples, plot=plot)
     if map is not None:
         if len(sources) > 1 or metrics or reference or plot or intervals or style is not Style.auto:
             raise UsageError(
@@ -243,7 +251,7 @@ def measure(
     if samples is not None and len(sources) > 1:
         raise UsageError("--samples are of one volume; measure one at a time")
     _check_files(sources, asked, samples)
-    if len(sources) == 1:
+    if len(sources) == 1 and not asked.each:
         _measure_one(replace(request, source=sources[0]), asked, samples, style)
     elif status := _measure_all(request, sources, asked, style):
         raise typer.Exit(status)
@@ -257,6 +265,7 @@ class _Asked:
     threshold: str | None
     mask: str | None
     label: int | None
+    each: bool  # label, one after another
     mask_label: int | None
     purify: bool
     reference: Path | None
@@ -329,6 +338,29 @@ def _check_files(sources: list[Path], asked: _Asked, samples: Path | None) -> No
                 raise UsageError(f"{path}: is a pipe, which can be read once, for {len(sources)} volumes; give a file")
 
 
+def _label(text: str | None) -> int | None:
+    """The label that is asked for; None for all of them, as one bone or as `EACH`."""
+    if text is None or text == EACH:
+        return None
+    if not text.isdecimal() or not 1 <= int(text[:20]) < 2**63:
+        raise UsageError(f"--label {text!r}; give a whole number from 1 on, or {EACH}")
+    return int(text)
+
+
+def _check_each(sources: list[Path], **of_one: str | Path | None) -> None:
+    """Refuse beside --label each what can be read once, and what is of one bone."""
+    for path in sources:
+        if _is_read_once(path):
+            name = streams.STDIN if path == DASH else path
+            raise UsageError(f"{name}: can be read once, and --label {EACH} reads for each label; give a file")
+    if one := next((name for name, value in of_one.items() if value is not None), None):
+        raise UsageError(f"--{one} is of one bone; give --label N instead of --label {EACH}")
+
+
+def _is_read_once(path: Path) -> bool:
+    return path == DASH or path.is_fifo() or path.is_char_device()
+
+
 def _measure_one(request: Request, asked: _Asked, samples: Path | None, style: Style) -> None:
     """One volume, as it is asked for; CSV has a line for it, as for each of several."""
     paths = [] if samples is None else _samples(samples)
@@ -355,15 +387,44 @@ def _measure_all(request: Request, sources: list[Path], asked: _Asked, style: St
         for number, path in enumerate(sources):
             if number in statuses:
                 continue
-            try:
-                with progress.about(str(path)):
-                    table = _measured(replace(request, source=path), asked)
-            except Exception as error:
-                name = f"bonectl {request.command}" + ("" if isinstance(error, BonectlError) else f": {path}")
-                statuses[number] = boundary.told(name, _naming(path, error))
-                continue
-            add(str(path), table)
+            for found in _found(replace(request, source=path), asked):
+                if isinstance(found, Exception):
+                    name = f"bonectl {request.command}" + ("" if isinstance(found, BonectlError) else f": {path}")
+                    statuses.setdefault(number, boundary.told(name, _naming(path, found)))
+                else:
+                    add(str(path), found)
     return statuses[min(statuses)] if statuses else 0
+
+
+def _found(request: Request, asked: _Asked) -> Iterator["Table | Exception"]:
+    """The table of a volume, or of each of its bones, or why there is none."""
+    try:
+        labels: Sequence[int | None] = _all_labels(request) if asked.each else [asked.label]
+    except Exception as error:
+        yield error
+        return
+    for label in labels:
+        try:
+            with progress.about(str(request.source) + (f", label {label}" if asked.each else "")):
+                table = _measured(request, replace(asked, label=label))
+        except Exception as error:
+            yield _of_label(label, error) if asked.each else error
+        else:
+            yield table
+
+
+def _all_labels(request: Request) -> list[int]:
+    from bonectl.ops.labels import all_of
+
+    with streams.reading(request) as stack:
+        return all_of(stack, "the volume")
+
+
+def _of_label(label: int | None, error: Exception) -> Exception:
+    """The error, naming the label if it does not yet."""
+    if not isinstance(error, BonectlError) or f"label {label}" in str(error):
+        return error
+    return type(error)(f"label {label}: {error}").with_traceback(error.__traceback__)
 
 
 def _refused(request: Request, sources: list[Path], asked: _Asked) -> dict[int, int]:
@@ -376,9 +437,10 @@ def _refused(request: Request, sources: list[Path], asked: _Asked) -> dict[int, 
     """
     from bonectl.ops.measure import check
 
+    asked = replace(asked, label=1, each=False) if asked.each else asked  # no header tells labels
     errors: dict[int, BonectlError] = {}
     for number, path in enumerate(sources):
-        if path == DASH or path.is_fifo() or path.is_char_device():
+        if _is_read_once(path):
             continue  # what is read once is seen when its turn comes
         try:
             with _opened(replace(request, source=path), asked) as (stack, request_of):
@@ -405,7 +467,9 @@ def _columns(asked: _Asked, *, around: bool) -> "Columns":
 
     compared = asked.reference is not None
     wanted = compared if asked.intervals is None else asked.intervals != "none"
-    return columns(asked.metrics, compared=compared, around=around or wanted)
+    return columns(
+        asked.metrics, compared=compared, around=around or wanted, labelled=asked.each or asked.label is not None
+    )
 
 
 def _write_map(request: Request, asked: _Asked, what: str) -> None:
@@ -418,12 +482,14 @@ def _write_map(request: Request, asked: _Asked, what: str) -> None:
 
 def _measured(request: Request, asked: _Asked) -> "Table":
     """One volume; mask and reference are opened anew for each."""
+    from bonectl.ops.labels import named
     from bonectl.ops.measure import examine, measure
 
     with _opened(request, asked) as (stack, request_of):
         if asked.plot is None:
-            return measure(stack, **request_of)
+            return named(measure(stack, **request_of), asked.label)
         found = examine(stack, **request_of)
+        found = replace(found, table=named(found.table, asked.label))
         _draw_report(found, replace(asked.plot, path=_own(asked.plot.path, request.source)), request)
         return found.table
 

@@ -124,6 +124,8 @@ def _drawings() -> Iterator[Add]:
             _render(lambda width: [_columns(there)])
 
     def add(file: str, table: "Table") -> None:
+        label = table.conditions.get("label")
+        file = file if label is None else f"{file} label {label}"
         if held and _width([*held, (file, table)]) > _console().width:
             draw()
         held.append((file, table))

@@ -11,7 +11,7 @@ from bonectl.ops.measure import AGAINST, CONDITIONS, CUT, DENSITY, STRUCTURE
 _RETURNED = re.compile(r"([a-z]\w*(?:, [a-z]\w*)*) : (.+)")
 
 
-def columns(metrics: str | None, *, compared: bool, around: bool) -> Columns:
+def columns(metrics: str | None, *, compared: bool, around: bool, labelled: bool = False) -> Columns:
     """The columns of volumes that are measured alike.
 
     They do not depend on the volumes: what one of them does not allow (density without a calibration, say) stays empty.
@@ -24,11 +24,14 @@ def columns(metrics: str | None, *, compared: bool, around: bool) -> Columns:
         Whether there is a reference. The known answers of phantoms have no columns: other volumes have none.
     around : bool
         Whether there may be intervals.
+    labelled : bool
+        Whether bones are those of labels.
     """
     specs = parse_sum(metrics or " + ".join([STRUCTURE, DENSITY, *([AGAINST] * compared)]))
     found = {name: unit for spec in specs for name, unit in numbers(spec.name).items()}
     reference = [f"reference_{name}" for name in CUT] if compared else []
-    conditions = (*CONDITIONS, *reference, *(["intervals"] if around else []), "warnings")
+    label = ["label"] if labelled else []
+    conditions = (*label, *CONDITIONS, *reference, *(["intervals"] if around else []), "warnings")
     return Columns(conditions, found, compared=compared, around=around)
 
 

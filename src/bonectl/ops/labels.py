@@ -3,13 +3,20 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
+
 from bonectl.core import progress
+from bonectl.core.header import Header
 from bonectl.core.slabs import Array
 from bonectl.core.stack import Stack
+from bonectl.core.table import Table
 from bonectl.errors import DataError, UsageError
 
 # So many values are told; of grey values there are more.
 MOST = 8
+
+# An image of more labels is none of bones: grey values, or pieces that nobody counted.
+MOST_BONES = 4096
 
 
 def chosen(stack: Stack, label: int, what: str) -> Stack:
@@ -31,9 +38,54 @@ def chosen(stack: Stack, label: int, what: str) -> Stack:
         From the slabs, before the last one: no voxel has the label.
     """
     header = stack.header
-    if header.unit != "label" and (header.unit != "grey" or header.dtype[1] == "f"):
+    if not _has_labels(header):
         raise UsageError(f"label {label} of {what}, which is no label image but in {header.unit!r}, {header.dtype[1:]}")
     return Stack(header.replace(dtype="|b1", unit="label"), _equal(stack, label, what), finite=True)
+
+
+def all_of(stack: Stack, what: str) -> list[int]:
+    """The labels of a label image, by rising number; 0 is none. All slabs are read, one at a time.
+
+    Parameters
+    ----------
+    stack : Stack
+        As of `chosen`.
+    what : str
+        How messages call it.
+
+    Raises
+    ------
+    UsageError
+        When the values are no labels.
+    DataError
+        When there is no label, one that is negative or no whole number, or more than `MOST_BONES`.
+    """
+    if not _has_labels(stack.header):
+        raise UsageError(f"{what} is no label image but in {stack.header.unit!r}, {stack.header.dtype[1:]}")
+    found: set[int] = set()
+    for slab in natural(stack, what).slabs:
+        values = np.unique(slab)
+        if (broken := values[values % 1 != 0]).size:
+            raise DataError(f"{what} has the value {broken[0]:g}, and labels are whole numbers")
+        found.update(values.tolist())
+        if len(found) > MOST_BONES:
+            raise DataError(
+                f"{what} has more than {MOST_BONES} labels; an image of bones has fewer: --label N takes one"
+            )
+    labels = sorted(int(label) for label in found if label)
+    if not labels:
+        raise DataError(f"{what} has no label: all voxels are 0")
+    return labels
+
+
+def named(table: Table, label: int | None) -> Table:
+    """The table with the label that it is of among its conditions."""
+    return table if label is None else replace(table, conditions={"label": label, **table.conditions})
+
+
+def _has_labels(header: Header) -> bool:
+    """Whether values can be labels: not those of a density, nor grey ones with fractions."""
+    return header.unit == "label" or (header.unit == "grey" and header.dtype[1] != "f")
 
 
 def _equal(stack: Stack, label: int, what: str) -> Iterator[Array]:
