@@ -27,6 +27,60 @@ def test_a_part_prints_as_the_call_that_makes_it(name, part):
     assert parse(described.call) == Spec(part, described.knobs)
 
 
+@pytest.mark.parametrize(("name", "part"), [(name, part) for name, part in PARTS if name in kit.FACTS])
+def test_a_part_states_what_the_register_must_know(name, part):
+    for which in kit.FACTS[name]:
+        kit.fact(name, part, which)
+
+
+def test_an_incomplete_part_is_told_what_is_missing(tmp_path, monkeypatch):
+    (tmp_path / "thin.py").write_text('USUAL = ""\n\n\ndef thin(specimen):\n    """Thin."""\n')
+    monkeypatch.setattr(kit, "_folder", lambda name: tmp_path)
+    kit.describe.cache_clear()
+    try:
+        assert kit.fact("metrics", "thin", "USUAL") == ""
+        with pytest.raises(AssertionError, match=r"metrics/thin\.py states no BYTES: what it works in at its peak"):
+            kit.fact("metrics", "thin", "BYTES")
+    finally:
+        kit.describe.cache_clear()
+
+
+def test_facts_of_metrics_are_of_their_kinds():
+    there = {name: kit.describe("metrics", name) for name in kit.names("metrics")}
+    assert {part.facts["USUAL"] for part in there.values()} == {"structure", "density", "against", ""}
+    usual = [part.facts["PLACE"] for part in there.values() if part.facts["USUAL"]]
+    assert len(set(usual)) == len(usual)
+    for name, part in there.items():
+        assert part.facts["BYTES"] > 0, name
+        assert set(part.facts["KEEPS"]) <= {"purified", "thickness"}, name
+        assert ("MAP" in part.facts) == ("thickness_map" in part.functions), name
+        given = list(part.functions.get("resampled", part.knobs))
+        assert given == list(part.knobs), f"{name}: resampled has other knobs"
+        assert (part.facts["USUAL"] == "against") <= ("reference" in part.flows), name
+
+
+def test_facts_of_methods_are_of_their_kinds():
+    for name in kit.names("methods"):
+        facts = kit.describe("methods", name).facts
+        assert set(facts["USUAL"]) <= set(facts["BEAMS"]) <= {"parallel", "fan", "cone"}, name
+        assert all(work in ("", "project", "back", "collect") for _, _, work in facts["MOMENTS"]), name
+    usual = [beam for name in kit.names("methods") for beam in kit.fact("methods", name, "USUAL")]
+    assert sorted(usual) == ["cone", "fan", "parallel"]
+
+
+def test_a_model_learns_what_it_says():
+    for name in kit.names("models"):
+        learns = kit.load("models", name)().learns
+        assert learns == (kit.fact("models", name, "LEARNS") != "nothing"), name
+
+
+@pytest.mark.parametrize(("name", "part"), PARTS)
+def test_flows_are_those_of_the_loaded_part(name, part):
+    parameters = inspect.signature(kit.load(name, part)).parameters.values()
+    flows = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    assert list(kit.describe(name, part).flows) == flows
+
+
 @pytest.mark.parametrize(("name", "part"), PARTS)
 def test_every_knob_is_documented(name, part):
     described = kit.describe(name, part)

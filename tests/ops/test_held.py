@@ -6,7 +6,6 @@ import sys
 import numpy as np
 import pytest
 
-from bonectl.core import kit
 from bonectl.core.header import Header
 from bonectl.core.stack import Stack
 from bonectl.errors import MemoryShortageError
@@ -104,7 +103,5 @@ def test_the_room_is_what_it_is_said_to_be():
     assert measure(stack, metrics="bvtv + euler", threshold=3.0, max_memory=MIB)["bvtv"] > 0  # streams
 
 
-def test_the_table_names_metrics_that_there_are():
-    there = set(kit.names("metrics"))
-    assert set(held.PEAKS) | set(held.ADDITIVE) <= there
-    assert {name for those, _ in held.KEEPING for name in those} <= there
+def test_numbers_that_stream_are_those_of_a_tally():
+    assert held.additive() == ["bvtv", "surface", "euler", "smi", "bmd", "tmd", "density_spread", "tbpf"]

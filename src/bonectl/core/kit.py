@@ -1,7 +1,8 @@
 """A folder is a register: list, describe and load the parts of a kit.
 
 A part is one file with one public function or class of the same name. Names, knobs and summaries are read
-from the source as text, so that help, completion and early checks import nothing.
+from the source as text, so that help, completion and early checks import nothing. What the system must know of a
+part beyond that (`FACTS`) stands in its file too, as constants: nothing is kept elsewhere under a part's name.
 """
 
 import ast
@@ -9,7 +10,8 @@ import difflib
 import importlib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +24,25 @@ NAMES = (
     "losses", "models", "pairings", "methods", "metrics", "phantoms", "geometries", "noises", "calibrations",
     "segmentations", "regions",
 )  # fmt: skip
+
+# What every part of a kit states of itself, as constants at the top of its file, and what each means.
+FACTS: Mapping[str, Mapping[str, str]] = {
+    "metrics": {
+        "USUAL": "when it is measured though nobody asked: structure, density, against (a reference), or never: ''",
+        "PLACE": "its place in tables and pictures, from 1; of no other usual metric",
+        "BYTES": "what it works in at its peak, beside values and labels of its volumes [byte per voxel]",
+        "KEEPS": "what it leaves for others while the volume is held: purified, thickness",
+        "SYMBOLS": "those of its numbers whose bias is drawn, each with how the field writes it",
+    },
+    "methods": {
+        "BEAMS": "the beams that it is for",
+        "USUAL": "the beams that it is taken for where no method is named",
+        "CLOSED": "whether it inverts in closed form, and so needs views all around",
+        "MOMENTS": "what it holds at one time: blocks of the scan, of the volume, and what the projector does then",
+    },
+    "models": {"LEARNS": "what it is trained on: volumes, scans, or nothing"},
+    "calibrations": {"READS": "units of the values that it reads"},
+}
 
 # Sizes of numbers that a knob may hold.
 LEAST, MOST = 1e-30, 1e12
@@ -40,12 +61,21 @@ class Part:
         A value of the knob's type by knob name: its default, or where that is None one of the annotation's first type.
     doc : str
         The whole docstring.
+    flows : tuple of str
+        Names of the positional parameters.
+    facts : mapping
+        The file's constants that are literals, by name.
+    functions : mapping
+        Knobs of every other public function of the file, by its name.
     """
 
     name: str
     knobs: Mapping[str, Value]
     kinds: Mapping[str, Value]
     doc: str
+    flows: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    functions: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
 
     @property
     def summary(self) -> str:
@@ -58,9 +88,10 @@ class Part:
         return str(Spec(self.name, self.knobs))
 
 
-def names(kit: str) -> list[str]:
-    """Names of all parts of a kit such as ``"losses"``."""
-    return sorted(path.stem for path in _folder(kit).glob("[!_]*.py"))
+def names(kit: str, by: str | None = None) -> list[str]:
+    """Names of all parts of a kit such as ``"losses"``, in their alphabetical order, or by one of their facts."""
+    there = sorted(path.stem for path in _folder(kit).glob("[!_]*.py"))
+    return there if by is None else sorted(there, key=lambda name: fact(kit, name, by))
 
 
 @cache
@@ -79,7 +110,8 @@ def describe(kit: str, name: str) -> Part:
             init = [n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"]
             made = node if isinstance(node, ast.FunctionDef) else init[0] if init else None
             knobs, kinds = ({}, {}) if made is None else (_knobs(made), _kinds(made))
-            return Part(name, knobs, kinds, inspect.cleandoc(ast.get_docstring(node) or ""))
+            doc = inspect.cleandoc(ast.get_docstring(node) or "")
+            return Part(name, knobs, kinds, doc, _flows(made), _facts(tree), _functions(tree, name))
     raise AssertionError(f"{kit}/{name}.py defines no {name}")
 
 
@@ -103,14 +135,30 @@ def check(kit: str, specs: Iterable[Spec]) -> None:
                 raise UsageError(f"{spec.name}({knob}={value!r}); no knob is beyond {MOST:g}, or below {LEAST:g} but 0")
 
 
-def load(kit: str, name: str) -> Any:
-    """Import one part."""
+def fact(kit: str, name: str, which: str) -> Any:
+    """One of the `FACTS` that a part's file states; nothing is imported.
+
+    Raises
+    ------
+    UsageError
+        When the kit has no such part.
+    AssertionError
+        When the part does not state it: it is incomplete.
+    """
+    facts = describe(kit, name).facts
+    if which not in facts:
+        raise AssertionError(f"{kit}/{name}.py states no {which}: {FACTS[kit][which]}")
+    return facts[which]
+
+
+def load(kit: str, name: str, function: str | None = None) -> Any:
+    """Import one part, or another public function of its file."""
     known(kit, name)
-    return getattr(importlib.import_module(f"bonectl.{kit}.{name}"), name)
+    return getattr(importlib.import_module(f"bonectl.{kit}.{name}"), function or name)
 
 
-def bind(kit: str, spec: Spec) -> Callable[..., Any]:
-    """The part with its knobs set; what flows is still to come.
+def bind(kit: str, spec: Spec, function: str | None = None) -> Callable[..., Any]:
+    """The part with its knobs set, or another public function of its file; what flows is still to come.
 
     Raises
     ------
@@ -118,7 +166,7 @@ def bind(kit: str, spec: Spec) -> Callable[..., Any]:
         When the kit has no such part, or the part no such knob.
     """
     check(kit, [spec])
-    return partial(load(kit, spec.name), **spec.knobs)
+    return partial(load(kit, spec.name, function), **spec.knobs)
 
 
 def known(kit: str, name: str) -> None:
@@ -164,6 +212,26 @@ def _folder(kit: str) -> Path:
     if not locations:
         raise AssertionError(f"there is no kit {kit}")
     return Path(next(iter(locations)))
+
+
+def _facts(tree: ast.Module) -> dict[str, Any]:
+    """Constants of a file that are literals, by their names in capitals."""
+    found = {}
+    for node in tree.body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if name.isupper():
+                with suppress(ValueError):  # not a literal: computed
+                    found[name] = ast.literal_eval(value)
+    return found
+
+
+def _functions(tree: ast.Module, part: str) -> dict[str, Mapping[str, Value]]:
+    there = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return {node.name: _knobs(node) for node in there if node.name != part and not node.name.startswith("_")}
+
+
+def _flows(function: ast.FunctionDef | None) -> tuple[str, ...]:
+    return () if function is None else tuple(arg.arg for arg in function.args.args if arg.arg != "self")
 
 
 def _knobs(function: ast.FunctionDef) -> dict[str, Value]:

@@ -7,6 +7,12 @@ from bonectl.core import progress
 from bonectl.errors import UsageError
 from bonectl.projection.projector import Projector
 
+# What the register knows of it (core/kit.py).
+BEAMS = ("parallel", "fan", "cone")
+USUAL = ()
+CLOSED = False
+MOMENTS = ((3, 3, "project"), (7, 3, ""), (3, 4, "back"), (3, 7, ""))
+
 
 def cgls(A: Projector, y: Tensor, *, iterations: int = 20, tolerance: float = 1e-4) -> Tensor:
     """Conjugate gradients on the normal equations: the least squares of y - A x, in few steps.

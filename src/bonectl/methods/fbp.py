@@ -7,9 +7,18 @@ from torch import Tensor
 
 from bonectl.core.geometry import Geometry
 from bonectl.errors import UsageError
-from bonectl.methods._quadrature import check_arc, shares_and_factors
+from bonectl.methods._quadrature import check_arc, longer_side, shares_and_factors
 from bonectl.methods._ramp import continued, drawn_out, padded_length, response, truncated_rows
 from bonectl.projection.projector import Projector
+
+# What the register knows of it (core/kit.py).
+BEAMS = ("parallel",)
+USUAL = ("parallel",)
+CLOSED = True
+MOMENTS = ((1, 1, "back"),)
+# Rows that are cut off are continued beyond the detector: blocks of the scan that are then held on top, and all that
+# is held while they are made.
+CUT_OFF = (2.1, 5.2)
 
 MM_PER_CM = 10.0
 # Columns around the circle inscribed in the grid that are kept right too.
@@ -76,6 +85,11 @@ def fbp(
     )
     volume: Tensor = filtered.T(rows)
     return volume.reshape(*y.shape[:-2], *volume.shape[-2:])
+
+
+def beside(geometry: Geometry) -> float:
+    """Copies of a block of the scan that are held beside the moments: where rays are weighted, one."""
+    return float(longer_side(geometry).any())
 
 
 def _period(geometry: Geometry) -> int:

@@ -18,6 +18,12 @@ from bonectl.projection.divergent_ops import collect
 from bonectl.projection.projector import Projector
 from bonectl.projection.rectify import rectified
 
+# What the register knows of it (core/kit.py).
+BEAMS = ("fan", "cone")
+USUAL = ("fan", "cone")
+CLOSED = True
+MOMENTS = ((2, 1, "collect"), (1, 2, ""))
+
 MM_PER_CM = 10.0
 # Detector rows that are filtered at a time.
 ROWS = 4
@@ -84,6 +90,14 @@ def _upright(geometry: Geometry, scan: Tensor) -> Tensor:
     if geometry.is_upright:
         return scan
     return torch.from_numpy(rectified(geometry, scan.detach().contiguous().cpu().numpy())).to(scan.device)
+
+
+def beside(geometry: Geometry) -> float:
+    """Copies of a block of the scan that are held beside the moments.
+
+    An upright detector's view of it, and what the filter adds beyond the detector's ends.
+    """
+    return float(not geometry.is_upright) + widened(geometry)[0].columns / geometry.columns - 1
 
 
 def widened(geometry: Geometry) -> tuple[Geometry, int]:

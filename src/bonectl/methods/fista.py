@@ -7,6 +7,12 @@ from bonectl.core import progress
 from bonectl.errors import UsageError
 from bonectl.projection.projector import Projector
 
+# What the register knows of it (core/kit.py).
+BEAMS = ("parallel", "fan", "cone")
+USUAL = ()
+CLOSED = False
+MOMENTS = ((2, 2, "project"), (3, 2, ""), (3, 3, "back"), (1, 6, ""))
+
 # What the norm is raised by, because the power method finds it from below.
 MARGIN = 1.01
 

@@ -16,6 +16,12 @@ from bonectl.methods.fbp import fbp
 from bonectl.methods.fdk import fdk
 from bonectl.projection.projector import Projector
 
+# What the register knows of it (core/kit.py).
+BEAMS = ("parallel", "fan")
+USUAL = ()
+CLOSED = True
+MOMENTS = ((3, 6, "back"),)
+
 VARIABLE = "BONECTL_LPD_WEIGHTS"
 MADE = "bonectl train SCAN --target VOLUME --model lpd -o FILE"
 

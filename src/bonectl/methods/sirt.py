@@ -7,6 +7,12 @@ from bonectl.core import progress
 from bonectl.errors import UsageError
 from bonectl.projection.projector import Projector
 
+# What the register knows of it (core/kit.py).
+BEAMS = ("parallel", "fan", "cone")
+USUAL = ()
+CLOSED = False
+MOMENTS = ((2, 1, "project"), (3, 2, "back"), (2, 5, ""))
+
 # Rays and voxels that weigh less than this share of the heaviest take no part: their weights are rounding.
 LEAST_WEIGHT = 1e-3
 

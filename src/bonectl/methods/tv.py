@@ -12,6 +12,12 @@ from bonectl.methods._variation import step, step_there
 from bonectl.projection.backends import engine
 from bonectl.projection.projector import Projector
 
+# What the register knows of it (core/kit.py).
+BEAMS = ("parallel", "fan", "cone")
+USUAL = ()
+CLOSED = False
+MOMENTS = ((4, 5, "project"), (3, 6, "back"))
+
 # The norm of the differences to the next voxel in two directions is below this.
 DIFFERENCES = sqrt(8.0)
 # Steps of the duals and of the volume: with A / ‖A‖ and D / DIFFERENCES stacked, whose norm is at most sqrt(2), their

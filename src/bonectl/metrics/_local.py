@@ -1,6 +1,7 @@
 """Local thickness of bone and marrow of a specimen, by each convention, worked out once."""
 
 from dataclasses import dataclass, replace
+from math import nan, sqrt
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ from bonectl.core import threads
 from bonectl.errors import UsageError
 from bonectl.morphology.components import FULL
 from bonectl.morphology.distance import squared_distance
+from bonectl.morphology.parted import Statistic, Weights
 from bonectl.morphology.specimen import Specimen
+from bonectl.morphology.tapers import Windows
 from bonectl.morphology.thickness import mask_radius, radius, squared_radius
 from bonectl.morphology.voi import bounding_box
 
@@ -284,3 +287,25 @@ def _spread(diameters: Map) -> Spread:
     if not values.size:
         raise UsageError("local thickness of a structure that is finer than the grid")
     return Spread(float(values.mean()), float(values.std()), float(values.max()))
+
+
+def resampled(name: str, values: Map, seen: Windows) -> Statistic:
+    """Mean and standard deviation of a map where it is not 0, of drawn sub-volumes (`bonectl.morphology.parted`).
+
+    Parameters
+    ----------
+    name : str
+        Of the mean; that of the deviation is ``name_sd``.
+    values : (z, y, x) float32
+        Its voxels may be larger than the specimen's.
+    seen : Windows
+    """
+    sums = np.stack([seen.sums(column) for column in (values > 0, values, np.square(values))], axis=1)
+
+    def drawn(weights: Weights) -> dict[str, float]:
+        count, total, squares = weights @ sums
+        if not count:
+            return {name: nan, f"{name}_sd": nan}
+        return {name: total / count, f"{name}_sd": sqrt(max(0.0, squares / count - (total / count) ** 2))}
+
+    return drawn

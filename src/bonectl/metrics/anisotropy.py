@@ -12,6 +12,13 @@ from bonectl.morphology import mil
 from bonectl.morphology.specimen import Specimen
 from bonectl.morphology.voi import bounding_box
 
+# What the register knows of it (core/kit.py).
+USUAL = "structure"
+PLACE = 10
+BYTES = 17.0
+KEEPS = ()
+SYMBOLS = (("da", "DA"),)
+
 # Above this the smoothed mask is bone; and the share of the bone that smoothing has to leave.
 HALF = 0.5
 LEAST_KEPT = 0.8

@@ -3,6 +3,13 @@
 from bonectl.core.table import Finding, Histogram, Number
 from bonectl.morphology.tally import DENSITY_START, DENSITY_STEP, Tally
 
+# What the register knows of it (core/kit.py).
+USUAL = "density"
+PLACE = 11
+BYTES = 5.0
+KEEPS = ()
+SYMBOLS = (("bmd", "BMD"),)
+
 
 def bmd(tally: Tally) -> tuple[Finding, ...]:
     """Volumetric bone mineral density: mean and SD over the volume of interest, with the histogram.

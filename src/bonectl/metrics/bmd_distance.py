@@ -7,6 +7,13 @@ from bonectl.core.table import Number
 from bonectl.errors import UsageError
 from bonectl.morphology.specimen import Specimen
 
+# What the register knows of it (core/kit.py).
+USUAL = "against"
+PLACE = 18
+BYTES = 28.0
+KEEPS = ()
+SYMBOLS = ()
+
 MOST_BINS = 1 << 24
 
 

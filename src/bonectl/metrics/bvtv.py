@@ -3,6 +3,13 @@
 from bonectl.core.table import Number
 from bonectl.morphology.tally import Tally
 
+# What the register knows of it (core/kit.py).
+USUAL = "structure"
+PLACE = 1
+BYTES = 5.0
+KEEPS = ()
+SYMBOLS = (("bvtv", "BV/TV"),)
+
 
 def bvtv(tally: Tally) -> tuple[Number, ...]:
     """BV, TV and BV/TV by counting voxels.

@@ -4,6 +4,13 @@ from bonectl.core.table import Number
 from bonectl.morphology.components import SPECK, SPECK_SHARE
 from bonectl.morphology.specimen import Specimen
 
+# What the register knows of it (core/kit.py).
+USUAL = "structure"
+PLACE = 4
+BYTES = 15.0
+KEEPS = ("purified",)
+SYMBOLS = ()
+
 
 def components(specimen: Specimen) -> tuple[Number, ...]:
     """Bone components and marrow cavities: the specks and holes of which noise makes thousands.

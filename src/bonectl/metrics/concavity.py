@@ -10,6 +10,13 @@ from bonectl.core.table import Number
 from bonectl.errors import UsageError
 from bonectl.morphology.specimen import Specimen
 
+# What the register knows of it (core/kit.py).
+USUAL = ""
+PLACE = 19
+BYTES = 13.0
+KEEPS = ()
+SYMBOLS = ()
+
 # The surface is averaged over the levels of the smoothed mask within this of 1/2.
 BAND = 0.2
 

@@ -1,7 +1,19 @@
 """Connectivity density."""
 
+from collections.abc import Mapping
+
 from bonectl.core.table import Number
+from bonectl.morphology.parted import PartedTally, Statistic, Weights
 from bonectl.morphology.specimen import Specimen
+from bonectl.morphology.tally import Tally
+from bonectl.morphology.tapers import Windows
+
+# What the register knows of it (core/kit.py).
+USUAL = "structure"
+PLACE = 5
+BYTES = 15.0
+KEEPS = ("purified",)
+SYMBOLS = (("connd", "Conn.D"),)
 
 
 def connd(specimen: Specimen) -> tuple[Number, ...]:
@@ -20,7 +32,21 @@ def connd(specimen: Specimen) -> tuple[Number, ...]:
     chi_purified, dchi_purified, conn : 1
     connd : 1/mm3
     """
-    cells, volume = specimen.purified.cells, specimen.purified.total_volume
+    return _numbers(specimen.purified)
+
+
+def resampled(specimen: Specimen, seen: Windows) -> Statistic:
+    """The numbers of drawn sub-volumes (`bonectl.morphology.parted`)."""
+    sums = PartedTally.of(specimen.pieces.labels, None, specimen, seen)
+
+    def drawn(weights: Weights) -> Mapping[str, float]:
+        return {number.name: number.value for number in _numbers(sums.drawn(weights))}
+
+    return drawn
+
+
+def _numbers(purified: Tally) -> tuple[Number, ...]:
+    cells, volume = purified.cells, purified.total_volume
     inside = cells.euler_in_voi
     return (
         Number("chi_purified", cells.euler, "1", "Euler number of the purified mask: bone 26-, marrow 6-connected"),

@@ -6,6 +6,13 @@ from bonectl.core.table import Doubt, Finding, Number
 from bonectl.morphology import cortex
 from bonectl.morphology.specimen import Specimen
 
+# What the register knows of it (core/kit.py).
+USUAL = ""
+PLACE = 20
+BYTES = 27.0
+KEEPS = ()
+SYMBOLS = (("ctar", "Ct.Ar"), ("ctpo", "Ct.Po"))
+
 
 def cortical(specimen: Specimen, *, gap: float = 0.5, pore: float = 0.2, strut: float = 0.4) -> tuple[Finding, ...]:
     """Tt.Ar, Ct.Ar, Ma.Ar, Ct.Ar/Tt.Ar and Ct.Po of a bone whose long axis lies along z (Bouxsein et al., 2010).

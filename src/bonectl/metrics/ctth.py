@@ -5,6 +5,13 @@ from bonectl.metrics import _local
 from bonectl.morphology import cortex
 from bonectl.morphology.specimen import Specimen
 
+# What the register knows of it (core/kit.py).
+USUAL = ""
+PLACE = 21
+BYTES = 27.0
+KEEPS = ()
+SYMBOLS = (("ctth", "Ct.Th"),)
+
 
 def ctth(
     specimen: Specimen, *, convention: str = "subvoxel", gap: float = 0.5, pore: float = 0.2, strut: float = 0.4

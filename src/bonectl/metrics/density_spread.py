@@ -8,6 +8,13 @@ from numpy.typing import NDArray
 from bonectl.core.table import Number
 from bonectl.morphology.tally import DENSITY_BINS, DENSITY_START, DENSITY_STEP, Tally
 
+# What the register knows of it (core/kit.py).
+USUAL = ""
+PLACE = 22
+BYTES = 5.0
+KEEPS = ()
+SYMBOLS = ()
+
 PERCENTILES = (5, 25, 50, 75, 95)
 
 # The histogram is averaged over this many bins before its peak is looked for: 0.8 % wider at an SD of 70 mgHA/cm3.

@@ -10,6 +10,13 @@ from bonectl.morphology import ellipsoid
 from bonectl.morphology.distance import squared_distance
 from bonectl.morphology.specimen import Specimen
 
+# What the register knows of it (core/kit.py).
+USUAL = ""
+PLACE = 23
+BYTES = 11.0
+KEEPS = ()
+SYMBOLS = ()
+
 # The mask is smoothed by this much to find its surface between the voxels [voxel].
 SIGMA = 0.8
 

@@ -3,6 +3,13 @@
 from bonectl.core.table import Number
 from bonectl.morphology.tally import Tally
 
+# What the register knows of it (core/kit.py).
+USUAL = "structure"
+PLACE = 3
+BYTES = 5.0
+KEEPS = ()
+SYMBOLS = (("dchi", "Δχ raw"),)
+
 
 def euler(tally: Tally) -> tuple[Number, ...]:
     """Euler number χ of the bone mask as it is cut, and its edge-corrected form Δχ.

@@ -10,6 +10,13 @@ from bonectl.errors import UsageError
 from bonectl.morphology.specimen import Specimen
 from bonectl.morphology.voi import bounding_box
 
+# What the register knows of it (core/kit.py).
+USUAL = ""
+PLACE = 24
+BYTES = 5.0
+KEEPS = ()
+SYMBOLS = ()
+
 
 def fractal(specimen: Specimen, *, smallest: int = 6, factor: float = 1.2) -> tuple[Number, ...]:
     """Fractal dimension by box counting: minus the slope of log(boxes that hold bone) over log(side).

@@ -12,6 +12,13 @@ from bonectl.core.table import Number
 from bonectl.errors import UsageError
 from bonectl.morphology.specimen import Specimen
 
+# What the register knows of it (core/kit.py).
+USUAL = "against"
+PLACE = 17
+BYTES = 44.0
+KEEPS = ()
+SYMBOLS = ()
+
 # Correlation at which each criterion cuts; the half-bit curve depends on the number of coefficients of a shell.
 CRITERIA = {"reference": 0.378, "halves": 0.143, "halfbit": None}
 

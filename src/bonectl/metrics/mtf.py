@@ -15,6 +15,13 @@ from bonectl.errors import UsageError
 from bonectl.morphology.distance import squared_distance
 from bonectl.morphology.specimen import Specimen
 
+# What the register knows of it (core/kit.py).
+USUAL = ""
+PLACE = 25
+BYTES = 45.0
+KEEPS = ()
+SYMBOLS = ()
+
 # Width of a bin of signed distance [voxel].
 BIN = 0.25
 

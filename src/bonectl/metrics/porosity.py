@@ -6,6 +6,13 @@ from bonectl.core.table import Number
 from bonectl.morphology.components import enclosed_marrow
 from bonectl.morphology.specimen import Specimen
 
+# What the register knows of it (core/kit.py).
+USUAL = ""
+PLACE = 26
+BYTES = 8.0
+KEEPS = ()
+SYMBOLS = ()
+
 
 def porosity(specimen: Specimen) -> tuple[Number, ...]:
     """Total, open and closed porosity, as CTAn defines them.

@@ -1,11 +1,21 @@
 """Peak signal-to-noise ratio."""
 
-from math import inf, log10
+from collections.abc import Mapping
+from math import inf, log10, nan, sqrt
 
 import numpy as np
 
 from bonectl.core.table import Number
+from bonectl.morphology.parted import Statistic, Weights
 from bonectl.morphology.specimen import Specimen, data_range
+from bonectl.morphology.tapers import Windows
+
+# What the register knows of it (core/kit.py).
+USUAL = "against"
+PLACE = 13
+BYTES = 5.0
+KEEPS = ()
+SYMBOLS = ()
 
 
 def psnr(specimen: Specimen, reference: Specimen, *, range: float | None = None) -> tuple[Number, ...]:
@@ -36,3 +46,17 @@ def psnr(specimen: Specimen, reference: Specimen, *, range: float | None = None)
         ),
         Number("rmse", error, specimen.unit, "root mean square difference over the volume of interest"),
     )
+
+
+def resampled(specimen: Specimen, reference: Specimen, seen: Windows, *, range: float | None = None) -> Statistic:
+    """The numbers of drawn sub-volumes (`bonectl.morphology.parted`), about the PSNR of the whole."""
+    whole = psnr(specimen, reference, range=range)[0].value
+    difference = np.subtract(specimen.values("psnr"), reference.values("psnr"), dtype=np.float32)
+    errors, voxels = seen.sums(np.square(np.where(specimen.voi, difference, 0))), seen.sums(specimen.voi)
+    mean = errors.sum() / voxels.sum()
+
+    def drawn(weights: Weights) -> Mapping[str, float]:
+        there = float(weights @ errors) / float(weights @ voxels)
+        return {"psnr": whole + 10 * log10(mean / there) if there else nan, "rmse": sqrt(there)}
+
+    return drawn

@@ -6,6 +6,13 @@ from bonectl.core.table import Number
 from bonectl.morphology.minkowski import mean_curvature, surface_area
 from bonectl.morphology.tally import Tally
 
+# What the register knows of it (core/kit.py).
+USUAL = "structure"
+PLACE = 9
+BYTES = 5.0
+KEEPS = ()
+SYMBOLS = (("smi", "SMI"),)
+
 
 def smi(tally: Tally) -> tuple[Number, ...]:
     """SMI = 12 BV M / BS², M the integral of mean curvature: 4 for balls, 3 for rods, 0 for plates.

@@ -10,6 +10,13 @@ from bonectl.core.table import Number
 from bonectl.errors import UsageError
 from bonectl.morphology.specimen import Specimen, data_range
 
+# What the register knows of it (core/kit.py).
+USUAL = "against"
+PLACE = 14
+BYTES = 18.0
+KEEPS = ()
+SYMBOLS = ()
+
 # The window is cut at 3.5 sigma, and slices are worked on in blocks of this many to bound memory.
 CUT, BLOCK = 3.5, 32
 

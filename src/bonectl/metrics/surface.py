@@ -6,6 +6,13 @@ from bonectl.core.table import Number
 from bonectl.morphology.minkowski import surface_area
 from bonectl.morphology.tally import Tally
 
+# What the register knows of it (core/kit.py).
+USUAL = "structure"
+PLACE = 2
+BYTES = 5.0
+KEEPS = ()
+SYMBOLS = (("bsbv", "BS/BV"), ("bstv", "BS/TV"))
+
 
 def surface(tally: Tally) -> tuple[Number, ...]:
     """BS, BS/BV and BS/TV by Crofton's formula in 13 directions.

@@ -13,6 +13,13 @@ from bonectl.morphology.distance import squared_distance
 from bonectl.morphology.specimen import Specimen
 from bonectl.morphology.tally import Spacing
 
+# What the register knows of it (core/kit.py).
+USUAL = "against"
+PLACE = 16
+BYTES = 21.0
+KEEPS = ()
+SYMBOLS = ()
+
 Distances = NDArray[np.float64]
 
 

@@ -4,6 +4,13 @@ from bonectl.core.table import Number
 from bonectl.metrics import _local
 from bonectl.morphology.specimen import Specimen
 
+# What the register knows of it (core/kit.py).
+USUAL = ""
+PLACE = 27
+BYTES = 17.0
+KEEPS = ()
+SYMBOLS = ()
+
 
 def tbn_direct(specimen: Specimen, *, slope: float = 0.5, walls: str = "open") -> tuple[Number, ...]:
     """Tb.N: one over the mean distance between the mid-axes of the trabeculae, as Scanco's IPL.

@@ -6,6 +6,13 @@ from bonectl.core.table import Number
 from bonectl.morphology.minkowski import mean_curvature, surface_area
 from bonectl.morphology.tally import Tally
 
+# What the register knows of it (core/kit.py).
+USUAL = ""
+PLACE = 28
+BYTES = 5.0
+KEEPS = ()
+SYMBOLS = ()
+
 
 def tbpf(tally: Tally) -> tuple[Number, ...]:
     """Tb.Pf = dBS/dBV as the bone surface is pushed out: high for loose ends and rods, negative for concave bone.

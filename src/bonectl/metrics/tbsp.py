@@ -6,7 +6,17 @@ from numpy.typing import NDArray
 from bonectl.core.table import Number
 from bonectl.errors import UsageError
 from bonectl.metrics import _local
+from bonectl.morphology.parted import Statistic
 from bonectl.morphology.specimen import Specimen
+from bonectl.morphology.tapers import Windows
+
+# What the register knows of it (core/kit.py).
+USUAL = "structure"
+PLACE = 7
+BYTES = 12.0
+KEEPS = ()
+MAP = "local thickness of the marrow"
+SYMBOLS = (("tbsp", "Tb.Sp"), ("tbsp_sd", "Tb.Sp SD"))
 
 
 def tbsp(
@@ -60,20 +70,13 @@ def thickness_map(specimen: Specimen, *, convention: str = "subvoxel", walls: st
     return _local.marrow_map(specimen, convention, walls)
 
 
-def averaged_map(
-    specimen: Specimen, *, convention: str = "subvoxel", coarsen: int = 0, walls: str = "open"
-) -> NDArray[np.float32]:
-    """The map that tbsp is the mean of [mm], 0 outside the marrow; (z, y, x) on its own, possibly coarser, grid.
-
-    Parameters
-    ----------
-    specimen : Specimen
-        On cubic voxels.
-    convention, coarsen, walls
-        As `tbsp`.
-    """
+def resampled(
+    specimen: Specimen, seen: Windows, *, convention: str = "subvoxel", coarsen: int = 0, walls: str = "open"
+) -> Statistic:
+    """The numbers of drawn sub-volumes (`bonectl.morphology.parted`)."""
     _local.check_walls(walls)
-    return _local.marrow_grid(specimen, _checked(specimen, convention, coarsen), coarsen, walls)[0]
+    values, _ = _local.marrow_grid(specimen, _checked(specimen, convention, coarsen), coarsen, walls)
+    return _local.resampled("tbsp", values, seen)
 
 
 def _checked(specimen: Specimen, convention: str, coarsen: int) -> str:

@@ -5,7 +5,17 @@ from numpy.typing import NDArray
 
 from bonectl.core.table import Number
 from bonectl.metrics import _local
+from bonectl.morphology.parted import Statistic
 from bonectl.morphology.specimen import Specimen
+from bonectl.morphology.tapers import Windows
+
+# What the register knows of it (core/kit.py).
+USUAL = "structure"
+PLACE = 6
+BYTES = 18.0
+KEEPS = ("thickness",)
+MAP = "local thickness of the bone"
+SYMBOLS = (("tbth", "Tb.Th"), ("tbth_sd", "Tb.Th SD"))
 
 
 def tbth(specimen: Specimen, *, convention: str = "subvoxel", walls: str = "open") -> tuple[Number, ...]:
@@ -60,3 +70,8 @@ def thickness_map(specimen: Specimen, *, convention: str = "subvoxel", walls: st
     _local.check(convention)
     _local.check_walls(walls)
     return _local.bone_map(specimen, convention, walls)
+
+
+def resampled(specimen: Specimen, seen: Windows, *, convention: str = "subvoxel", walls: str = "open") -> Statistic:
+    """The numbers of drawn sub-volumes (`bonectl.morphology.parted`)."""
+    return _local.resampled("tbth", thickness_map(specimen, convention=convention, walls=walls), seen)

@@ -9,6 +9,13 @@ from bonectl.metrics import _local
 from bonectl.metrics.bmd_distance import wasserstein
 from bonectl.morphology.specimen import Specimen
 
+# What the register knows of it (core/kit.py).
+USUAL = ""
+PLACE = 29
+BYTES = 22.0
+KEEPS = ("thickness",)
+SYMBOLS = ()
+
 BINS = 8192
 
 

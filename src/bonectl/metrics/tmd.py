@@ -3,6 +3,13 @@
 from bonectl.core.table import Finding, Histogram, Number
 from bonectl.morphology.tally import DENSITY_START, DENSITY_STEP, Tally
 
+# What the register knows of it (core/kit.py).
+USUAL = "density"
+PLACE = 12
+BYTES = 5.0
+KEEPS = ()
+SYMBOLS = (("tmd", "TMD"), ("tmd_sd", "TMD SD"))
+
 
 def tmd(tally: Tally) -> tuple[Finding, ...]:
     """Tissue mineral density: mean and SD over the bone voxels, with the histogram.

@@ -10,6 +10,13 @@ from bonectl.morphology.cells import MARROW
 from bonectl.morphology.distance import squared_distance
 from bonectl.morphology.specimen import Specimen
 
+# What the register knows of it (core/kit.py).
+USUAL = ""
+PLACE = 30
+BYTES = 8.0
+KEEPS = ()
+SYMBOLS = ()
+
 
 def tmd_eroded(specimen: Specimen, *, erode: float = 1.0) -> tuple[Number, ...]:
     """Tissue mineral density without the bone voxels at the surface, which marrow half fills.

@@ -6,6 +6,9 @@ from bonectl.errors import UsageError
 from bonectl.learning.denoiser import Denoiser, Reach
 from bonectl.models._residual import Residual, initialise, pyramid_radius
 
+# What the register knows of it (core/kit.py).
+LEARNS = "volumes"
+
 
 class _Block(nn.Module):
     """Two 3 × 3 convolutions beside a short cut."""

@@ -7,6 +7,9 @@ from torch.nn.functional import conv3d, pad
 from bonectl.errors import UsageError
 from bonectl.learning.denoiser import Denoiser, Reach
 
+# What the register knows of it (core/kit.py).
+LEARNS = "nothing"
+
 # Most of sigma [voxel] and of truncate [standard deviation]: wider kernels smooth everything away.
 WIDEST, FARTHEST = 100.0, 20.0
 

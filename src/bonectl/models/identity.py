@@ -4,6 +4,9 @@ from torch import Tensor
 
 from bonectl.learning.denoiser import Denoiser, Reach
 
+# What the register knows of it (core/kit.py).
+LEARNS = "nothing"
+
 
 class Identity(Denoiser):
     """Returns its input."""

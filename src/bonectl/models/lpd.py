@@ -2,6 +2,9 @@
 
 from bonectl.learning.primal_dual import PrimalDual
 
+# What the register knows of it (core/kit.py).
+LEARNS = "scans"
+
 
 def lpd(*, iterations: int = 6, width: int = 16, memory: int = 4) -> PrimalDual:
     """Reconstruct scans by learned steps between projector and transpose: trained on scans, used by `reconstruct`.

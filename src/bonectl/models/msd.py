@@ -8,6 +8,9 @@ from bonectl.errors import UsageError
 from bonectl.learning.denoiser import Denoiser, Reach
 from bonectl.models._residual import initialise
 
+# What the register knows of it (core/kit.py).
+LEARNS = "volumes"
+
 
 class _Network(nn.Module):
     """Each layer sees all before it, at its own dilation; the output is a weighted sum of all layers."""

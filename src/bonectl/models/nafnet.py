@@ -7,6 +7,9 @@ from bonectl.errors import UsageError
 from bonectl.learning.denoiser import Denoiser, Reach
 from bonectl.models._residual import Residual, initialise, pyramid_radius
 
+# What the register knows of it (core/kit.py).
+LEARNS = "volumes"
+
 # Keeps the variance of channels that are all alike from dividing by zero.
 EPSILON = 1e-6
 

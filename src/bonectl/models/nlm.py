@@ -6,6 +6,9 @@ from bonectl.errors import UsageError
 from bonectl.learning.denoiser import Denoiser
 from bonectl.models._slicewise import Slicewise
 
+# What the register knows of it (core/kit.py).
+LEARNS = "nothing"
+
 
 def nlm(*, sigma: float = 0.1, strength: float = 0.8, patch: int = 5, distance: int = 6) -> Denoiser:
     """Replace each pixel by the mean of those in its slice whose surroundings look alike.

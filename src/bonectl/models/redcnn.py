@@ -7,6 +7,9 @@ from bonectl.errors import UsageError
 from bonectl.learning.denoiser import Denoiser, Reach
 from bonectl.models._residual import Residual, initialise
 
+# What the register knows of it (core/kit.py).
+LEARNS = "volumes"
+
 # Convolutions, and as many transposed ones; their side [pixels].
 DEPTH = 5
 SIDE = 5

@@ -6,6 +6,9 @@ from bonectl.errors import UsageError
 from bonectl.learning.denoiser import Denoiser
 from bonectl.models._slicewise import Slicewise
 
+# What the register knows of it (core/kit.py).
+LEARNS = "nothing"
+
 
 def tv(*, weight: float = 0.1, eps: float = 2e-4, steps: int = 200) -> Denoiser:
     """Smooth each slice where that lowers its total variation more than it changes its values.

@@ -3,6 +3,9 @@
 from bonectl.learning.denoiser import Denoiser
 from bonectl.models._unet import SliceUNet
 
+# What the register knows of it (core/kit.py).
+LEARNS = "volumes"
+
 
 def unet25d(*, slices: int = 5, width: int = 16, scales: int = 3) -> Denoiser:
     """Correct each slice with a U-Net that sees it between its neighbours.

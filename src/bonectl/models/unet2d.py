@@ -3,6 +3,9 @@
 from bonectl.learning.denoiser import Denoiser
 from bonectl.models._unet import SliceUNet
 
+# What the register knows of it (core/kit.py).
+LEARNS = "volumes"
+
 
 def unet2d(*, width: int = 16, scales: int = 3) -> Denoiser:
     """Correct each slice on its own.

@@ -7,6 +7,9 @@ from bonectl.errors import UsageError
 from bonectl.learning.denoiser import Denoiser, Reach
 from bonectl.models._unet import radius
 
+# What the register knows of it (core/kit.py).
+LEARNS = "volumes"
+
 # Slices that two convolutions take from either end of a run.
 TAKEN = 2
 

@@ -4,19 +4,15 @@ An estimate counts arrays: at the moments when a method holds most, how many cop
 volume it holds beside the projector's own workspace. It is compared with measured peaks in the tests.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil, prod, sqrt
-from types import MappingProxyType
 
-from bonectl.core import memory
+from bonectl.core import kit, memory
 from bonectl.core.counted import counted
 from bonectl.core.geometry import Geometry
 from bonectl.core.header import PROJECTIONS, Header
 from bonectl.core.spec import parse
 from bonectl.errors import MemoryShortageError
-from bonectl.methods._quadrature import longer_side
-from bonectl.methods.fdk import widened
 from bonectl.ops import turning
 from bonectl.projection.fsp import GRAIN, OVERSAMPLING
 from bonectl.projection.projector import Projector
@@ -28,9 +24,6 @@ VIEWS, LINE = 64, 6
 PLAN = 24
 # Slabs that arrive are checked, converted and kept until they fill a block: about so many copies of one.
 SLABS = 6
-# Rows that are cut off are continued beyond the detector: blocks of the scan that fbp then holds on top, and all that
-# it holds while they are made.
-BEYOND, CONTINUED = 2.1, 5.2
 
 
 @dataclass(frozen=True)
@@ -48,19 +41,6 @@ class Moment:
     scans: float
     volumes: float
     work: str = ""
-
-
-# Counted in the methods' code, line by line. Values in float64 count twice.
-MOMENTS: Mapping[str, tuple[Moment, ...]] = MappingProxyType(
-    {
-        "fbp": (Moment(1, 1, "back"),),
-        "fdk": (Moment(2, 1, "collect"), Moment(1, 2)),
-        "sirt": (Moment(2, 1, "project"), Moment(3, 2, "back"), Moment(2, 5)),
-        "cgls": (Moment(3, 3, "project"), Moment(7, 3), Moment(3, 4, "back"), Moment(3, 7)),
-        "tv": (Moment(4, 5, "project"), Moment(3, 6, "back")),
-        "fista": (Moment(2, 2, "project"), Moment(3, 2), Moment(3, 3, "back"), Moment(1, 6)),
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -100,18 +80,14 @@ def needed(header: Header, geometry: Geometry, method: str, slices: int, slab: i
     slices = min(slices, geometry.rows)
     scan = FLOAT * slices * geometry.views * geometry.columns
     volume = FLOAT * (prod(geometry.volume_shape) if geometry.kind == "cone" else slices * geometry.size**2)
-    moments = MOMENTS.get(name, (Moment(3, 6, "back"),))  # what the hungriest of the others holds
+    moments = [Moment(*told) for told in kit.fact("methods", name, "MOMENTS")]
     waiting = volume if slices < geometry.rows else 0  # a writer holds each block until the next one has come
-    leaning = 0 if geometry.is_upright or name != "fdk" else scan
-    fixed: float = memory.KERNELS + _plan(geometry) + waiting + leaning + _arriving(header, slab, held=held)
+    fixed: float = memory.KERNELS + _plan(geometry) + waiting + _arriving(header, slab, held=held)
     usual = max(m.scans * scan + m.volumes * volume + _work(geometry, m.work, slices, volume) for m in moments)
-    if name == "fdk":  # what was filtered goes on beyond the detector's ends
-        fixed += scan * (widened(geometry)[0].columns / geometry.columns - 1)
-    if name != "fbp":
-        return Need(int(fixed + usual), int(fixed + usual))
-    if longer_side(geometry).any():  # rays are weighted, in a copy
-        fixed += scan
-    return Need(int(fixed + usual), int(fixed + max(usual + BEYOND * scan, CONTINUED * scan)))
+    if "beside" in kit.describe("methods", name).functions:
+        fixed += scan * kit.load("methods", name, "beside")(geometry)
+    more, instead = kit.describe("methods", name).facts.get("CUT_OFF", (0, 0))
+    return Need(int(fixed + usual), int(fixed + max(usual + more * scan, instead * scan)))
 
 
 def _plan(geometry: Geometry) -> int:

@@ -4,18 +4,17 @@ The volume of interest is seen through a grid of overlapping windows, and as man
 many times (tapered block bootstrap; Künsch, Ann. Stat. 17:1217, 1989; Paparoditis & Politis, Biometrika 88:1105, 2001).
 A volume and its reference are drawn alike, so that what they share leaves their difference. Drawn are the sums that a
 number is made of, window by window, never the number itself: counts of cells and lines and moments of density (all
-metrics of a tally, and connd), sums over local thickness (Tb.Th, Tb.Sp, Tb.N), over squared error (PSNR) and over
-voxels in common (Dice).
-Numbers that are no function of such sums (largest values, components, anisotropy, Fourier shell correlation) have no
-interval.
+metrics of a tally), and what the `resampled` of a metric's file adds up: local thickness (Tb.Th, Tb.Sp, Tb.N), squared
+error (PSNR), voxels in common (Dice). Numbers that are no function of such sums (largest values, components,
+anisotropy, Fourier shell correlation) have no interval.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
-from itertools import pairwise, product
-from math import floor, isfinite, log10, nan, sqrt
-from typing import Any, Protocol
+from math import floor, isfinite, nan
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,14 +23,9 @@ from scipy.stats import t
 from bonectl.core import draws, progress
 from bonectl.core.table import Finding, Interval, Number, Row, Table
 from bonectl.errors import UsageError
-from bonectl.metrics import tbsp, tbth
-from bonectl.morphology import cells, lines, rim
-from bonectl.morphology.cells import BONE, OUTSIDE, Cells, Labels
-from bonectl.morphology.lines import Lines
 from bonectl.morphology.minkowski import surface_area
-from bonectl.morphology.rim import Rim
+from bonectl.morphology.parted import PartedTally, Statistic, Weights
 from bonectl.morphology.specimen import Specimen
-from bonectl.morphology.tally import DENSITY_BINS, Moments, Spacing, Tally, density_bins
 from bonectl.morphology.tapers import TOGETHER, Windows, windows
 
 # How often sub-volumes are drawn, the confidence, and how few and how many sub-volumes there may be.
@@ -51,9 +45,7 @@ STEADY = 0.05
 # One that grows in proportion does so but for the rounding of its counts.
 STRAIGHT = 1e-3
 
-Weights = NDArray[np.int64]
 Values = Mapping[str, float]
-Statistic = Callable[[Weights], Values]
 
 
 class Part(Protocol):
@@ -72,6 +64,11 @@ class Part(Protocol):
     @property
     def flows(self) -> tuple[str, ...]:
         """Names of the positional parameters."""
+        ...
+
+    @property
+    def resampled(self) -> Callable[..., Statistic] | None:
+        """What makes its numbers of drawn sub-volumes (`bonectl.morphology.parted`); None where there is no such."""
         ...
 
 
@@ -129,7 +126,7 @@ def with_intervals(
     weights = draws.generator(seed, "bootstrap").multinomial(seen.parts, np.full(seen.parts, 1 / seen.parts), DRAWS)
     shape = " x ".join(f"{length:.3g}" for length in apart)
     source = f"{100 * LEVEL:g} %, bootstrap of {seen.parts} sub-volumes {shape} mm apart, {DRAWS} draws, seed {seed}"
-    splits = [_Split.of(one.labels, one.grey, one, seen) for one in specimens]
+    splits = [PartedTally.of(one.labels, one.grey, one, seen) for one in specimens]
     volumes = splits[0].volumes
     first, *others = (
         _drawn(list(_statistics(parts, one, sums, seen)), weights, volumes)
@@ -271,34 +268,22 @@ def _growth(one: float, two: float, four: float) -> Callable[[float, float], flo
     return None
 
 
-def _statistics(parts: Iterable[Part], specimen: Specimen, sums: "_Split", seen: Windows) -> Iterator[Statistic]:
+def _statistics(parts: Iterable[Part], specimen: Specimen, sums: PartedTally, seen: Windows) -> Iterator[Statistic]:
     """What can be drawn of one specimen."""
     for part in parts:
         if part.flows == ("tally",):
             if _works(partial(_of_tally, part, sums), seen):
                 yield partial(_of_tally, part, sums)
-        elif part.name == "connd":
-            yield partial(_of_purified, part, _Split.of(specimen.pieces.labels, None, specimen, seen))
-        elif part.name == "tbth":
-            yield partial(_of_map, "tbth", _map_sums(_thickness(part, specimen), seen))
-        elif part.name == "tbsp":
-            yield partial(_of_map, "tbsp", _map_sums(tbsp.averaged_map(specimen, **_knobs(part)), seen))
-        elif part.name == "tbn":
-            bone, voi = (seen.sums(mask) for mask in (specimen.bone, specimen.voi))
-            yield partial(_of_tbn, _map_sums(_thickness(part, specimen), seen), bone, voi)
+        elif part.resampled is not None and part.flows == ("specimen",):
+            yield part.resampled(specimen, seen)
 
 
 def _comparisons(parts: Iterable[Part], specimens: Sequence[Specimen], seen: Windows) -> Iterator[Statistic]:
     """What can be drawn of two specimens together."""
-    ours, theirs = specimens
     for part in parts:
-        if part.name == "dice":
-            common = seen.sums(ours.bone & theirs.bone)
-            both = sum(seen.sums(specimen.bone) for specimen in specimens)
-            yield partial(_of_dice, common, np.asarray(both))
-        elif part.name == "psnr" and ours.grey is not None and theirs.grey is not None:
-            errors, voxels = _squared_errors(ours, theirs, seen)
-            yield partial(_of_psnr, _named(part.function(ours, theirs))["psnr"], errors, voxels)
+        if part.resampled is not None and part.flows == ("specimen", "reference"):
+            with suppress(UsageError):  # the data do not allow it: there is no number either
+                yield part.resampled(*specimens, seen)
 
 
 def _works(statistic: Statistic, seen: Windows) -> bool:
@@ -314,152 +299,5 @@ def _named(findings: Iterable[Finding]) -> dict[str, float]:
     return {found.name: found.value for found in findings if isinstance(found, Number)}
 
 
-def _of_tally(part: Part, sums: "_Split", drawn: Weights) -> Values:
+def _of_tally(part: Part, sums: PartedTally, drawn: Weights) -> Values:
     return _named(part.function(sums.drawn(drawn)))
-
-
-def _of_purified(part: Part, sums: "_Split", drawn: Weights) -> Values:
-    return _named(part.function(_Purified(sums.drawn(drawn))))
-
-
-def _of_map(name: str, sums: NDArray[np.float64], drawn: Weights) -> Values:
-    count, total, squares = drawn @ sums
-    if not count:
-        return {name: nan, f"{name}_sd": nan}
-    return {name: total / count, f"{name}_sd": sqrt(max(0.0, squares / count - (total / count) ** 2))}
-
-
-def _of_tbn(sums: NDArray[np.float64], bone: NDArray[np.float64], voi: NDArray[np.float64], drawn: Weights) -> Values:
-    mean = _of_map("tbth", sums, drawn)["tbth"]
-    return {"tbn": float(drawn @ bone / (drawn @ voi)) / mean}
-
-
-def _of_dice(common: NDArray[np.float64], both: NDArray[np.float64], drawn: Weights) -> Values:
-    bone = float(drawn @ both)
-    return {"dice": 2 * float(drawn @ common) / bone if bone else nan}
-
-
-def _of_psnr(whole: float, errors: NDArray[np.float64], voxels: NDArray[np.float64], drawn: Weights) -> Values:
-    """From the PSNR of the whole, whose range is in it."""
-    mean, there = errors.sum() / voxels.sum(), float(drawn @ errors) / float(drawn @ voxels)
-    return {"psnr": whole + 10 * log10(mean / there) if there else nan, "rmse": sqrt(there)}
-
-
-@dataclass(frozen=True, eq=False)
-class _Purified:
-    """As much of a specimen as connectivity needs."""
-
-    purified: Tally
-
-
-def _thickness(part: Part, specimen: Specimen) -> NDArray[np.float32]:
-    """The map that Tb.Th and Tb.N are means of, by the convention of the metric."""
-    return tbth.thickness_map(specimen, **_knobs(part))
-
-
-def _knobs(part: Part) -> Mapping[str, Any]:
-    return part.function.keywords if isinstance(part.function, partial) else {}
-
-
-def _map_sums(values: NDArray[np.float32], seen: Windows) -> NDArray[np.float64]:
-    """Voxels, sum and sum of squares of a map where it is not 0, (parts, 3); its voxels may be larger."""
-    return np.stack([seen.sums(column) for column in (values > 0, values, np.square(values))], axis=1)
-
-
-def _squared_errors(ours: Specimen, theirs: Specimen, seen: Windows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sum of squared differences in the volume of interest, and its voxels, by part."""
-    errors = np.where(ours.voi, np.subtract(ours.values("psnr"), theirs.values("psnr"), dtype=np.float32), 0)
-    return seen.sums(np.square(errors)), seen.sums(ours.voi)
-
-
-@dataclass(frozen=True, eq=False)
-class _SplitMoments:
-    """Moments by part: counts, sums and squares (parts, 3), and histograms (parts, bins)."""
-
-    sums: NDArray[np.float64]
-    histograms: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, mask: NDArray[np.bool_], grey: NDArray[np.number], seen: Windows) -> "_SplitMoments":
-        """Of the values where the mask is set."""
-        values = np.where(mask, grey, 0).astype(np.float64)
-        sums = np.stack([seen.sums(column) for column in (mask, values, np.square(values))], axis=1)
-        bins = density_bins(grey)
-        histograms = [
-            np.bincount(bins[box][mask[box]], minlength=DENSITY_BINS)
-            for box in product(*([slice(a, b) for a, b in pairwise(edge)] for edge in seen.edges))
-        ]
-        return cls(sums, seen.of_halves(np.array(histograms)))
-
-    def drawn(self, weights: Weights) -> Moments:
-        count, total, squares = weights @ self.sums
-        histogram = (weights @ self.histograms).astype(np.int64)
-        return Moments(int(count), float(total), float(squares), tuple(histogram.tolist()))
-
-
-@dataclass(frozen=True, eq=False)
-class _Split:
-    """A tally by part.
-
-    Parameters
-    ----------
-    cells : Cells
-        Of the whole.
-    counts : (parts, n) int array
-        How many cells of each configuration each part has.
-    along : (parts, 13, 3) int array
-        As `Lines`.
-    border : (parts, 6, 256) int array
-        As `Rim`.
-    spacing : tuple of float
-        [mm].
-    unit : str
-    total, bone : _SplitMoments, optional
-        Of the grey values.
-    """
-
-    cells: Cells
-    counts: NDArray[np.int64]
-    along: NDArray[np.int64]
-    border: NDArray[np.int64]
-    spacing: Spacing
-    unit: str
-    total: _SplitMoments | None
-    bone: _SplitMoments | None
-
-    @classmethod
-    def of(cls, labels: Labels, grey: NDArray[np.number] | None, specimen: Specimen, seen: Windows) -> "_Split":
-        """Count and add up by part."""
-        whole = cells.count([labels])
-        along, border = seen.about(labels, lines.number, rim.number)
-        unit = specimen.unit if grey is not None else "label"
-        total = bone = None
-        if grey is not None and unit == "mgHA/cm3":
-            total, bone = (_SplitMoments.of(mask, grey, seen) for mask in (labels != OUTSIDE, labels == BONE))
-        return cls(whole, seen.cells(labels, whole), along, border, specimen.spacing, unit, total, bone)
-
-    @property
-    def volumes(self) -> NDArray[np.float64]:
-        """Voxels of the volume of interest in each part, (parts,); a voxel is shared by the cells around it."""
-        return np.asarray(self.counts @ self.cells.voi.sum(1) / 8)
-
-    def drawn(self, weights: Weights) -> Tally:
-        """The tally of the parts, each as often as it was drawn."""
-        cells = self.cells.counted(self._evened(weights @ self.counts))
-        moments = (None if part is None else part.drawn(weights) for part in (self.total, self.bone))
-        along, border = (np.tensordot(weights, counts, 1) for counts in (self.along, self.border))
-        return Tally(cells, Lines(along), Rim(border), self.spacing, self.unit, *moments)
-
-    def _evened(self, drawn: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The drawn cells with as many of each kind, by what of them lies in the volume of interest, as it has.
-
-        For a volume of interest of the size of what was drawn. Its walls, edges and corners are where they are: only
-        the bone is a sample.
-        """
-        kind = self.cells.voi @ (1 << np.arange(8))
-        corners = self.cells.voi.sum(1)
-        size = (corners @ drawn) / (corners @ self.cells.number)
-        there, wanted = (np.bincount(kind, number, minlength=256) for number in (drawn, self.cells.number * size))
-        evened = drawn * np.divide(wanted, there, out=np.zeros(256), where=there > 0)[kind]
-        number: NDArray[np.int64] = np.rint(evened * (corners @ drawn) / (corners @ evened)).astype(np.int64)
-        return number

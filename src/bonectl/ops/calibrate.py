@@ -1,7 +1,5 @@
 """Grey values or attenuation to mineral density, and back."""
 
-import inspect
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +7,7 @@ import numpy as np
 
 from bonectl.core.calibration import Calibration
 from bonectl.core.header import Header
-from bonectl.core.kit import bind, load
+from bonectl.core.kit import bind, describe, fact
 from bonectl.core.slabs import Array
 from bonectl.core.spec import Spec
 from bonectl.core.stack import Stack
@@ -43,17 +41,18 @@ def calibrated(stack: Stack, spec: Spec) -> Stack:
         When the voxels do not support the part (no two peaks).
     """
     part = bind("calibrations", spec)
-    reads: tuple[str, ...] = sys.modules[load("calibrations", spec.name).__module__].READS
+    reads: tuple[str, ...] = fact("calibrations", spec.name, "READS")
     header = stack.header
     if header.is_scan:
         raise UsageError("a scan has no mineral density; run `bonectl reconstruct` first")
     if header.unit not in reads:
         raise UsageError(f"{spec.name} reads values in {' or '.join(reads)}, but these are in {header.unit}")
     given: dict[str, Any] = {"unit": header.unit}
-    if "values" in _flows(part):
+    flows = describe("calibrations", spec.name).flows
+    if "values" in flows:
         given["values"] = stack.collect()
         stack = Stack.of(given["values"], header)
-    law = part(*(given[name] for name in _flows(part)))
+    law = part(*(given[name] for name in flows))
     facts = {**header.acquisition, ORIGIN: "grey"} if header.unit == "grey" else header.acquisition
     new = header.replace(unit="mgHA/cm3", dtype="<f4", calibration=law, acquisition=facts)
     return stack.map(_linear(law.slope, law.intercept), new)
@@ -97,10 +96,11 @@ def attenuation_law(spec: Spec) -> Calibration:
         As the part.
     """
     part = bind("calibrations", spec)
-    reads: tuple[str, ...] = sys.modules[load("calibrations", spec.name).__module__].READS
-    if "1/cm" not in reads or "values" in _flows(part):
+    reads: tuple[str, ...] = fact("calibrations", spec.name, "READS")
+    flows = describe("calibrations", spec.name).flows
+    if "1/cm" not in reads or "values" in flows:
         raise UsageError(f"{spec.name} is no law of attenuation [1/cm]; `bonectl convert --calibrate` takes it")
-    law: Calibration = part(*("1/cm" for _ in _flows(part)))
+    law: Calibration = part(*("1/cm" for _ in flows))
     return law
 
 
@@ -117,12 +117,6 @@ def own_law(header: Header) -> Calibration:
     if header.acquisition.get(ORIGIN) == "grey":
         raise UsageError("the stack's calibration is of grey values, not of attenuation; give --energy in keV")
     return header.calibration
-
-
-def _flows(part: Callable[..., Calibration]) -> list[str]:
-    """Names of the positional parameters."""
-    parameters = inspect.signature(part).parameters.values()
-    return [p.name for p in parameters if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
 
 
 def _linear(slope: float, intercept: float) -> Callable[[Array], Array]:

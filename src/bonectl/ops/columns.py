@@ -5,7 +5,7 @@ import re
 from bonectl.core import kit
 from bonectl.core.spec import parse_sum
 from bonectl.core.table import Columns
-from bonectl.ops.measure import AGAINST, CONDITIONS, CUT, DENSITY, STRUCTURE
+from bonectl.ops.measure import CONDITIONS, CUT, usual
 
 # A line of the section Returns in the docstring of a metric: names, and the unit that they share.
 _RETURNED = re.compile(r"([a-z]\w*(?:, [a-z]\w*)*) : (.+)")
@@ -27,7 +27,7 @@ def columns(metrics: str | None, *, compared: bool, around: bool, labelled: bool
     labelled : bool
         Whether bones are those of labels.
     """
-    specs = parse_sum(metrics or " + ".join([STRUCTURE, DENSITY, *([AGAINST] * compared)]))
+    specs = parse_sum(metrics or usual(dense=True, compared=compared))
     found = {name: unit for spec in specs for name, unit in numbers(spec.name).items()}
     reference = [f"reference_{name}" for name in CUT] if compared else []
     label = ["label"] if labelled else []

@@ -1,6 +1,5 @@
 """Volume in, table of bone numbers out."""
 
-import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import isclose
@@ -18,23 +17,15 @@ from bonectl.core.spec import Spec, parse, parse_sum
 from bonectl.core.stack import Stack
 from bonectl.core.table import Doubt, Finding, Histogram, Number, Row, Table, compared
 from bonectl.errors import DataError, UsageError
-from bonectl.metrics import tbsp, tbth
 from bonectl.morphology import trust, voi
 from bonectl.morphology.cells import MARROW, Labels
 from bonectl.morphology.cut import NONE, Cut, Volume
+from bonectl.morphology.parted import Statistic
 from bonectl.morphology.specimen import Specimen
 from bonectl.morphology.tally import Spacing, Tally, tally
 from bonectl.ops import bootstrap, held
 from bonectl.ops.convert import single
 from bonectl.ops.labels import MOST, natural, watched
-
-# What is measured when nothing is said: the numbers of the field's minimum lists, and what a reference allows.
-STRUCTURE = "bvtv + surface + euler + components + connd + tbth + tbsp + tbn + smi + anisotropy"
-DENSITY = "bmd + tmd"
-AGAINST = "psnr + ssim + dice + surface_distance + fsc + bmd_distance"
-
-# What there is a map of: the structure, and the function that makes it.
-MAPS = {"tbth": ("bone", tbth.thickness_map), "tbsp": ("marrow", tbsp.thickness_map)}
 
 # Slices per block while streaming; no number depends on it.
 BLOCK = 16
@@ -61,6 +52,19 @@ CONDITIONS = (
 
 Array = NDArray[Any]
 Mask = NDArray[np.bool_]
+
+
+def usual(*, dense: bool, compared: bool) -> str:
+    """What is measured when nothing is said: the field's minimum lists, and what a reference allows."""
+    groups = ["structure", *["density"] * dense, *["against"] * compared]
+    there = kit.names("metrics", by="PLACE")
+    return " + ".join(name for name in there if kit.fact("metrics", name, "USUAL") in groups)
+
+
+def maps() -> list[str]:
+    """Metrics of which there is a map, voxel by voxel, in the order of the tables."""
+    there = kit.names("metrics", by="PLACE")
+    return [name for name in there if "thickness_map" in kit.describe("metrics", name).functions]
 
 
 def measure(  # noqa: PLR0913 (the volume, and what each option says)
@@ -245,23 +249,24 @@ def thickness_map(
         As `measure`; UsageError for another map, or voxels that are not cubic.
     """
     spec = parse(what)
-    if spec.name not in MAPS:
-        raise UsageError(f"there is no map of {spec.name!r}; there are {' and '.join(MAPS)}")
+    if spec.name not in maps():
+        raise UsageError(f"there is no map of {spec.name!r}; there are {' and '.join(maps())}")
     kit.check("metrics", [spec])
-    if odd := spec.knobs.keys() - {"convention", "walls"}:
-        raise UsageError(f"a map has no knob {min(odd)!r}; it has convention and walls")
+    knobs = kit.describe("metrics", spec.name).functions["thickness_map"]
+    if odd := spec.knobs.keys() - knobs.keys():
+        raise UsageError(f"a map has no knob {min(odd)!r}; it has {' and '.join(knobs)}")
     case = _plan(stack, what, threshold, mask, None, purify=purify)
     if max(case.spacing) > min(case.spacing) * (1 + SAME_SIDE):
         raise UsageError("local thickness needs cubic voxels; resample the volume first")
-    _check_room(case, max_memory, "tbth")
-    facts = {"quantity": f"local thickness of the {MAPS[spec.name][0]}, {spec}"}
+    _check_room(case, max_memory, spec.name)
+    facts = {"quantity": f"{kit.fact('metrics', spec.name, 'MAP')}, {spec}"}
     header = case.stack.header.replace(dtype="<f4", unit="mm", calibration=None, answers={}, acquisition=facts)
     return Stack(header, _thicknesses(case, spec))
 
 
 def _thicknesses(case: "_Case", spec: Spec) -> Iterator[Array]:
     numba.set_num_threads(min(threads.count(), numba.config.NUMBA_NUM_THREADS))
-    values = MAPS[spec.name][1](_held(case), **{name: str(knob) for name, knob in spec.knobs.items()})
+    values = kit.bind("metrics", spec, "thickness_map")(_held(case))
     for start in range(0, len(values), BLOCK):
         yield values[start : start + BLOCK]
 
@@ -274,6 +279,14 @@ class _Part:
     function: Callable[..., tuple[Finding, ...]]
     flows: tuple[str, ...]
     asked: bool
+    resampled: Callable[..., Statistic] | None = None
+
+    @classmethod
+    def of(cls, spec: Spec, *, asked: bool) -> "_Part":
+        """The metric of a spec."""
+        part = kit.describe("metrics", spec.name)
+        resampled = kit.bind("metrics", spec, "resampled") if "resampled" in part.functions else None
+        return cls(spec.name, kit.bind("metrics", spec), part.flows, asked, resampled)
 
     @property
     def compares(self) -> bool:
@@ -290,13 +303,13 @@ class _Rule:
     @property
     def looks(self) -> bool:
         """Whether it needs voxels to find the threshold."""
-        return _flows(kit.load("segmentations", self.spec.name))[0] == "volume"
+        return kit.describe("segmentations", self.spec.name).flows[0] == "volume"
 
     def cut(self, values: Array | None, unit: str, spacing: Spacing, inside: Mask | None) -> Cut:
         given: dict[str, Any] = {"unit": unit, "spacing": spacing}
         if values is not None:
             given["volume"] = Volume(values, unit, inside)
-        flows = _flows(kit.load("segmentations", self.spec.name))
+        flows = kit.describe("segmentations", self.spec.name).flows
         found: Cut = kit.bind("segmentations", self.spec)(*(given[name] for name in flows))
         return replace(found, rule=f"{found.rule} of the reference") if self.on_reference else found
 
@@ -312,7 +325,7 @@ class _Region:
     @property
     def flows(self) -> tuple[str, ...]:
         """What finds it looks at."""
-        return () if self.spec is None else _flows(kit.load("regions", self.spec.name))
+        return () if self.spec is None else kit.describe("regions", self.spec.name).flows
 
     def blocks(self) -> Callable[[Array], Mask | None]:
         """What of each next block of values lies inside, where no bone is needed to know; None is all."""
@@ -526,24 +539,13 @@ def _number(threshold: float | str) -> float | None:
         return None
 
 
-def _flows(function: Callable[..., Any]) -> tuple[str, ...]:
-    """Names of the positional parameters."""
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return tuple(p.name for p in inspect.signature(function).parameters.values() if p.kind in kinds)
-
-
 def _parts(metrics: str | None, header: Header, compared: bool) -> tuple[_Part, ...]:
-    text = metrics or " + ".join(
-        [STRUCTURE, *([DENSITY] if header.unit == "mgHA/cm3" else []), *([AGAINST] * compared)]
-    )
-    specs = parse_sum(text)
+    specs = parse_sum(metrics or usual(dense=header.unit == "mgHA/cm3", compared=compared))
     for spec in specs:
         if spec.weight != 1 or spec.when:
             raise UsageError(f"{str(spec)!r}: a metric has no weight and no schedule; write name + name(knob=value)")
     kit.check("metrics", specs)
-    parts = tuple(
-        _Part(s.name, kit.bind("metrics", s), _flows(kit.load("metrics", s.name)), metrics is not None) for s in specs
-    )
+    parts = tuple(_Part.of(spec, asked=metrics is not None) for spec in specs)
     if lonely := [part.name for part in parts if part.compares and not compared]:
         raise UsageError(f"{lonely[0]} compares with a reference; give --reference")
     return parts

@@ -14,7 +14,7 @@ from torch import Tensor
 from bonectl.core import kit, memory, progress
 from bonectl.core.calibration import Calibration
 from bonectl.core.counted import counted
-from bonectl.core.geometry import KINDS, Geometry
+from bonectl.core.geometry import Geometry
 from bonectl.core.header import SINOGRAMS, VOLUME
 from bonectl.core.slabs import Array
 from bonectl.core.spec import parse
@@ -31,8 +31,6 @@ from bonectl.projection import backends
 from bonectl.projection.projector import Projector
 
 UNITS = ("1/cm", "mgHA/cm3")
-# Methods that invert one kind of beam in closed form; others take any.
-BEAMS = {"fbp": ("parallel",), "fdk": ("fan", "cone"), "lpd": ("parallel", "fan")}
 # Views closer to one direction than this [degree] give no slice.
 SAME_DIRECTION = 1e-3
 # Angles of several views within so little were written in radians (2 pi, and a little).
@@ -117,7 +115,7 @@ def reconstruct(  # noqa: PLR0913 (the scan, and what each option says)
     if air:
         rows = levelled(rows, geometry, air)
     name, run = method_for(method, geometry)
-    if parse(name).name in BEAMS:
+    if kit.fact("methods", parse(name).name, "CLOSED"):
         check_arc(geometry)
     worker = OnDevice(device.choose(device_name), divisible=geometry.kind != "cone")
     backends.engine(worker.where, backend)
@@ -151,10 +149,10 @@ def method_for(text: str | None, geometry: Geometry) -> tuple[str, Method]:
     UsageError
         When it is not for this beam, or there is no such method or knob.
     """
-    spec = parse(text or ("fbp" if geometry.kind == "parallel" else "fdk"))
-    if geometry.kind not in BEAMS.get(spec.name, KINDS):
-        fitting = next(name for name, kinds in BEAMS.items() if geometry.kind in kinds)
-        raise UsageError(f"{spec.name} is not for a {geometry.kind} beam; use {fitting}")
+    usual = next(name for name in kit.names("methods") if geometry.kind in kit.fact("methods", name, "USUAL"))
+    spec = parse(text or usual)
+    if geometry.kind not in kit.fact("methods", spec.name, "BEAMS"):
+        raise UsageError(f"{spec.name} is not for a {geometry.kind} beam; use {usual}")
     run: Method = kit.bind("methods", spec)
     return str(spec), run
 

@@ -13,35 +13,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from bonectl.core import pictures
+from bonectl.core import kit, pictures
 from bonectl.core.pictures import Window
 from bonectl.core.table import Row, Table
 from bonectl.errors import UsageError
 from bonectl.metrics import tbth
 from bonectl.morphology.specimen import Specimen
 from bonectl.ops.measure import Examined
-
-# The numbers whose bias is drawn, where they are in the table, as the field writes them.
-SYMBOLS = {
-    "bvtv": "BV/TV",
-    "bsbv": "BS/BV",
-    "bstv": "BS/TV",
-    "tbth": "Tb.Th",
-    "tbth_sd": "Tb.Th SD",
-    "tbsp": "Tb.Sp",
-    "tbsp_sd": "Tb.Sp SD",
-    "tbn": "Tb.N",
-    "connd": "Conn.D",
-    "dchi": "Δχ raw",
-    "smi": "SMI",
-    "da": "DA",
-    "bmd": "BMD",
-    "tmd": "TMD",
-    "tmd_sd": "TMD SD",
-    "ctth": "Ct.Th",
-    "ctar": "Ct.Ar",
-    "ctpo": "Ct.Po",
-}
 
 # Bars end here [%]; beyond, an arrow and the number say the rest.
 WIDEST_BIAS = 50.0
@@ -277,16 +255,23 @@ def _draw_bias(axes: Axes, rows: list[Row]) -> None:
         beyond = " ▸" if percent > limit else " ◂" if percent < -limit else ""
         axes.text(1.02, place, f"{figures} %{beyond}", transform=axes.get_yaxis_transform(), va="center", fontsize=6)
     axes.axvline(0, color=pictures.INK, linewidth=0.6)
-    axes.set_yticks(range(len(rows)), [SYMBOLS[row.number.name] for row in reversed(rows)])
+    symbols = _symbols()
+    axes.set_yticks(range(len(rows)), [symbols[row.number.name] for row in reversed(rows)])
     axes.set(xlim=(-limit, limit), ylim=(-0.6, len(rows) - 0.4))
     axes.set_xlabel("difference from the reference [%]")
     axes.set_title("Bias" + (", 95 % intervals" if any(map(_percent_interval, rows)) else ""))
 
 
 def _biased(table: Table) -> list[Row]:
-    """Rows whose bias is drawn, in the order of `SYMBOLS`."""
+    """Rows whose bias is drawn, in the order of the tables."""
     rows = {row.number.name: row for row in table.rows if row.percent is not None and isfinite(row.percent)}
-    return [rows[name] for name in SYMBOLS if name in rows]
+    return [rows[name] for name in _symbols() if name in rows]
+
+
+def _symbols() -> dict[str, str]:
+    """How the field writes the numbers whose bias is drawn, in the order of the tables."""
+    metrics = kit.names("metrics", by="PLACE")
+    return {number: text for name in metrics for number, text in kit.fact("metrics", name, "SYMBOLS")}
 
 
 def _percent_interval(row: Row) -> tuple[float, float] | None:

@@ -252,12 +252,12 @@ def _source(model: Spec, pairs: Spec, inputs: Sequence[Volume], targets: Sequenc
     UsageError
         They are no pairs.
     """
-    if model.name != "lpd":
+    if kit.fact("models", model.name, "LEARNS") != "scans":
         pairing: Pairing = kit.bind("pairings", pairs)(inputs, targets)
         return pairing
     if pairs.name != "supervised":
         raise UsageError(
-            f"lpd learns from scans and the volumes they are scans of, not from {pairs}; leave out --pairs"
+            f"{model.name} learns from scans and the volumes they are scans of, not from {pairs}; leave out --pairs"
         )
     return Scans(inputs, targets)
 
