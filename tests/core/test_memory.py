@@ -59,3 +59,9 @@ def test_no_groups_no_limit(tmp_path):
     assert memory._free_in_groups(tmp_path) is None
     group(tmp_path, 2, "", "max", 0)
     assert memory._free_in_groups(tmp_path) is None
+
+
+@pytest.mark.parametrize("words", ["can't allocate lock", "can't start new thread", "std::bad_alloc"])
+def test_a_shortage_in_the_words_of_threads_is_one(words):
+    assert memory.is_shortage(RuntimeError(words))
+    assert not memory.is_shortage(RuntimeError("can't find the weights"))

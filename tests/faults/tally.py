@@ -34,12 +34,15 @@ class Tally:
         told = "\n".join(self.failures[:KEPT])
         assert not self.failures, f"{len(self.failures)} of {self.counts['tried']} did not survive:\n{told}"
 
-    def tell(self, what: str, status: int | None, found: Sequence[str], said: str = "") -> None:
-        """One draw: `what` was done, the status, and what was wrong (`contract.wrong`)."""
+    def tell(self, what: str, status: int | None, found: Sequence[str], said: str = "", *, ours: bool = True) -> None:
+        """One draw: `what` was done, the status, and what was wrong (`contract.wrong`).
+
+        What is not `ours` to mend did not survive, and fails no test.
+        """
         self.counts["tried"] += 1
         self.counts["survived"] += not found
         self.counts["ends"][str(status)] += 1
-        if found:
+        if found and ours:
             self.failures.append(f"{what}: status {status}: {'; '.join(found)}; it said: {said[:1500]}")
 
 

@@ -17,6 +17,7 @@ def main() -> NoReturn:
     """Run the command line and leave with its status."""
     _hold_standard_descriptors()
     ending.listen()
+    status = 0
     try:
         status = run(sys.argv[1:])
         if sys.stdout is not None:  # None: it was closed before we began
@@ -24,7 +25,7 @@ def main() -> NoReturn:
     except BrokenPipeError:
         ending.by(signal.SIGPIPE)
     except OSError as error:  # stdout itself: full disk behind a redirection
-        status = _say_and_fail("bonectl", f"output: {(error.strerror or str(error)).lower()}", 74)
+        status = status or _say_and_fail("bonectl", f"output: {(error.strerror or str(error)).lower()}", 74)
     _leave(status)
 
 

@@ -107,12 +107,20 @@ def _left(folder: Path, version: _Version) -> int | None:
 
 
 def is_shortage(error: BaseException) -> bool:
-    """Whether an error says that memory was refused, also in the words of torch and of the loader of its libraries."""
+    """Whether an error says that memory was refused, also in words of torch, its loader and threads."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     if isinstance(error, OSError) and error.errno is not None:  # its text holds the name of a file
         return error.errno == errno.ENOMEM
-    said = ("allocate memory", "not enough memory", "out of memory", "std::bad_alloc", "failed to map segment")
+    said = (
+        "allocate memory",
+        "not enough memory",
+        "out of memory",
+        "std::bad_alloc",
+        "failed to map segment",
+        "can't allocate lock",
+        "can't start new thread",
+    )
     if isinstance(error, RuntimeError | ImportError | OSError) and any(part in str(error).lower() for part in said):
         return True
     before = error.__context__  # which llvmlite does not name as the cause
