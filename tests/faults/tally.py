@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-DRAWS = int(os.environ.get("FAULTS", "2"))  # of every kind, with real processes; in this process CHEAP times as many
+DRAWS = int(os.environ.get("FAULTS", "1"))  # of every kind, with real processes; in this process CHEAP times as many
 SEED = os.environ.get("FAULTS_SEED", "1")
-CHEAP = 15
+CHEAP = 30
 KEPT = 5  # failures that are told in full
 
 
