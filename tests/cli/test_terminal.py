@@ -2,6 +2,7 @@
 
 import fcntl
 import io
+import json
 import os
 import pty
 import re
@@ -140,3 +141,17 @@ def test_a_bar_on_a_terminal_shows_count_percent_and_time_whole(folder):
     lines = bar_lines(shown)
     assert any(re.search(r"[1-4]/4 steps +\d+% (-|\d):(--|\d\d):(--|\d\d)", line) for line in lines), lines
     assert max(map(len, lines)) <= 80
+
+
+def test_numbers_are_counted_while_they_are_made(folder):
+    """Where kernels are not compiled yet, it took 20 s without a sign of life."""
+    line = "bonectl measure a.npy --metrics 'bvtv + tbth + connd' --progress json"
+    status, _, errors = on_terminal(line, folder)
+    told = [json.loads(line) for line in errors.splitlines()]
+    tasks = list(dict.fromkeys(one["task"] for one in told if "task" in one))
+    assert tasks == ["read the volume", "cut the volume", "numbers"]
+    counted = [one for one in told if one.get("task") == "numbers"]
+    assert status == 0
+    assert [(one["total"], one["unit"]) for one in counted] == [(3, "metric")] * len(counted)
+    assert (counted[0]["done"], counted[0]["metric"]) == (0, "bvtv")
+    assert counted[-1]["done"] == 3

@@ -1,6 +1,6 @@
 """Volume in, table of bone numbers out."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isclose
 from typing import Any
@@ -701,21 +701,31 @@ def _given(specimen: Specimen) -> dict[str, Any]:
     return {"tally": specimen.tally, "specimen": specimen}
 
 
-def _findings(parts: Iterable[_Part], given: Mapping[str, Any]) -> list[Finding]:
+def _findings(parts: Sequence[_Part], given: Mapping[str, Any]) -> list[Finding]:
     """What the metrics say; one that was not asked for by name may stay silent where the data do not allow it."""
     found: list[Finding] = []
-    for part in parts:
-        try:
-            found += part.function(*(given[name] for name in part.flows))
-        except UsageError as error:
-            if part.asked:
-                raise
-            progress.note(f"{part.name} is left out: {error}")
+    with progress.task("numbers", len(parts), "metric") as advance:
+        for part in parts:
+            advance(0, metric=part.name)
+            try:
+                found += part.function(*(given[name] for name in part.flows))
+            except UsageError as error:
+                if part.asked:
+                    raise
+                progress.note(f"{part.name} is left out: {error}")
+            advance(1, metric=part.name)
     return found
 
 
 def _collected(stack: Stack, what: str) -> Array:
-    return Stack(stack.header, _finite(stack, what)).collect()
+    with progress.task(f"read {what}", stack.header.shape[0]) as advance:
+        return Stack(stack.header, _counted(_finite(stack, what), advance)).collect()
+
+
+def _counted(slabs: Iterator[Array], advance: progress.Advance) -> Iterator[Array]:
+    for slab in slabs:
+        yield slab
+        advance(len(slab))
 
 
 def _finite(stack: Stack, what: str) -> Iterator[Array]:
@@ -751,7 +761,15 @@ def _labels(bone: Mask, inside: Mask | None) -> Labels:
 
 
 def _specimen(case: _Case, values: Array, inside: Mask | None, what: str, cut: Cut | None = None) -> Specimen:
-    """Cut one volume; by the case's rule, unless the cut is known."""
+    """Cut one volume, and add up what its voxels are; by the case's rule, unless the cut is known."""
+    with progress.task(f"cut {what}", 1, "volume") as advance:
+        specimen = _cut_out(case, values, inside, cut)
+        _check_filled(specimen.tally, specimen.cut, f"{what}, purified," if case.purify else what)
+        advance()
+    return specimen
+
+
+def _cut_out(case: _Case, values: Array, inside: Mask | None, cut: Cut | None) -> Specimen:
     unit = case.stack.header.unit
     if inside is not None and not inside.any():
         raise DataError(EMPTY)
@@ -766,10 +784,7 @@ def _specimen(case: _Case, values: Array, inside: Mask | None, what: str, cut: C
         inside = case.region.around(bone, case.spacing)
     around = bone if inside is not None and _goes_on(values, bone, inside) else None
     specimen = Specimen(_labels(bone, inside), case.spacing, unit, cut, grey, around=around)
-    if case.purify:
-        specimen, what = specimen.purify(), f"{what}, purified,"
-    _check_filled(specimen.tally, cut, what)
-    return specimen
+    return specimen.purify() if case.purify else specimen
 
 
 # Where the data hold less than this share of the region's bone beyond it, they are of no bone: air, or blanked.
