@@ -47,6 +47,12 @@ class Judge:
             self.wrong.append(f"{what}: error {error:.3g}, at most {most:g} is right")
         return f"{error:.1e}"
 
+    def refuse(self, what: str, error: float, most: float) -> str:
+        """The error of what is known to be wrong; noted where it would pass: a bound that all keep judges nothing."""
+        if error <= most:
+            self.wrong.append(f"{what}, the control, passes: error {error:.3g}, at most {most:g} is right")
+        return f"{error:.1e}"
+
     def close(self) -> None:
         """End with status 1, and say what was wrong, if anything was."""
         if self.wrong:

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 BENCH = Path(__file__).resolve().parents[1] / "bench"
 
 
@@ -14,3 +16,25 @@ def test_the_benchmark_of_bone_numbers_runs():
     assert done.returncode == 0, done.stderr
     for task in ("Euler number", "bone surface", "mean curvature", "squared EDT", "local thickness", "anisotropy"):
         assert f"| {task}" in done.stdout
+
+
+@pytest.mark.parametrize(("steps", "status"), [(60, 0), (1, 1)])
+def test_the_benchmark_of_intervals_judges_the_answers_they_are_around(steps, status):
+    """Networks of one step are garbage, and say so."""
+    line = [sys.executable, BENCH / "samples.py", "--steps", str(steps), "--bones", "1"]
+    done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == status, done.stderr
+    assert "| 4 networks | bvtv |" in done.stdout
+    assert ("wrong results" in done.stderr) == bool(status)
+    assert "Traceback" not in done.stderr
+
+
+def test_a_control_that_passes_is_noted():
+    sys.path.insert(0, str(BENCH))
+    from truth import Judge
+
+    judge = Judge()
+    judge.refuse("noise", 1.0, 0.7)
+    assert judge.wrong == []
+    judge.refuse("noise", 0.5, 0.7)
+    assert judge.wrong == ["noise, the control, passes: error 0.5, at most 0.7 is right"]

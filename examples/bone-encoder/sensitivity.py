@@ -2,11 +2,13 @@
 
     python examples/bone-encoder/sensitivity.py --weights bone-encoder.safetensors
 
-Distances of damaged bones from the whole ones, which none of the networks was taught by. README.md has the table.
+Distances of damaged bones from the whole ones, which none of the networks was taught by. README.md has the table. Ends
+with status 1 unless distances grow with damage, and cut struts are to the encoder worth more than to a random network.
 """
 
 import argparse
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +31,9 @@ CUTS = (0.06, 0.12, 0.24, 0.48)
 BLURS = (0.4, 0.6, 0.9, 1.35)
 NOISES = (0.03, 0.06, 0.12, 0.24)
 
+# So many times as much as noise of the same L1 cut struts must cost with the encoder, and not with a random network.
+WORTH = 3.0
+
 
 def bone(number: int, drop: float) -> np.ndarray:
     """Make a bone, (z, y, x), normalised units; with the same number and more drop, the same with rods missing."""
@@ -46,6 +51,24 @@ def series(number: int) -> Iterator[tuple[str, float, np.ndarray]]:
         yield "blur", sigma, blurred(whole, sigma)
     for spread in NOISES:
         yield "noise", spread, noisy(whole, spread, draws.generator(0, "sensitivity", number))
+
+
+def wrong(found: Mapping[tuple[str, float], np.ndarray]) -> list[str]:
+    """Return what does not hold of distances by kind and amount of damage, (bones, losses) in the order of `LOSSES`."""
+    said, worth = [], {}
+    for kind in dict.fromkeys(kind for kind, _ in found):
+        amounts = sorted(amount for there, amount in found if there == kind)
+        values = np.array([found[kind, amount] for amount in amounts])
+        if not (np.diff(values, axis=0, prepend=0) > 0).all():
+            said.append(f"a distance does not grow with {kind}")
+        means = values.mean(axis=1)
+        worth[kind] = means / means[:, :1]
+    least = worth["cut struts"].min(axis=0) / worth["noise"].max(axis=0)
+    if not least[2] > WORTH:
+        said.append(f"cut struts cost the encoder {least[2]:.2g} times as much as noise, not {WORTH:g}")
+    if not least[1] < WORTH:
+        said.append(f"a random network, the control, passes: {least[1]:.2g} times")
+    return said
 
 
 @torch.no_grad()
@@ -74,6 +97,8 @@ def main() -> None:
         print(
             f"| {kind} | {amount:g} | {l1:.4f} | {rand:.4f} | {ours:.4f} | {rand / l1:.2f} | {ours / l1:.2f} | {told} |"
         )
+    if said := wrong({damage: np.array(values) for damage, values in found.items()}):
+        sys.exit("; ".join(said))
 
 
 if __name__ == "__main__":

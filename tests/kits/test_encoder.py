@@ -195,3 +195,19 @@ def test_degradation_is_as_large_as_it_says(build):
     blurred = build.blurred(volume, 1.5)
     assert blurred.sum() == pytest.approx(1)
     assert (blurred.sum((0, 1)) * (np.arange(32) - 16) ** 2).sum() == pytest.approx(1.5**2, rel=0.01)
+
+
+def test_the_example_of_sensitivity_judges_its_table(build):
+    """Distances that shrink, an encoder without an eye for struts, and a control that passes."""
+    path = Path(__file__).parents[2] / "examples" / "bone-encoder" / "sensitivity.py"
+    spec = importlib.util.spec_from_file_location("sensitivity", path)
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    costs = {"cut struts": (1, 1.2, 3), "blur": (1, 1, 1.5), "noise": (1, 0.8, 0.6)}
+    right = {(kind, n): n * np.array([cost, cost]) for kind, cost in costs.items() for n in (1.0, 2.0)}
+    assert example.wrong(right) == []
+    assert example.wrong(right | {("blur", 2.0): right["blur", 1.0]}) == ["a distance does not grow with blur"]
+    blind = {damage: values * (1, 1, 1 / 3 if damage[0] == "cut struts" else 1) for damage, values in right.items()}
+    assert example.wrong(blind) == ["cut struts cost the encoder 1.7 times as much as noise, not 3"]
+    swapped = {damage: values[:, [0, 2, 1]] for damage, values in right.items()}
+    assert "a random network, the control, passes: 5 times" in example.wrong(swapped)
