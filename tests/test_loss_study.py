@@ -149,6 +149,25 @@ def test_numbers_of_a_measurement(study):
     assert "mtf10" not in study.numbers({"rows": rows}, 0.03)
 
 
+@pytest.mark.parametrize(
+    ("cell", "number", "value", "steps", "said"),
+    [
+        ("tv", "psnr", 22.0, 12, []),
+        ("tv", "psnr", 15.0, 12, ["bone, tv: 15.0 dB, of 15.0 dB before"]),  # as if it were the input
+        ("nlm", "bmd bias [%]", -6.0, 12, ["bone, nlm: mean density is -6.0 % off"]),
+        ("l1", "psnr", 14.0, 12, []),  # nothing is learnt in twelve steps
+        ("l1", "psnr", 14.0, 600, ["bone, l1: 14.0 dB, of 15.0 dB before"]),
+        ("wgan", "psnr", 14.0, 600, []),  # alone it does not aim at values
+    ],
+)
+def test_a_study_that_cannot_be_right_says_so(study, findings, cell, number, value, steps, said):
+    right = {"psnr": 20.0, "bmd bias [%]": -0.5}
+    cells = dict.fromkeys(("gaussian", "tv", "nlm", "l1", "wgan"), right) | {"input": right | {"psnr": 15.0}}
+    cells[cell] = cells[cell] | {number: value}
+    runs = [findings.Run("bone", name, 0, numbers) for name, numbers in cells.items()]
+    assert study.wrong(runs, steps) == said
+
+
 @pytest.mark.slow
 def test_the_smallest_study_runs_and_goes_on_where_it_stopped(tmp_path):
     output = tmp_path / "out"
