@@ -41,7 +41,7 @@ def test_address_space(limited, faults, name):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_open_files(limited, faults, name):
     for rng in faults.of(f"ulimit -n: {name}"):
-        files = rng.randrange(8, 40)
+        files = rng.randrange(5, 20)
         limited(name, f"ulimit -n {files}", f"{files} files", {0, 69, 74, 75})
 
 
