@@ -34,6 +34,7 @@ from bonectl.core import threads
 from bonectl.core.header import Header
 from bonectl.core.stack import Stack
 from bonectl.core.table import Number
+from bonectl.measuring.request import usual
 from bonectl.metrics import anisotropy, tbsp
 from bonectl.morphology import cells, lines, rim
 from bonectl.morphology.components import pieces
@@ -42,7 +43,7 @@ from bonectl.morphology.distance import squared_distance
 from bonectl.morphology.minkowski import mean_curvature, surface_area
 from bonectl.morphology.specimen import Specimen
 from bonectl.morphology.thickness import radius, squared_radius
-from bonectl.ops.measure import STRUCTURE, measure
+from bonectl.ops.measure import measure
 
 Work = Callable[[], Any]
 CUBIC = (1.0, 1.0, 1.0)
@@ -68,7 +69,9 @@ class Task:
 
 
 # Every number of structure that is measured of one volume alone.
-EVERYTHING = f"{STRUCTURE} + tbn_direct + concavity + porosity + fractal + tbpf + ellipsoid_factor"
+EVERYTHING = (
+    f"{usual(dense=False, compared=False)} + tbn_direct + concavity + porosity + fractal + tbpf + ellipsoid_factor"
+)
 
 
 def bone(side: int, stretch: float = 1.0) -> tuple[np.ndarray, np.ndarray]:

@@ -25,11 +25,11 @@ from bonectl.io import npy
 from bonectl.ops.denoise import Model, trained
 from bonectl.ops.measure import measure
 from bonectl.ops.phantom import phantom
-from bonectl.ops.recipe import Recipe
 from bonectl.ops.reconstruct import reconstruct
 from bonectl.ops.samples import predicted, sampled
 from bonectl.ops.simulate import Detector, simulate
 from bonectl.ops.train import Saving, train
+from bonectl.training.recipe import Recipe
 
 SHAPE, VOXEL = (32, 64, 64), 0.03
 TRAINED_ON, TESTED_FROM = (1, 2, 3), 11

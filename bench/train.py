@@ -38,11 +38,11 @@ from bonectl.learning import device
 from bonectl.learning.checkpoint import Normalisation
 from bonectl.learning.ranks import Ranks
 from bonectl.learning.sample import Sample
-from bonectl.ops.learner import Learner, Task
-from bonectl.ops.objective import Objective
-from bonectl.ops.patches import Batch, PatchBatch, Patches
-from bonectl.ops.recipe import Recipe
-from bonectl.ops.volumes import opened
+from bonectl.training.learner import Learner, Task
+from bonectl.training.objective import Objective
+from bonectl.training.patches import Batch, PatchBatch, Patches
+from bonectl.training.recipe import Recipe
+from bonectl.training.volumes import opened
 
 Seconds = tuple[float, float]
 

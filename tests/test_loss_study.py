@@ -55,7 +55,7 @@ def test_the_picture_of_a_trade_shows_every_cell_also_where_no_mtf_can_be_told(f
 
 
 def test_the_grid_has_seventeen_cells_and_every_loss_can_be_trained(study):
-    from bonectl.ops.objective import Objective
+    from bonectl.training.objective import Objective
 
     cells = study.losses(study.SIZES["full"], "randvgg")
     grid = [name for name in cells if not set(name.split("+")) & {"hist", "bvtv", "euler"}]

@@ -14,7 +14,7 @@ from bonectl.core.geometry import Angles, Geometry
 from bonectl.core.header import PROJECTIONS, SINOGRAMS, Entry, Header
 from bonectl.core.stack import Stack
 from bonectl.io import npy
-from bonectl.ops import volumes
+from bonectl.training import volumes
 
 VALUES = np.random.default_rng(0).normal(size=(6, 8, 10)).astype("<f4")
 

@@ -25,7 +25,8 @@ def volumes(tmp_path):
 @pytest.fixture
 def looked(monkeypatch):
     """Sizes of the slabs that are looked through, by whoever screens or measures."""
-    from bonectl.ops import convert, measure
+    from bonectl.measuring import values as values_module
+    from bonectl.stacks import form
 
     sizes = []
 
@@ -37,7 +38,7 @@ def looked(monkeypatch):
             sizes.append(values.size)
             return np.isfinite(values)
 
-    for module in (convert, measure):
+    for module in (form, values_module):
         monkeypatch.setattr(module, "np", Watched())
     return sizes
 

@@ -148,7 +148,7 @@ def test_an_existing_picture_is_kept_unless_forced(shell, bone):
 
 def test_numbers_alone_import_no_drawing(shell, bone):
     code = (
-        "import sys; from bonectl.ops import measure, bootstrap; "
+        "import sys; from bonectl.measuring import bootstrap; from bonectl.ops import measure; "
         "sys.exit('matplotlib' in sys.modules or 'torch' in sys.modules)"
     )
     assert shell(f'python -c "{code}"', cwd=bone).returncode == 0

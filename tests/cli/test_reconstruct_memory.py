@@ -47,10 +47,10 @@ def tell(run):
 def test_memory_changes_no_byte(tell, save, tmp_path):
     save(lines(12) + np.random.default_rng(0).normal(0, 0.01, GEOMETRY.shape).astype(np.float32))
     from bonectl.core import memory
-    from bonectl.ops import block_plan
+    from bonectl.scanning import memory_need
 
     header = Header(shape=GEOMETRY.shape, axes=SINOGRAMS, unit="line integral", geometry=GEOMETRY)
-    need = block_plan.needed(header, GEOMETRY, "fbp", block_plan.FEWEST).at_worst
+    need = memory_need.needed(header, GEOMETRY, "fbp", memory_need.FEWEST).at_worst
     tell("reconstruct scan.npy --no-history -o a.npy")
     tight = (memory.resident() + need) / 2**20 + 20  # by now all is loaded that there is to load
     tell(f"reconstruct scan.npy --no-history --max-memory {tight:.0f}M -o b.npy")

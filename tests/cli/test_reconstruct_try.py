@@ -118,7 +118,7 @@ def test_json_and_sheet(good, scan, tmp_path):
 
 
 def test_the_window_is_common_to_all_tries():
-    from bonectl.ops.contact_sheet import detail, window
+    from bonectl.scanning.sheet import detail, window
 
     slice_ = np.zeros((300, 300), np.float32)
     slice_[40:60, 200:220] = 2.97

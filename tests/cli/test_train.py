@@ -19,7 +19,7 @@ from bonectl.core.header import Header
 from bonectl.core.stack import Stack
 from bonectl.io import npy
 from bonectl.learning.checkpoint import Checkpoint
-from bonectl.ops.recipe import Recipe
+from bonectl.training.recipe import Recipe
 
 QUICK = "--model 'unet2d(width=4, scales=2)' --batch 2 --patch 16 --threads 1"
 

@@ -243,7 +243,7 @@ def test_hist_ignores_where_values_are():
 @every_loss
 def test_half_precision_changes_nothing_under_autocast(name):
     """The objective scores in float32 whatever surrounds it."""
-    from bonectl.ops.objective import Objective
+    from bonectl.training.objective import Objective
 
     estimate, target = pair(dtype=torch.float32)
     sample = Sample(estimate=estimate.bfloat16().requires_grad_(), clean=target)

@@ -19,14 +19,14 @@ from bonectl.learning.sample import Volume
 from bonectl.methods import lpd as module
 from bonectl.methods.lpd import VARIABLE, start
 from bonectl.ops.denoise import trained, untrained
-from bonectl.ops.keeping import Saving
 from bonectl.ops.phantom import phantom
-from bonectl.ops.recipe import Recipe
 from bonectl.ops.reconstruct import reconstruct
-from bonectl.ops.scan_rows import Pair, Scans
 from bonectl.ops.simulate import Detector, simulate
 from bonectl.ops.train import train
 from bonectl.projection.projector import Projector
+from bonectl.training.recipe import Recipe
+from bonectl.training.rows import Pair, Scans
+from bonectl.training.saving import Saving
 
 SIZE, VOXEL = 32, 0.06
 SMALL = {"model": "lpd(iterations=3, width=6, memory=2)", "run": 2, "loss": "l2", "rate": 3e-3, "held_out": 0.2}

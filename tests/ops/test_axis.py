@@ -14,11 +14,12 @@ from bonectl.errors import DataError, UsageError
 from bonectl.geometries.cone import cone
 from bonectl.geometries.fan import fan
 from bonectl.geometries.parallel import parallel
-from bonectl.ops import overview, turning
-from bonectl.ops.attempts import attempts, spread
-from bonectl.ops.centre import found_centre
-from bonectl.ops.replay import twice
-from bonectl.ops.scan import Fields
+from bonectl.scanning import overview
+from bonectl.scanning.axis import found_centre
+from bonectl.scanning.lines import Fields
+from bonectl.scanning.tries import attempts, spread
+from bonectl.stacks import turning
+from bonectl.stacks.replay import twice
 
 PITCH = 0.05
 GOLDEN = 111.246117975

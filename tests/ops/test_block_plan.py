@@ -14,8 +14,8 @@ from bonectl.errors import MemoryShortageError
 from bonectl.geometries.cone import cone
 from bonectl.geometries.fan import fan
 from bonectl.geometries.parallel import parallel
-from bonectl.ops import block_plan, duration
 from bonectl.ops.reconstruct import reconstruct
+from bonectl.scanning import duration, memory_need
 
 MIB = 1 << 20
 PARALLEL = parallel(48, 44, 0.05, views=40, columns=50)
@@ -31,7 +31,7 @@ def header(geometry, axes=SINOGRAMS):
 def room(monkeypatch):
     """Let the process hold nothing, and give the limit at which a block just fits."""
     monkeypatch.setattr(memory, "resident", lambda: 0)
-    return lambda geometry, method, block: block_plan.needed(header(geometry), geometry, method, block).at_worst
+    return lambda geometry, method, block: memory_need.needed(header(geometry), geometry, method, block).at_worst
 
 
 @pytest.mark.parametrize(
@@ -52,13 +52,13 @@ def test_any_memory_gives_the_same_bytes(room, geometry, method):
     scan[::3, :, :8] = scan[::3, :, -8:] = 0
     scan[5] = 0
     volumes = {}
-    for block in block_plan.blocks(geometry):
+    for block in memory_need.blocks(geometry):
         limit = room(geometry, method, block)
-        assert block_plan.chosen_block(header(geometry), geometry, method, limit) == block
+        assert memory_need.chosen_block(header(geometry), geometry, method, limit) == block
         stack = reconstruct(Stack.of(scan, header(geometry)), method=method, max_memory=limit)
         volumes[block] = stack.collect().tobytes()
     assert list(volumes) == sorted(volumes, reverse=True)
-    assert min(volumes) == block_plan.FEWEST
+    assert min(volumes) == memory_need.FEWEST
     assert len(set(volumes.values())) == 1
 
 
@@ -76,21 +76,21 @@ def test_what_there_is():
     here, free = memory.resident(), memory.available()
     assert here > 10 * MIB
     assert free > here
-    assert block_plan.chosen_block(header(PARALLEL), PARALLEL, "fbp", free) == block_plan.blocks(PARALLEL)[0]
+    assert memory_need.chosen_block(header(PARALLEL), PARALLEL, "fbp", free) == memory_need.blocks(PARALLEL)[0]
 
 
 def test_projections_are_held_whole():
     large = parallel(512, 512, 0.01, views=800, columns=512)
-    turned = block_plan.needed(header(large, PROJECTIONS), large, "fbp", 32).usual
-    straight = block_plan.needed(header(large), large, "fbp", 32).usual
+    turned = memory_need.needed(header(large, PROJECTIONS), large, "fbp", 32).usual
+    straight = memory_need.needed(header(large), large, "fbp", 32).usual
     assert turned - straight > 0.9 * 4 * 512 * 800 * 512
 
 
 def test_a_large_scan_fits():
     """2048² from 1500 views: the issue asks for less than 6 GB."""
     large = parallel(2048, 64, 0.01, views=1500, columns=2048)
-    assert block_plan.blocks(large) == (16, 8)
-    assert block_plan.needed(header(large), large, "fbp", 16).at_worst < 3e9
+    assert memory_need.blocks(large) == (16, 8)
+    assert memory_need.needed(header(large), large, "fbp", 16).at_worst < 3e9
 
 
 def test_sizes_and_times_for_people():
@@ -115,7 +115,7 @@ from bonectl.core.header import SINOGRAMS, Header
 from bonectl.core.stack import chain
 from bonectl.geometries import cone, fan, parallel
 from bonectl.core import memory
-from bonectl.ops import block_plan
+from bonectl.scanning import memory_need
 from bonectl.ops.reconstruct import reconstruct
 kinds = {"parallel": parallel.parallel, "fan": fan.fan, "cone": cone.cone}
 kind, method, size, slices, views, options = sys.argv[1:]
@@ -124,7 +124,7 @@ g = kinds[kind](size, slices, 0.01, views=int(views), **eval(options))
 header = Header(shape=g.shape, axes=SINOGRAMS, unit="line integral", geometry=g)
 row = np.zeros((1, g.views, g.columns), np.float32)
 row[..., g.columns // 4 : -(g.columns // 4)] = 1
-said = memory.resident() + block_plan.needed(header, g, method, block_plan.blocks(g)[0]).usual
+said = memory.resident() + memory_need.needed(header, g, method, memory_need.blocks(g)[0]).usual
 for _ in reconstruct(chain(header, (row.copy() for _ in range(g.rows))), method=method).slabs:
     pass
 # Of this program alone: ru_maxrss begins with the peak of the process that started it.

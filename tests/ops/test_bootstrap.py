@@ -10,9 +10,9 @@ from scipy.stats import norm
 from bonectl.core.header import Header
 from bonectl.core.stack import Stack
 from bonectl.errors import UsageError
+from bonectl.measuring import bootstrap
 from bonectl.morphology import cells, lines, rim, tapers
 from bonectl.morphology.parted import PartedTally
-from bonectl.ops import bootstrap
 from bonectl.ops.measure import examine, measure
 
 SIDE = 0.02
@@ -124,9 +124,9 @@ def test_every_part_drawn_once_gives_the_numbers_themselves(bone, noisy):
 
 
 def bootstrap_parts(names):
-    from bonectl.ops import measure as ops
+    from bonectl.measuring.request import parts_of
 
-    return ops._parts(names, Header(shape=(8, 8, 8), spacing=(SIDE,) * 3, unit="mgHA/cm3"), compared=False)
+    return parts_of(names, Header(shape=(8, 8, 8), spacing=(SIDE,) * 3, unit="mgHA/cm3"), compared=False)
 
 
 def test_with_a_reference_the_interval_is_of_the_difference(against):

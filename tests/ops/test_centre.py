@@ -11,10 +11,10 @@ from bonectl.errors import DataError, UsageError
 from bonectl.geometries.cone import cone
 from bonectl.geometries.fan import fan
 from bonectl.geometries.parallel import parallel
-from bonectl.ops.centre import check, found_centre
-from bonectl.ops.opposite_rays import coarse, lowest, orbit_rows
-from bonectl.ops.scan import Fields, geometry_of, line_integrals, sinograms
 from bonectl.projection.projector import Projector
+from bonectl.scanning.axis import check, found_centre
+from bonectl.scanning.lines import Fields, geometry_of, line_integrals, sinograms
+from bonectl.scanning.opposite_rays import coarse, lowest, orbit_rows
 
 SIZE, VOXEL = 96, 0.05
 

@@ -7,7 +7,7 @@ from scipy.ndimage import gaussian_filter
 from bonectl.core import kit
 from bonectl.core.header import Header
 from bonectl.core.stack import Stack
-from bonectl.ops.columns import columns, numbers
+from bonectl.measuring.columns import columns, numbers
 from bonectl.ops.measure import measure
 
 METRICS = kit.names("metrics")

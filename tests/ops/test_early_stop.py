@@ -14,10 +14,10 @@ from bonectl.core.stack import Stack
 from bonectl.errors import MissingInputError, UsageError
 from bonectl.io import npy
 from bonectl.learning.checkpoint import Checkpoint
-from bonectl.ops.patience import Patience
-from bonectl.ops.recipe import Recipe
 from bonectl.ops.train import Saving, train
-from bonectl.ops.trial import BoneErrors, Trial, euler_number
+from bonectl.training.patience import Patience
+from bonectl.training.recipe import Recipe
+from bonectl.training.validation import BoneErrors, Trial, euler_number
 
 SMALL = {"model": "unet2d(width=4, scales=2)", "batch": 2, "run": 2, "patch": 16, "held_out": 0.25}
 RATE = 0.3  # so high that bone numbers become worse after a while

@@ -9,7 +9,7 @@ import pytest
 from bonectl.core.header import Header
 from bonectl.core.stack import Stack
 from bonectl.errors import MemoryShortageError
-from bonectl.ops import held
+from bonectl.measuring import memory_need
 from bonectl.ops.measure import measure, thickness_map
 
 SIDE = 0.02
@@ -21,7 +21,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from bonectl.core.header import Header
 from bonectl.core.stack import Stack
-from bonectl.ops import held
+from bonectl.measuring import memory_need
 from bonectl.ops.measure import measure
 
 def peak():
@@ -43,7 +43,7 @@ before = peak()
 run(224)
 header = stack(224, 0).header
 metrics = sys.argv[4].split("+")
-print(peak() - before, held.needed(metrics, [header] * (2 if sys.argv[3] == "both" else 1)))
+print(peak() - before, memory_need.needed(metrics, [header] * (2 if sys.argv[3] == "both" else 1)))
 """
 
 ALL = "bvtv+components+connd+tbth+tbsp+tbn+anisotropy+psnr+ssim+dice+surface_distance+fsc+bmd_distance"
@@ -76,7 +76,7 @@ def test_a_peak_is_told_beforehand(field, names, volumes, metrics):
     line = [sys.executable, "-c", PROGRAM, field, names, volumes, metrics]
     done = subprocess.run(line, capture_output=True, text=True, check=True)
     seen, told = map(int, done.stdout.split())
-    assert 0.5 * (told - held.memory.KERNELS) < seen < 1.1 * told
+    assert 0.5 * (told - memory_need.memory.KERNELS) < seen < 1.1 * told
 
 
 def sparse(n):
@@ -104,4 +104,4 @@ def test_the_room_is_what_it_is_said_to_be():
 
 
 def test_numbers_that_stream_are_those_of_a_tally():
-    assert held.additive() == ["bvtv", "surface", "euler", "smi", "bmd", "tmd", "density_spread", "tbpf"]
+    assert memory_need.additive() == ["bvtv", "surface", "euler", "smi", "bmd", "tmd", "density_spread", "tbpf"]

@@ -7,7 +7,7 @@ from bonectl.core import progress
 from bonectl.core.header import Header
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, UsageError
-from bonectl.ops.labels import all_of, chosen
+from bonectl.measuring.labels import all_of, chosen
 from bonectl.ops.measure import measure
 
 SIDE = (0.02, 0.02, 0.02)

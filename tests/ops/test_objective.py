@@ -7,7 +7,7 @@ from bonectl.core import kit
 from bonectl.core.spec import parse
 from bonectl.errors import UsageError
 from bonectl.learning.sample import Sample
-from bonectl.ops.objective import Objective
+from bonectl.training.objective import Objective
 
 
 def sample(dtype=torch.float32):

@@ -10,10 +10,10 @@ from bonectl.errors import MemoryShortageError, UnavailableError, UsageError
 from bonectl.geometries.cone import cone
 from bonectl.geometries.parallel import parallel
 from bonectl.ops import reconstruct as ops
-from bonectl.ops.on_device import OnDevice
 from bonectl.ops.reconstruct import reconstruct
 from bonectl.ops.simulate import simulate
 from bonectl.projection.projector import Projector
+from bonectl.scanning.on_device import OnDevice
 
 
 class Small:

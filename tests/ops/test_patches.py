@@ -18,9 +18,9 @@ from bonectl.core.stack import Stack
 from bonectl.io import npy
 from bonectl.learning.checkpoint import Normalisation
 from bonectl.learning.denoiser import Reach
-from bonectl.ops.patches import Patches
-from bonectl.ops.recipe import Recipe
-from bonectl.ops.volumes import opened
+from bonectl.training.patches import Patches
+from bonectl.training.recipe import Recipe
+from bonectl.training.volumes import opened
 
 def threads():
     return len(os.listdir("/proc/self/task"))

@@ -14,7 +14,7 @@ from bonectl.core import pictures
 from bonectl.core.header import Header
 from bonectl.core.stack import Stack
 from bonectl.errors import UsageError
-from bonectl.ops import report
+from bonectl.measuring import report
 from bonectl.ops.measure import examine
 
 

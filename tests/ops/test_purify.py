@@ -6,9 +6,11 @@ import pytest
 from bonectl.core.header import Header
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError
-from bonectl.metrics import tbsp
-from bonectl.ops.measure import PURE, STRUCTURE, examine, measure, thickness_map
-from bonectl.ops.report import caption
+from bonectl.measuring.report import caption
+from bonectl.measuring.request import usual
+from bonectl.measuring.tables import PURE
+from bonectl.metrics import _local
+from bonectl.ops.measure import examine, measure, thickness_map
 
 SIZE, VOXEL = 48, 0.02
 
@@ -41,10 +43,10 @@ def values(table):
 @pytest.mark.parametrize("unit", ["label", "mgHA/cm3"])
 def test_every_number_of_structure_is_that_of_what_is_left(unit):
     threshold = None if unit == "label" else 500.0
-    left = values(measure(stack(clean(), unit), metrics=STRUCTURE, threshold=threshold))
+    left = values(measure(stack(clean(), unit), metrics=usual(dense=False, compared=False), threshold=threshold))
     whole = values(measure(stack(dirty(), unit), metrics="bvtv + components", threshold=threshold))
     assert (whole["components"], whole["cavities"]) == (4, 2)
-    table = measure(stack(dirty(), unit), metrics=STRUCTURE, threshold=threshold, purify=True)
+    table = measure(stack(dirty(), unit), metrics=usual(dense=False, compared=False), threshold=threshold, purify=True)
     assert values(table) == pytest.approx(left, nan_ok=True)
     assert table.conditions["purification"] == PURE
 
@@ -72,7 +74,7 @@ def test_separation_on_a_coarser_grid_does_not_see_specks():
         examine(stack(mask, "mgHA/cm3"), metrics="bvtv", threshold=500.0, purify=pure).specimen
         for mask, pure in ((clean(), False), (dirty(), True))
     ]
-    left, pure = (tbsp.averaged_map(one, coarsen=4) for one in there)
+    left, pure = (_local.marrow_grid(one, "subvoxel", 4, "open")[0] for one in there)
     assert np.array_equal(left, pure)
 
 

@@ -18,8 +18,8 @@ from bonectl.core.stack import Stack
 from bonectl.io import npy
 from bonectl.learning.checkpoint import Checkpoint
 from bonectl.learning.ranks import ALONE, Ranks
-from bonectl.ops.recipe import Recipe
 from bonectl.ops.train import Saving, train
+from bonectl.training.recipe import Recipe
 
 pytestmark = pytest.mark.skipif(
     not torch.distributed.is_available() or not torch.distributed.is_gloo_available(),

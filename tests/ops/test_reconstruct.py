@@ -11,7 +11,7 @@ from bonectl.core.stack import Stack, chain
 from bonectl.errors import DataError, UsageError
 from bonectl.geometries.parallel import parallel
 from bonectl.ops.reconstruct import reconstruct
-from bonectl.ops.scan import Fields, geometry_of, line_integrals, sinograms
+from bonectl.scanning.lines import Fields, geometry_of, line_integrals, sinograms
 
 SIZE, ROWS, VIEWS, VOXEL = 48, 5, 90, 0.05
 GEOMETRY = parallel(SIZE, ROWS, VOXEL, views=VIEWS, columns=SIZE)
@@ -387,7 +387,7 @@ def test_angles_in_radians_are_asked_about(notes):
 @pytest.mark.parametrize("size", [1, 3, ROWS])
 def test_a_look_at_the_first_rows_puts_a_region_of_interest_into_the_header(size, monkeypatch):
     """By the rows that are looked at, however they arrive; no value changes."""
-    monkeypatch.setattr("bonectl.ops.block_plan.FEWEST", 2)
+    monkeypatch.setattr("bonectl.scanning.memory_need.FEWEST", 2)
     for cut_row, told in ((1, True), (2, False)):
         p = lines().copy()
         p[cut_row] += 1

@@ -16,8 +16,8 @@ from bonectl.learning.checkpoint import Checkpoint, Normalisation
 from bonectl.models.unet2d import unet2d
 from bonectl.models.unet25d import unet25d
 from bonectl.ops.denoise import Model, denoise, untrained
-from bonectl.ops.patches import turned
 from bonectl.ops.samples import deviation, mean, predicted, sampled, with_intervals
+from bonectl.training.patches import turned
 
 
 @pytest.fixture(autouse=True)

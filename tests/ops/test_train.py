@@ -20,12 +20,12 @@ from bonectl.learning.checkpoint import Checkpoint, Normalisation
 from bonectl.learning.denoiser import Reach
 from bonectl.learning.inflate import inflated
 from bonectl.learning.sample import Volume
-from bonectl.ops import learner
-from bonectl.ops.learner import loaded
-from bonectl.ops.patches import Patches, turned
-from bonectl.ops.recipe import Recipe
 from bonectl.ops.train import Saving, train
 from bonectl.pairings.supervised import supervised
+from bonectl.training import learner
+from bonectl.training.learner import loaded
+from bonectl.training.patches import Patches, turned
+from bonectl.training.recipe import Recipe
 
 SMALL = {"model": "unet25d(slices=3, width=4, scales=2)", "steps": 12, "batch": 2, "run": 2, "patch": 16}
 
@@ -444,7 +444,7 @@ def test_a_shortage_of_memory_is_told_with_what_helps(pair, tmp_path, monkeypatc
     def starved(learner, batch):
         raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: 3 bytes")
 
-    monkeypatch.setattr("bonectl.ops.learner.Learner.advance", starved)
+    monkeypatch.setattr("bonectl.training.learner.Learner.advance", starved)
     with pytest.raises(MemoryShortageError, match="smaller --batch"):
         run(pair, tmp_path / "x")
 

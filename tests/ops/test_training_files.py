@@ -19,10 +19,10 @@ from bonectl.core.stack import Stack
 from bonectl.errors import UnavailableError
 from bonectl.io import npy
 from bonectl.learning.checkpoint import Checkpoint
-from bonectl.ops.recipe import Recipe
 from bonectl.ops.train import Saving, train
-from bonectl.ops.training_log import columns
-from bonectl.ops.training_picture import POINTS, thinned
+from bonectl.training.log import columns
+from bonectl.training.picture import POINTS, thinned
+from bonectl.training.recipe import Recipe
 
 SMALL = {"model": "unet2d(width=4, scales=2)", "steps": 6, "batch": 2, "run": 2, "patch": 16}
 LINE = "bonectl train low.npy -t clean.npy --model 'unet2d(width=4, scales=2)' --steps 6 --batch 2 --run 2 --patch 16"

@@ -12,9 +12,10 @@ from bonectl.core.header import PROJECTIONS, SINOGRAMS, Header
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, WriteError
 from bonectl.geometries.parallel import parallel
-from bonectl.ops import block_plan, turning
-from bonectl.ops.convert import ordered
 from bonectl.ops.reconstruct import reconstruct
+from bonectl.scanning import memory_need
+from bonectl.stacks import turning
+from bonectl.stacks.form import ordered
 
 MIB = 1 << 20
 
@@ -87,15 +88,15 @@ def test_projections_that_go_through_a_file_are_not_counted():
     large = parallel(512, 512, 0.01, views=800, columns=512)
     shapes = {PROJECTIONS: (800, 512, 512), SINOGRAMS: (512, 800, 512)}
     headers = {axes: Header(shape=shapes[axes], axes=axes, unit="line integral", geometry=large) for axes in shapes}
-    passing = block_plan.needed(headers[PROJECTIONS], large, "fbp", 32, held=False).usual
-    assert passing == pytest.approx(block_plan.needed(headers[SINOGRAMS], large, "fbp", 32).usual, rel=0.01)
+    passing = memory_need.needed(headers[PROJECTIONS], large, "fbp", 32, held=False).usual
+    assert passing == pytest.approx(memory_need.needed(headers[SINOGRAMS], large, "fbp", 32).usual, rel=0.01)
 
 
 PROGRAM = """
 import numpy as np
 from bonectl.core.header import PROJECTIONS, Header
 from bonectl.core.stack import Stack
-from bonectl.ops import turning
+from bonectl.stacks import turning
 
 def peak():
     line, = (line for line in open("/proc/self/status") if line.startswith("VmHWM"))

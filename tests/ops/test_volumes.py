@@ -11,7 +11,7 @@ from bonectl.core.header import Header
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError
 from bonectl.io import npy
-from bonectl.ops.volumes import opened
+from bonectl.training.volumes import opened
 
 VALUES = np.random.default_rng(0).normal(0, 1, (6, 7, 9)).astype(np.float32)
 PLACES = [

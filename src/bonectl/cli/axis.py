@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from bonectl.core.geometry import Geometry
     from bonectl.core.header import Fact
     from bonectl.core.stack import Stack
-    from bonectl.ops.scan import Fields
+    from bonectl.scanning.lines import Fields
 
 Again = Callable[[], "AbstractContextManager[tuple[Stack, Geometry | None]]"]
 
@@ -38,7 +38,7 @@ def found(
     stack : Stack
         The scan; kept while it is looked at when it comes only once.
     geometry, fields, limit
-        See `bonectl.ops.overview.axis_of`.
+        See `bonectl.scanning.overview.axis_of`.
     request : Request
     again : callable
         Opens the scan once more.
@@ -52,10 +52,10 @@ def found(
     notes : dict
         For the history.
     """
-    from bonectl.ops.centre import check
-    from bonectl.ops.overview import axis_of
-    from bonectl.ops.replay import twice
-    from bonectl.ops.scan import sinograms
+    from bonectl.scanning.axis import check
+    from bonectl.scanning.lines import sinograms
+    from bonectl.scanning.overview import axis_of
+    from bonectl.stacks.replay import twice
 
     check(geometry)
     if request.dry_run:

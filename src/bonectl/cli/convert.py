@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bonectl.core.plan import Plan
     from bonectl.core.slabs import Array
     from bonectl.core.stack import Stack
-    from bonectl.ops.convert import Cut
+    from bonectl.stacks.form import Cut
 
 
 class Order(StrEnum):
@@ -111,7 +111,7 @@ def _changed(
     bin_: int,
     calibrate: str | None,
 ) -> "Stack":
-    from bonectl.ops import convert as ops
+    from bonectl.stacks import form as ops
 
     if axes is not None:
         stack = ops.with_axes(stack, axes.value)
@@ -126,7 +126,7 @@ def _changed(
 
 def _typed(stack: "Stack", dtype: str | None, window: str | None) -> "Stack":
     """The values in another type: as they are, or by numbers that stand for those of a window."""
-    from bonectl.ops import convert as ops
+    from bonectl.stacks import form as ops
 
     if window is None:
         return stack if dtype is None else ops.cast(stack, dtype)
@@ -141,7 +141,7 @@ def _typed(stack: "Stack", dtype: str | None, window: str | None) -> "Stack":
 
 def _plan(header: "Header", *, turned: bool) -> "Plan":
     """What --dry-run says of memory and time."""
-    from bonectl.ops.convert import plan
+    from bonectl.stacks.form import plan
 
     return plan(header, turned=turned)
 

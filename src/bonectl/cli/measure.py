@@ -20,7 +20,7 @@ from bonectl.errors import BonectlError, DataError, MissingInputError, UsageErro
 if TYPE_CHECKING:
     from bonectl.core.stack import Stack
     from bonectl.core.table import Columns, Table
-    from bonectl.ops.measure import Examined
+    from bonectl.measuring.tables import Examined
 
 
 # In a path: the name of the volume's file, without its suffix.
@@ -414,7 +414,7 @@ def _found(request: Request, asked: _Asked) -> Iterator["Table | Exception"]:
 
 
 def _all_labels(request: Request) -> list[int]:
-    from bonectl.ops.labels import all_of
+    from bonectl.measuring.labels import all_of
 
     with streams.reading(request) as stack:
         return all_of(stack, "the volume")
@@ -463,7 +463,7 @@ def _naming(path: Path, error: Exception) -> Exception:
 
 def _columns(asked: _Asked, *, around: bool) -> "Columns":
     """Of one line for each volume."""
-    from bonectl.ops.columns import columns
+    from bonectl.measuring.columns import columns
 
     compared = asked.reference is not None
     wanted = compared if asked.intervals is None else asked.intervals != "none"
@@ -482,7 +482,7 @@ def _write_map(request: Request, asked: _Asked, what: str) -> None:
 
 def _measured(request: Request, asked: _Asked) -> "Table":
     """One volume; mask and reference are opened anew for each."""
-    from bonectl.ops.labels import named
+    from bonectl.measuring.labels import named
     from bonectl.ops.measure import examine, measure
 
     with _opened(request, asked) as (stack, request_of):
@@ -534,7 +534,7 @@ def _voi(asked: _Asked, files: contextlib.ExitStack) -> "Stack | str | None":
 
 def _one(stack: "Stack", label: int | None, what: str) -> "Stack":
     """One label of a label image, where that is asked for."""
-    from bonectl.ops.labels import chosen
+    from bonectl.measuring.labels import chosen
 
     return stack if label is None else chosen(stack, label, what)
 
@@ -555,7 +555,7 @@ def _draw_report(found: "Examined", plot: _Plot, request: Request) -> None:
     import shlex
 
     import bonectl
-    from bonectl.ops import report
+    from bonectl.measuring import report
 
     if plot.path.suffix.lower() == ".png":
         data = report.png(found, window=plot.window)

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from bonectl.core.header import Fact, Header
     from bonectl.core.plan import Plan
     from bonectl.core.stack import Stack
-    from bonectl.ops.attempts import Attempts
-    from bonectl.ops.scan import Fields
+    from bonectl.scanning.lines import Fields
+    from bonectl.scanning.tries import Attempts
 
 
 AUTO = "auto"
@@ -317,11 +317,11 @@ class _Tries:
 @contextmanager
 def _scan(request: Request, asked: _Asked) -> Iterator[tuple["Stack", "Geometry | None"]]:
     """The scan and its geometry as the options describe them; None for what is no scan."""
-    from bonectl.ops import convert
+    from bonectl.stacks import form
 
     with streams.reading(request) as stack:
         if asked.axes is not None:
-            stack = convert.with_axes(stack, asked.axes.value)
+            stack = form.with_axes(stack, asked.axes.value)
         if not stack.header.is_scan:
             yield stack, None
             return
@@ -331,8 +331,8 @@ def _scan(request: Request, asked: _Asked) -> Iterator[tuple["Stack", "Geometry 
 def _geometry(header: "Header", asked: _Asked) -> "Geometry":
     """By what the scan carries and the options say."""
     from bonectl.core.spec import parse
-    from bonectl.ops.beam import geometry_as_told
-    from bonectl.ops.scan import geometry_of
+    from bonectl.scanning.beam import geometry_as_told
+    from bonectl.scanning.lines import geometry_of
 
     angles = _angles(asked.angles, header.shape[header.axes.index("view")])
     centre = _centre(asked.centre)
@@ -397,7 +397,7 @@ def _made_by(geometry: "Geometry", asked: _Asked, beam: _Beam) -> "dict[str, Fac
     """What the history says of method, device and files."""
     from bonectl.cli import provenance
     from bonectl.core.spec import parse
-    from bonectl.ops.reconstruct import method_for
+    from bonectl.scanning.request import method_for
 
     method, _ = method_for(asked.method, geometry)
     weights = parse(method).knobs.get("weights")
@@ -415,14 +415,15 @@ def _plan(header: "Header", geometry: "Geometry", asked: _Asked, *, kept: bool) 
     from bonectl.core import memory, threads
     from bonectl.core.header import SINOGRAMS
     from bonectl.core.plan import Plan
-    from bonectl.ops import block_plan, duration, turning
-    from bonectl.ops.reconstruct import method_for
+    from bonectl.scanning import duration, memory_need
+    from bonectl.scanning.request import method_for
+    from bonectl.stacks import turning
 
     method, _ = method_for(asked.method, geometry)
     limit = asked.max_memory or memory.available()
-    block = block_plan.chosen_block(header, geometry, method, limit)
+    block = memory_need.chosen_block(header, geometry, method, limit)
     held = turning.is_held(header, limit)
-    need, here = block_plan.needed(header, geometry, method, block, held=held), memory.resident()
+    need, here = memory_need.needed(header, geometry, method, block, held=held), memory.resident()
     if kept and held and header.axes == SINOGRAMS:  # projections are counted, which are turned in memory
         here += header.total_bytes
     count = threads.count()
@@ -439,7 +440,7 @@ def _plan(header: "Header", geometry: "Geometry", asked: _Asked, *, kept: bool) 
 
 def _try(request: Request, asked: _Asked, tries: _Tries, beam: "_Beam") -> None:
     """Scores on standard output; a picture and a stack where asked for."""
-    from bonectl.ops.attempts import attempts
+    from bonectl.scanning.tries import attempts
 
     if asked.centre is not None:
         raise UsageError("--centre and --try; give one of them")
@@ -465,7 +466,7 @@ def _try(request: Request, asked: _Asked, tries: _Tries, beam: "_Beam") -> None:
             air=asked.air,
         )
         if tries.sheet is not None:
-            from bonectl.ops.contact_sheet import contact_sheet
+            from bonectl.scanning.sheet import contact_sheet
 
             with atomic.replacing(tries.sheet, force=request.force) as temporary:
                 temporary.write_bytes(contact_sheet(done))
@@ -480,7 +481,7 @@ def _try(request: Request, asked: _Asked, tries: _Tries, beam: "_Beam") -> None:
 
 def _tried(text: str) -> tuple[float, ...] | None:
     """Columns; None for those around the automatic one."""
-    from bonectl.ops.attempts import spread
+    from bonectl.scanning.tries import spread
 
     if text == AUTO:
         return None
@@ -530,11 +531,11 @@ def _angles(text: str | None, views: int) -> "Angles | None":
     import numpy as np
 
     from bonectl.core.geometry import MOST_DEGREES, Angles
-    from bonectl.ops.reconstruct import looks_like_radians
+    from bonectl.scanning.angles import looks_like_radians
 
     path = _file_of_angles(text)
     if path is not None:
-        from bonectl.ops.angles import listed
+        from bonectl.scanning.angles import listed
 
         return listed(path)
     arc = float(text)
@@ -559,7 +560,7 @@ def _file_of_angles(text: str | None) -> Path | None:
 def _fields(request: Request, beam: _Beam) -> "Fields | None":
     if beam.flats is None:
         return None
-    from bonectl.ops.scan import Fields
+    from bonectl.scanning.lines import Fields
 
     fill = beam.dead is DeadPixels.fill
     with _frames(request, "--flats", beam.flats) as bright:

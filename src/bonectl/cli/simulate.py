@@ -107,8 +107,8 @@ def simulate(
     layout = _with_views(geometry, views)
     beside = {name: _beside(request, path) for name, path in (("flats", flats), ("darks", darks)) if path}
 
-    from bonectl.ops import convert
     from bonectl.ops import simulate as ops
+    from bonectl.stacks import form
 
     detector = ops.Detector(photons=photons, noise=noise, blur=blur, gain=gain, dark=dark, oversample=oversample)
     with streams.reading(request) as volume:
@@ -126,7 +126,7 @@ def simulate(
         make = {"flats": ops.flats, "darks": ops.darks}
         fields = [(make[name](scan.header, detector, frames=frames, seed=seed), to) for name, to in beside.items()]
         if order is Order.projection:
-            scan = convert.ordered(scan, "projection")
+            scan = form.ordered(scan, "projection")
         with contextlib.ExitStack() as outputs:  # which are there, whole, only once the scan is
             for stack, where in fields if not request.dry_run else []:
                 push = outputs.enter_context(branch(stack.header, where, {"seed": seed}))

@@ -90,12 +90,12 @@ def declared(stack: "Stack", request: Request) -> "Stack":
     UsageError
         When it tells otherwise.
     """
-    from bonectl.ops import convert
+    from bonectl.stacks import form
 
     if request.input_unit is not None:
-        stack = convert.with_unit(stack, request.input_unit)
+        stack = form.with_unit(stack, request.input_unit)
     if request.voxel_size is not None:
-        stack = convert.with_voxel_size(stack, request.voxel_size)
+        stack = form.with_voxel_size(stack, request.voxel_size)
     return stack
 
 
@@ -126,14 +126,14 @@ def writing(
         When the disk is full, or fails.
     """
     from bonectl.core.stack import Stack
-    from bonectl.ops import convert
+    from bonectl.stacks import form
 
     check_output(request)
     if request.dry_run:
         _print_plan(stack.header, request, plan or Plan())
         return
     header = stack.header if request.no_history else remembered(stack.header, request, notes or {})
-    stack = Stack(header, convert.kept_finite(stack).slabs)
+    stack = Stack(header, form.kept_finite(stack).slabs)
     if request.output == DASH:
         _write_standard_output(stack, request)
     elif _is_pattern(request.output):
@@ -246,11 +246,12 @@ def _standard_input() -> BinaryIO:
 
 
 def _screened(stack: "Stack", name: str, nan: NaN | None) -> "Stack":
-    from bonectl.ops import convert, gaps
+    from bonectl.scanning import gaps
+    from bonectl.stacks import form
 
     if nan is None:
         return stack
-    return {NaN.fail: convert.finite, NaN.zero: convert.zero_filled, NaN.fill: gaps.filled}[nan](stack, name)
+    return {NaN.fail: form.finite, NaN.zero: form.zero_filled, NaN.fill: gaps.filled}[nan](stack, name)
 
 
 def _cut(stack: "Stack", slab: int) -> "Stack":

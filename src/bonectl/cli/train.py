@@ -175,9 +175,9 @@ def train(
         -o learned.npy
     """
     from bonectl.core import progress
-    from bonectl.ops.keeping import Saving
-    from bonectl.ops.recipe import Recipe
     from bonectl.ops.train import train as run_training
+    from bonectl.training.recipe import Recipe
+    from bonectl.training.saving import Saving
 
     made = [output.with_name(f"{output.name}{ending}") for ending in ("", ".resume", ".csv", ".png")]
     files.apart([*inputs, *(target or []), model, loss, pairs, init_from], made)

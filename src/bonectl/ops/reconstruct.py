@@ -1,41 +1,32 @@
 """From a scan to a volume, slab by slab."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from math import asin
 from math import degrees as degrees_of
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from bonectl.core import kit, memory, progress
 from bonectl.core.calibration import Calibration
-from bonectl.core.counted import counted
 from bonectl.core.geometry import Geometry
-from bonectl.core.header import SINOGRAMS, VOLUME
+from bonectl.core.header import VOLUME
 from bonectl.core.slabs import Array
 from bonectl.core.spec import parse
 from bonectl.core.stack import Stack
-from bonectl.errors import DataError, UsageError
 from bonectl.learning import device
 from bonectl.methods._quadrature import check_arc, missing_wedge
-from bonectl.ops import block_plan
-from bonectl.ops.air import levelled
-from bonectl.ops.field_of_view import FieldOfView
-from bonectl.ops.on_device import OnDevice
-from bonectl.ops.scan import Fields, check_scan, geometry_of, line_integrals, sinograms
 from bonectl.projection import backends
 from bonectl.projection.projector import Projector
-
-UNITS = ("1/cm", "mgHA/cm3")
-# Views closer to one direction than this [degree] give no slice.
-SAME_DIRECTION = 1e-3
-# Angles of several views within so little were written in radians (2 pi, and a little).
-FULL_TURN_IN_RADIANS = 6.4
-Method = Callable[[Projector, Tensor], Tensor]
+from bonectl.scanning import memory_need
+from bonectl.scanning.air import levelled
+from bonectl.scanning.angles import SAME_DIRECTION, looks_like_radians
+from bonectl.scanning.field_of_view import FieldOfView
+from bonectl.scanning.lines import Fields, line_integrals, sinograms
+from bonectl.scanning.on_device import OnDevice
+from bonectl.scanning.request import Method, checked_density, checked_geometry, method_for
 
 
 def reconstruct(  # noqa: PLR0913 (the scan, and what each option says)
@@ -54,9 +45,9 @@ def reconstruct(  # noqa: PLR0913 (the scan, and what each option says)
 ) -> Stack:
     """Reconstruct a scan.
 
-    Slices are worked on in blocks, as large as `bonectl.ops.block_plan` finds that memory allows; any block gives the
-    same bits. Memory does not grow with the number of slices, except for projections (view, row, col) and for cone
-    beams, whose voxels need all rows; these are collected.
+    Slices are worked on in blocks, as large as `bonectl.scanning.memory_need` finds that memory allows; any block
+    gives the same bits. Memory does not grow with the number of slices, except for projections (view, row, col) and
+    for cone beams, whose voxels need all rows; these are collected.
 
     Parameters
     ----------
@@ -66,7 +57,7 @@ def reconstruct(  # noqa: PLR0913 (the scan, and what each option says)
         Part of the kit `bonectl.methods`, such as ``fbp(window=hann)``; when not given, ``fbp`` for a parallel beam
         and ``fdk`` for others.
     geometry : Geometry, optional
-        Where the rays ran; the header's when not given. `bonectl.ops.scan.geometry_of` changes single values.
+        Where the rays ran; the header's when not given. `bonectl.scanning.lines.geometry_of` changes single values.
     fields : Fields, optional
         Detector readings without a sample, for counts.
     unit : {"1/cm", "mgHA/cm3"}
@@ -74,7 +65,8 @@ def reconstruct(  # noqa: PLR0913 (the scan, and what each option says)
     calibration : Calibration, optional
         Attenuation to mineral density; the header's when not given.
     air : int
-        Columns at each end that see only air: what they read is taken off (`bonectl.ops.air.levelled`). 0: nothing is.
+        Columns at each end that see only air: what they read is taken off (`bonectl.scanning.air.levelled`). 0:
+        nothing is.
     max_memory : int, optional
         Bytes that the process may hold: slices are worked on by as many at a time as fit, which changes no value.
         What is available now when not given.
@@ -119,9 +111,9 @@ def reconstruct(  # noqa: PLR0913 (the scan, and what each option says)
         check_arc(geometry)
     worker = OnDevice(device.choose(device_name), divisible=geometry.kind != "cone")
     backends.engine(worker.where, backend)
-    block = block_plan.chosen_block(scan.header, geometry, name, limit)
+    block = memory_need.chosen_block(scan.header, geometry, name, limit)
     if look:
-        rows = _looked_at(rows, geometry, geometry.rows if geometry.kind == "cone" else block_plan.FEWEST)
+        rows = _looked_at(rows, geometry, geometry.rows if geometry.kind == "cone" else memory_need.FEWEST)
     header = rows.header.replace(
         shape=geometry.volume_shape,
         axes=VOLUME,
@@ -139,64 +131,6 @@ def reconstruct(  # noqa: PLR0913 (the scan, and what each option says)
 def _same_extent(geometry: Geometry, scanned: Geometry | None) -> bool:
     """Whether a volume is as large as the one that was scanned, so that what is known of that one holds for it."""
     return scanned is None or (geometry.size, geometry.voxel) == (scanned.size, scanned.voxel)
-
-
-def method_for(text: str | None, geometry: Geometry) -> tuple[str, Method]:
-    """The method as it is written in full, and bound; the usual one for the beam where none is given.
-
-    Raises
-    ------
-    UsageError
-        When it is not for this beam, or there is no such method or knob.
-    """
-    usual = next(name for name in kit.names("methods") if geometry.kind in kit.fact("methods", name, "USUAL"))
-    spec = parse(text or usual)
-    if geometry.kind not in kit.fact("methods", spec.name, "BEAMS"):
-        raise UsageError(f"{spec.name} is not for a {geometry.kind} beam; use {usual}")
-    run: Method = kit.bind("methods", spec)
-    return str(spec), run
-
-
-def checked_geometry(scan: Stack, geometry: Geometry | None) -> Geometry:
-    """The geometry of a scan, by its header when not given; it must fit the scan.
-
-    Raises
-    ------
-    UsageError
-        When the stack is a volume or carries no geometry, or the rotation axis is not on the detector.
-    DataError
-        When scan and geometry differ in size.
-    """
-    check_scan(scan.header)
-    geometry = geometry or geometry_of(scan.header)
-    lengths = dict(zip(scan.header.axes, scan.header.shape, strict=True))
-    rows, views, columns = (lengths[axis] for axis in SINOGRAMS)
-    if views != geometry.views:
-        raise DataError(
-            f"{counted(geometry.views, 'angle')} for {counted(views, 'view')}; one angle per view is needed"
-        )
-    if (rows, columns) != (geometry.rows, geometry.columns):
-        raise DataError(
-            f"the scan has {rows} rows × {columns} columns, its geometry {geometry.rows} × {geometry.columns}"
-        )
-    if not -0.5 < geometry.centre < columns - 0.5:
-        raise UsageError(f"the rotation axis is at column {geometry.centre:g}, outside the {columns} columns")
-    return geometry
-
-
-def checked_density(unit: str, calibration: Calibration | None) -> Calibration | None:
-    """What turns attenuation into the unit of a volume; None for attenuation itself.
-
-    Raises
-    ------
-    UsageError
-        When there is no such unit, or it needs a calibration.
-    """
-    if unit not in UNITS:
-        raise UsageError(f"no volume in {unit!r}; there are {', '.join(UNITS)}")
-    if unit == "mgHA/cm3" and calibration is None:
-        raise UsageError("mineral density needs a calibration; give --energy, or stay in 1/cm")
-    return calibration if unit == "mgHA/cm3" else None
 
 
 def _looked_at(rows: Stack, geometry: Geometry, count: int) -> Stack:
@@ -253,11 +187,6 @@ def _warn(geometry: Geometry) -> None:
         _warn_of_arc(geometry)
     elif (wedge := missing_wedge(degrees)) > 1:
         progress.note(f"no view within {wedge:.0f} of 180 degrees: edges along the missing rays are lost")
-
-
-def looks_like_radians(degrees: NDArray[np.floating[Any]]) -> bool:
-    """Whether several views lie within so few degrees that no scan was meant so."""
-    return degrees.size > 2 and SAME_DIRECTION < float(np.ptp(degrees)) <= FULL_TURN_IN_RADIANS
 
 
 def _warn_of_arc(geometry: Geometry) -> None:

@@ -29,7 +29,7 @@ from bonectl.learning import device
 from bonectl.learning.agreement import same_scale
 from bonectl.learning.checkpoint import Normalisation
 from bonectl.ops.denoise import TILE, Model, Worker, block_size, in_context, normalisation_for
-from bonectl.ops.patches import turned
+from bonectl.training.patches import turned
 
 # Conditions in which samples are as the volume; sides of voxels that differ by less are the same.
 SAME_SIDE = 1e-3
@@ -156,7 +156,7 @@ def under(worker: Worker, block: NDArray[np.float32], symmetry: int) -> NDArray[
     worker : Worker
     block : (z + 2 * context, y, x)
     symmetry : int
-        0 to 7 (`bonectl.ops.patches.turned`).
+        0 to 7 (`bonectl.training.patches.turned`).
 
     Returns
     -------

@@ -24,12 +24,12 @@ from bonectl.core.spec import Spec, parse, parse_sum, print_sum
 from bonectl.core.stack import Stack, chain
 from bonectl.errors import DataError, UsageError
 from bonectl.learning import device
-from bonectl.ops import duration
 from bonectl.ops.calibrate import ORIGIN
-from bonectl.ops.convert import single
-from bonectl.ops.field_of_view import FieldOfView
-from bonectl.ops.on_device import OnDevice
 from bonectl.projection.projector import Projector
+from bonectl.scanning import duration
+from bonectl.scanning.field_of_view import FieldOfView
+from bonectl.scanning.on_device import OnDevice
+from bonectl.stacks.form import single
 
 UNITS = ("counts", "transmission", "line integral")
 

@@ -23,15 +23,15 @@ from bonectl.learning.checkpoint import Checkpoint, Normalisation
 from bonectl.learning.denoiser import Denoiser
 from bonectl.learning.ranks import joined
 from bonectl.learning.sample import Pairing, Volume
-from bonectl.ops import curves
-from bonectl.ops.keeping import Bystander, Keeper, Keeping, Saving
-from bonectl.ops.learner import Estimates, Learner, Task
-from bonectl.ops.objective import Objective
-from bonectl.ops.patches import Batches, Patches
-from bonectl.ops.recipe import Recipe
-from bonectl.ops.scan_rows import Rows, Scans
-from bonectl.ops.trial import Trial
-from bonectl.ops.volumes import opened
+from bonectl.training import curves
+from bonectl.training.learner import Estimates, Learner, Task
+from bonectl.training.objective import Objective
+from bonectl.training.patches import Batches, Patches
+from bonectl.training.recipe import Recipe
+from bonectl.training.rows import Rows, Scans
+from bonectl.training.saving import Bystander, Keeper, Keeping, Saving
+from bonectl.training.validation import Trial
+from bonectl.training.volumes import opened
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,9 +13,9 @@ from bonectl.core.geometry import Geometry
 from bonectl.core.header import PROJECTIONS, Header
 from bonectl.core.spec import parse
 from bonectl.errors import MemoryShortageError
-from bonectl.ops import turning
 from bonectl.projection.fsp import GRAIN, OVERSAMPLING
 from bonectl.projection.projector import Projector
+from bonectl.stacks import turning
 
 FLOAT = 4
 # Views that the transposes and the filter work on at a time, and bytes that they take for each frequency and lane.
@@ -74,7 +74,7 @@ def needed(header: Header, geometry: Geometry, method: str, slices: int, slab: i
     slab : int
         Rows that arrive at a time; 0 when it is not known, and small.
     held : bool
-        Whether projections are turned in memory (`bonectl.ops.turning`).
+        Whether projections are turned in memory (`bonectl.stacks.turning`).
     """
     name = parse(method).name
     slices = min(slices, geometry.rows)

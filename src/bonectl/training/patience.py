@@ -13,7 +13,7 @@ class Patience:
     trials : int
         How many trials without a better composite are enough; 0 never ends a run, and asks for no best one.
     best : float
-        Smallest composite so far (``bonectl.ops.trial``).
+        Smallest composite so far (``bonectl.training.validation``).
     step : int
         Steps done when it was measured; 0 before the first trial.
     waited : int

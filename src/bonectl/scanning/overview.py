@@ -2,7 +2,7 @@
 
 The first rows show air, or the holder; the axis is found from rows that have something to see. A look takes one walk
 over the scan and holds some rows; what comes from a pipe is kept meanwhile, in memory or in a temporary file
-(`bonectl.ops.replay`).
+(`bonectl.stacks.replay`).
 """
 
 from collections.abc import Iterator
@@ -18,9 +18,9 @@ from bonectl.core.header import Header
 from bonectl.core.slabs import Array
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError
-from bonectl.ops import centre, opposite_rays
-from bonectl.ops.centre import Axis
-from bonectl.ops.scan import Fields, line_integrals, sinograms
+from bonectl.scanning import axis, opposite_rays
+from bonectl.scanning.axis import Axis
+from bonectl.scanning.lines import Fields, line_integrals, sinograms
 
 # Rows that are looked at, and the parts of the height of each of which the best one is kept.
 LOOKED_AT, KEPT = 32, 8
@@ -47,11 +47,11 @@ def axis_of(scan: Stack, geometry: Geometry, fields: Fields | None = None, *, li
     Raises
     ------
     UsageError
-        As `bonectl.ops.centre.check` and `bonectl.ops.scan.line_integrals`.
+        As `bonectl.scanning.axis.check` and `bonectl.scanning.lines.line_integrals`.
     DataError
         When no row holds an object, or fields and scan differ in size.
     """
-    centre.check(geometry)
+    axis.check(geometry)
     numbers = rows_of(geometry, scan.header, limit)
     # what is wrong with readings is said when they are reconstructed
     with progress.task("look over the scan", scan.header.shape[0]) as advance, progress.silence():
@@ -59,7 +59,7 @@ def axis_of(scan: Stack, geometry: Geometry, fields: Fields | None = None, *, li
     if geometry.kind != "cone":
         best = _strongest(lines)
         numbers, lines = numbers[best], lines[best]
-    return centre.found_centre(geometry, lines, numbers)
+    return axis.found_centre(geometry, lines, numbers)
 
 
 def rows_of(geometry: Geometry, header: Header, limit: int | None = None) -> NDArray[np.int64]:
@@ -111,6 +111,6 @@ def _picked(scan: Stack, numbers: NDArray[np.int64]) -> Stack:
 
 def _strongest(lines: Array) -> NDArray[np.int64]:
     """The row with the most edges of each part of the height."""
-    strength = centre.edges(lines)
+    strength = axis.edges(lines)
     parts = np.array_split(np.arange(len(lines)), min(KEPT, len(lines)))
     return np.array([part[strength[part].argmax()] for part in parts])

@@ -10,7 +10,7 @@ from bonectl.core import progress
 from bonectl.core.plan import scratch
 from bonectl.core.slabs import Array, thickness
 from bonectl.core.stack import Stack
-from bonectl.ops import turning
+from bonectl.stacks import turning
 
 
 def twice(stack: Stack, *, limit: int | None = None) -> tuple[Stack, Stack]:
@@ -20,7 +20,7 @@ def twice(stack: Stack, *, limit: int | None = None) -> tuple[Stack, Stack]:
     ----------
     stack : Stack
     limit : int, optional
-        Bytes that the process may hold (`bonectl.ops.turning`); nothing is most of what is free.
+        Bytes that the process may hold (`bonectl.stacks.turning`); nothing is most of what is free.
 
     Raises
     ------

@@ -35,12 +35,12 @@ class Recipe:
         Fraction of the slices of every stack, its last ones, that is never trained on.
     balance : bool
         Whether the numbers in ``loss`` are the terms' shares of the gradient at the network's output, and not weights
-        (``bonectl.ops.objective.Balance``).
+        (``bonectl.training.objective.Balance``).
     critics : str
         Learning rate of the losses that learn: ``constant``, or ``cosine`` for warm-up and decline as ``rate``.
     patience : int
         End after so many checkpoints without a better composite of bone numbers on the held-out part
-        (``bonectl.ops.trial``), and keep the best checkpoint instead of the last; 0 never does.
+        (``bonectl.training.validation``), and keep the best checkpoint instead of the last; 0 never does.
     seed : int
         Of the initial weights and of every draw.
 

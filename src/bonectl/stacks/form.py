@@ -18,7 +18,7 @@ from bonectl.core.plan import Plan
 from bonectl.core.slabs import SLAB_BYTES, Array
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, UsageError
-from bonectl.ops import turning
+from bonectl.stacks import turning
 
 ORDERS = {"sinogram": SINOGRAMS, "projection": PROJECTIONS}
 LAYOUTS = {"volume": VOLUME, **ORDERS}
@@ -170,7 +170,7 @@ def ordered(stack: Stack, order: str, *, limit: int | None = None) -> Stack:
     order : str
         "sinogram" or "projection".
     limit : int, optional
-        Bytes that the process may hold (`bonectl.ops.turning`); nothing is most of what is free.
+        Bytes that the process may hold (`bonectl.stacks.turning`); nothing is most of what is free.
 
     Raises
     ------

@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,9 +10,13 @@ from numpy.typing import NDArray
 from bonectl.core import reading
 from bonectl.core.geometry import Angles
 from bonectl.errors import DataError, MissingInputError
-from bonectl.ops.reconstruct import looks_like_radians
 
 # More than any list of angles has [byte].
+# Views closer to one direction than this [degree] give no slice.
+SAME_DIRECTION = 1e-3
+# Angles of several views within so little were written in radians (2 pi, and a little).
+FULL_TURN_IN_RADIANS = 6.4
+
 MOST_BYTES = 64 << 20
 
 _NPY = b"\x93NUMPY"
@@ -83,3 +88,8 @@ def _number(word: str, line: int, path: Path) -> float:
         raise DataError(
             f"{path}: is no list of angles: line {line} is {word[:20]!r}; give a number per line [degree]"
         ) from None
+
+
+def looks_like_radians(degrees: NDArray[np.floating[Any]]) -> bool:
+    """Whether several views lie within so few degrees that no scan was meant so."""
+    return degrees.size > 2 and SAME_DIRECTION < float(np.ptp(degrees)) <= FULL_TURN_IN_RADIANS

@@ -9,7 +9,7 @@ from bonectl.core.header import Header
 from bonectl.core.kit import bind, check
 from bonectl.core.spec import Spec
 from bonectl.errors import DataError, UsageError
-from bonectl.ops.scan import geometry_of
+from bonectl.scanning.lines import geometry_of
 
 # What a knob says when it leaves the choice open.
 OPEN = {"rows": 0, "columns": 0, "pitch": 0, "centre": -1, "row_centre": -1}

@@ -10,7 +10,7 @@ from bonectl.core.slabs import Array
 from bonectl.core.stack import Stack
 from bonectl.errors import UsageError
 from bonectl.methods._quadrature import longer_side
-from bonectl.ops.field_of_view import FieldOfView
+from bonectl.scanning.field_of_view import FieldOfView
 
 
 def levelled(scan: Stack, geometry: Geometry, columns: int) -> Stack:

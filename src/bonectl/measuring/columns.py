@@ -5,7 +5,8 @@ import re
 from bonectl.core import kit
 from bonectl.core.spec import parse_sum
 from bonectl.core.table import Columns
-from bonectl.ops.measure import CONDITIONS, CUT, usual
+from bonectl.measuring.request import usual
+from bonectl.measuring.tables import CONDITIONS, CUT
 
 # A line of the section Returns in the docstring of a metric: names, and the unit that they share.
 _RETURNED = re.compile(r"([a-z]\w*(?:, [a-z]\w*)*) : (.+)")

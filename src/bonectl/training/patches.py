@@ -24,7 +24,7 @@ from bonectl.learning.checkpoint import Normalisation
 from bonectl.learning.denoiser import Reach
 from bonectl.learning.ranks import ALONE, Ranks
 from bonectl.learning.sample import Pairing, Window
-from bonectl.ops.recipe import Recipe
+from bonectl.training.recipe import Recipe
 
 # Validation reads at most so many pixels of a slice's centre, on a side, and so many slices of a stack, all adjacent.
 VALIDATION_SIDE = 256

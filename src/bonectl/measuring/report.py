@@ -17,9 +17,9 @@ from bonectl.core import kit, pictures
 from bonectl.core.pictures import Window
 from bonectl.core.table import Row, Table
 from bonectl.errors import UsageError
+from bonectl.measuring.tables import Examined
 from bonectl.metrics import tbth
 from bonectl.morphology.specimen import Specimen
-from bonectl.ops.measure import Examined
 
 # Bars end here [%]; beyond, an arrow and the number say the rest.
 WIDEST_BIAS = 50.0

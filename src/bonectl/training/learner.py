@@ -31,11 +31,11 @@ from bonectl.learning.inflate import inflated
 from bonectl.learning.ranks import ALONE, Ranks
 from bonectl.learning.sample import Sample
 from bonectl.learning.weights import restore
-from bonectl.ops.objective import Objective, Score
-from bonectl.ops.patches import Batch
-from bonectl.ops.patience import Patience
-from bonectl.ops.recipe import Recipe
-from bonectl.ops.trial import Trial
+from bonectl.training.objective import Objective, Score
+from bonectl.training.patches import Batch
+from bonectl.training.patience import Patience
+from bonectl.training.recipe import Recipe
+from bonectl.training.validation import Trial
 
 # How a resume file begins; a hash of what follows stands behind it.
 RESUME = b"bonectl resume 2 sha256 "
@@ -403,7 +403,7 @@ def _calibrated(header: Header, normalisation: Normalisation) -> bool:
 
 
 def _errors(trial: Trial) -> dict[str, float | None] | None:
-    """Return errors of bone numbers for JSON (``bonectl.ops.trial``: relative ones and those in scales)."""
+    """Return errors of bone numbers for JSON (``bonectl.training.validation``: relative ones and those in scales)."""
     if trial.bone is None:
         return None
     return {name: _plain(error) for name, error in asdict(trial.bone).items()} | {"composite": _plain(trial.composite)}

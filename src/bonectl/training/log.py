@@ -7,9 +7,9 @@ from typing import TextIO
 
 from bonectl.core import atomic
 from bonectl.learning.checkpoint import Normalisation
-from bonectl.ops.learner import Step
-from bonectl.ops.objective import Objective
-from bonectl.ops.trial import Trial
+from bonectl.training.learner import Step
+from bonectl.training.objective import Objective
+from bonectl.training.validation import Trial
 
 PSNR, COMPOSITE = "held-out PSNR [dB]", "held-out composite [1]"
 
@@ -19,8 +19,8 @@ class Log:
 
     Loss; value of each term, its share of the gradient at the estimate and its weight; loss of each critic; norm of the
     gradient of the weights, learning rate; and, where the network was tried on the held-out part, PSNR, errors of
-    bone numbers and their composite (``bonectl.ops.trial``). A field is empty where a term did not act, or nothing was
-    measured.
+    bone numbers and their composite (``bonectl.training.validation``). A field is empty where a term did not act, or
+    nothing was measured.
 
     Parameters
     ----------

@@ -11,9 +11,9 @@ from bonectl.core import pictures
 from bonectl.core.counted import counted
 from bonectl.core.header import VOLUME, Header
 from bonectl.learning.checkpoint import Normalisation
-from bonectl.ops.learner import Estimates, Learner
-from bonectl.ops.training_log import COMPOSITE, PSNR, columns
-from bonectl.ops.trial import Trial
+from bonectl.training.learner import Estimates, Learner
+from bonectl.training.log import COMPOSITE, PSNR, columns
+from bonectl.training.validation import Trial
 
 # What is black and what is white [normalised units]: -400 and 1600 mgHA/cm³, as in every picture of a volume.
 BLACK, WHITE = -1 / 3, 4 / 3
@@ -35,7 +35,7 @@ def picture(log: Path, estimates: Estimates, learner: Learner, before: Trial) ->
     Parameters
     ----------
     log : Path
-        See ``bonectl.ops.training_log``.
+        See ``bonectl.training.log``.
     estimates : Estimates
         Of the held-out part.
     learner : Learner

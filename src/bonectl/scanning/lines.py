@@ -17,8 +17,8 @@ from bonectl.core.slabs import Array
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, UsageError
 from bonectl.geometries.parallel import parallel
-from bonectl.ops.convert import finite, ordered, single
-from bonectl.ops.gaps import bridged
+from bonectl.scanning.gaps import bridged
+from bonectl.stacks.form import finite, ordered, single
 
 READY = ("counts", "transmission", "line integral")
 

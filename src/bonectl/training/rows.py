@@ -1,7 +1,7 @@
 """Scans and the volumes they are scans of, as batches for training: whole rows instead of patches.
 
-Every batch is a function of (seed, step), as in ``bonectl.ops.patches``: each of its runs is some rows of a scan. The
-last rows of every scan are held out.
+Every batch is a function of (seed, step), as in ``bonectl.training.patches``: each of its runs is some rows of a
+scan. The last rows of every scan are held out.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,9 +23,9 @@ from bonectl.learning.checkpoint import Normalisation
 from bonectl.learning.ranks import ALONE, Ranks
 from bonectl.learning.sample import Volume
 from bonectl.methods.lpd import start
-from bonectl.ops.patches import Extent
-from bonectl.ops.recipe import Recipe
 from bonectl.projection.projector import Projector
+from bonectl.training.patches import Extent
+from bonectl.training.recipe import Recipe
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_gradient_magnitude, uniform_filter
 
 from bonectl.core import pictures
 from bonectl.core.slabs import Array
-from bonectl.ops.attempts import Attempts
+from bonectl.scanning.tries import Attempts
 
 # Side of what is shown of each try [voxel]: an axis that is a column off shows at this size, and not in a whole slice.
 DETAIL = 160

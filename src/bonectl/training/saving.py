@@ -7,10 +7,10 @@ from typing import Protocol
 
 from bonectl.core import atomic
 from bonectl.errors import UsageError
-from bonectl.ops.curves import Curves
-from bonectl.ops.learner import Estimates, Learner, Step
-from bonectl.ops.training_log import Log
-from bonectl.ops.trial import Trial
+from bonectl.training.curves import Curves
+from bonectl.training.learner import Estimates, Learner, Step
+from bonectl.training.log import Log
+from bonectl.training.validation import Trial
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +28,9 @@ class Saving:
     resume : bool
         Go on from the ``.resume`` file.
     picture : bool
-        Whether to draw curves and a sample when the run ends (``bonectl.ops.training_picture``).
+        Whether to draw curves and a sample when the run ends (``bonectl.training.picture``).
     tensorboard : Path, optional
-        Folder for TensorBoard's event files (``bonectl.ops.curves``).
+        Folder for TensorBoard's event files (``bonectl.training.curves``).
 
     Raises
     ------
@@ -131,7 +131,7 @@ class Keeper:
         self._log.flush()
         if not self.saving.picture:
             return
-        from bonectl.ops.training_picture import picture
+        from bonectl.training.picture import picture
 
         drawn = picture(self.saving.beside("csv"), estimates, self.learner, self.before)
         with atomic.replacing(self.saving.beside("png"), left="the checkpoint is saved") as temporary:

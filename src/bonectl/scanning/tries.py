@@ -17,12 +17,12 @@ from bonectl.core.slabs import Array
 from bonectl.core.spec import parse
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, UsageError
-from bonectl.ops import centre, opposite_rays, sharpness
-from bonectl.ops.air import levelled
-from bonectl.ops.convert import cropped
-from bonectl.ops.reconstruct import checked_density, checked_geometry, method_for
-from bonectl.ops.scan import Fields, line_integrals, sinograms
 from bonectl.projection.projector import Projector
+from bonectl.scanning import axis, opposite_rays, sharpness
+from bonectl.scanning.air import levelled
+from bonectl.scanning.lines import Fields, line_integrals, sinograms
+from bonectl.scanning.request import checked_density, checked_geometry, method_for
+from bonectl.stacks.form import cropped
 
 SCHEMA = "bonectl.try/1"
 COLUMNS = ("centre", "score", "best")
@@ -83,7 +83,7 @@ class Attempts:
     @property
     def disagrees(self) -> bool:
         """Whether opposite views put the axis more than a column from the least score."""
-        return self.mirrored is not None and abs(self.mirrored - self.between) > centre.DISAGREE
+        return self.mirrored is not None and abs(self.mirrored - self.between) > axis.DISAGREE
 
     def stack(self) -> Stack:
         """The tries as a stack along z, in the order of `centres`."""
@@ -133,7 +133,7 @@ def attempts(  # noqa: PLR0913 (as many as a reconstruction takes, and what is t
         As `bonectl.ops.reconstruct.reconstruct` takes them.
     centres : sequence of float, optional
         Columns to try, evenly spaced; when not given, `REACH` to either side of the one that
-        `bonectl.ops.centre.found_centre` finds.
+        `bonectl.scanning.axis.found_centre` finds.
     index : int, optional
         The slice, from 0; the middle one when not given.
 
@@ -153,7 +153,7 @@ def attempts(  # noqa: PLR0913 (as many as a reconstruction takes, and what is t
     if centres is not None:
         _check_columns(centres, geometry)
     else:
-        centre.check(geometry)
+        axis.check(geometry)
     name, run = method_for(method, geometry)
     density = checked_density(unit, calibration or scan.header.calibration)
     scan, fields, geometry = _needed(scan, fields, geometry, index)
@@ -234,7 +234,7 @@ def _around(geometry: Geometry, lines: Array) -> tuple[float, ...]:
     if geometry.kind == "cone":
         orbit = opposite_rays.orbit_rows(geometry)
         lines = lines[orbit.start : orbit.stop]
-    found = round(centre.found_centre(geometry, lines).column / STEP) * STEP
+    found = round(axis.found_centre(geometry, lines).column / STEP) * STEP
     near = spread(found - REACH, found + REACH, STEP)
     return tuple(column for column in near if -0.5 < column < geometry.columns - 0.5)
 
@@ -271,4 +271,4 @@ def _mirrored(geometry: Geometry, lines: Array) -> float | None:
     if geometry.kind != "parallel" or not lines.any():
         return None
     found = opposite_rays.axis_of(geometry, lines)
-    return found.column if found is not None and found.sd <= centre.VAGUE else None
+    return found.column if found is not None and found.sd <= axis.VAGUE else None

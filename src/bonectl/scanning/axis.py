@@ -13,9 +13,9 @@ from bonectl.core.geometry import Geometry
 from bonectl.core.slabs import Array
 from bonectl.errors import DataError, UsageError
 from bonectl.methods._ramp import truncated_rows
-from bonectl.ops import opposite_rays
-from bonectl.ops.opposite_rays import Estimate, lowest
-from bonectl.ops.sharpness import blur, half_turn
+from bonectl.scanning import opposite_rays
+from bonectl.scanning.opposite_rays import Estimate, lowest
+from bonectl.scanning.sharpness import blur, half_turn
 
 # Rows that slices are reconstructed from, those with the most edges.
 SLICES = 4
@@ -76,17 +76,17 @@ def check(geometry: Geometry) -> None:
 def found_centre(geometry: Geometry, rows: Array, numbers: Array | None = None) -> Axis:
     """The rotation axis, to about a tenth of a column; what is in doubt is noted.
 
-    Rays and the same rays measured from the other side must agree (`bonectl.ops.opposite_rays`). Over half a turn of a
-    parallel beam, where but one pair of views can be compared, the column about which slices are sharpest
-    (`bonectl.ops.sharpness`) must agree with it, and counts where the noise hides the other. A scan without opposite
-    views has slices only, around the constant of the sinusoid that the centres of mass follow.
+    Rays and the same rays measured from the other side must agree (`bonectl.scanning.opposite_rays`). Over half a
+    turn of a parallel beam, where but one pair of views can be compared, the column about which slices are sharpest
+    (`bonectl.scanning.sharpness`) must agree with it, and counts where the noise hides the other. A scan without
+    opposite views has slices only, around the constant of the sinusoid that the centres of mass follow.
 
     Parameters
     ----------
     geometry : Geometry
         Of the scan; its centre is not used.
     rows : (row, view, col) float32 array
-        Line integrals of some rows, see `bonectl.ops.overview`; of a cone beam, in the plane of the orbit.
+        Line integrals of some rows, see `bonectl.scanning.overview`; of a cone beam, in the plane of the orbit.
     numbers : (row,) array of int, optional
         What to call the rows.
 

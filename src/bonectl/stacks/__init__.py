@@ -1,0 +1,1 @@
+"""A stack in another form, and its meaning kept: order, extent, sampling, type."""

@@ -1,0 +1,1 @@
+"""How a network learns: patches and rows, the objective, the steps, what is validated and saved."""
