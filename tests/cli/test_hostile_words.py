@@ -83,3 +83,10 @@ def test_a_message_is_one_short_line():
     assert line.endswith("[5000 characters] and no number")
     path = "/" + "/".join(["folder"] * 30)
     assert one_line(path) == path
+
+
+def test_a_list_of_thousands_of_words_is_cut_to_its_ends():
+    line = one_line(f"x.npy: the header is damaged (axes {('x',) * 3000} are no axes)")
+    assert len(line) < 600
+    assert line.startswith("x.npy: the header is damaged")
+    assert line.endswith("are no axes)")

@@ -17,7 +17,7 @@ REFUSED = frozenset({2, 65, 66, 69, 73, 74, 75, 77})
 SIGNALLED = frozenset({129, 130, 141, 143, -1, -2, -13, -15})
 DOCUMENTED = REFUSED | SIGNALLED | {DONE}
 
-LONGEST = 320  # characters of a line
+LONGEST = 640  # characters of a line: a cut message, and who says it
 TEMPORARY = "tmp"  # where TMPDIR is in the folder of a run
 
 

@@ -10,7 +10,12 @@ from tests.faults.test_disks import shorter, whole_of
 from tests.faults.test_kills import COMMANDS
 
 # How libraries end the process when memory is refused to them: nothing in it can hear of that.
-THEIRS = ("OpenBLAS error: Memory allocation", "terminate called after throwing", "libgomp: ")
+THEIRS = (
+    "OpenBLAS error: Memory allocation",
+    "terminate called after throwing",
+    "libgomp: ",
+    "cannot allocate memory for thread",
+)
 GROUPS = Path("/sys/fs/cgroup")
 
 

@@ -3,6 +3,9 @@
 _LONGEST = 300
 """Characters of one word that are shown: a path, or a number of thousands of digits, is recognised by its ends."""
 
+_WHOLE = 600
+"""Characters of a message that are shown: a list of thousands of words is recognised by its beginning."""
+
 
 def printable(text: str, keep: str = "") -> str:
     r"""The text with escapes, as ``\x1b``, for control characters and for those that turn the order of others.
@@ -19,8 +22,9 @@ def printable(text: str, keep: str = "") -> str:
 
 
 def one_line(text: str) -> str:
-    """A message on one line, printable, each word of it cut to its ends where it is longer than any name."""
-    return printable(" ".join(_cut(word) for line in text.splitlines() for word in line.split(" ")))
+    """A message on one line, printable; words that are longer than any name, and their sum, cut to their ends."""
+    line = printable(" ".join(_cut(word) for line in text.splitlines() for word in line.split(" ")))
+    return line if len(line) <= _WHOLE else f"{line[:400]} ... {line[-150:]}"
 
 
 def _cut(word: str) -> str:
