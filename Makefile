@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help demo test test-all lint manual bench clean
+.PHONY: help demo check test test-all lint manual bench clean
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
@@ -27,6 +27,13 @@ lint: $(VENV)/.ready ## format, lint, types, layers
 	$(BIN)/ruff check src tests bench examples
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+check: $(VENV)/.ready ## before a commit: format, lint, types, layers, and the tests of what was touched
+	$(BIN)/ruff format src tests bench examples
+	$(BIN)/ruff check src tests bench examples
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q -x -n auto --dist worksteal -m "not slow" $$($(BIN)/python tests/touched.py)
 
 manual: $(VENV)/.ready ## rewrite man/ and completions/ from the code
 	$(BIN)/python -m bonectl.cli.manual .

@@ -7,8 +7,8 @@
 Names are loaded when they are first used: importing this costs neither torch nor numpy.
 """
 
-__version__ = "0.1.0"
-__date__ = "2026-11-22"  # of this version; the man pages carry it
+__version__ = "0.2.0"
+__date__ = "2026-11-29"  # of this version; the man pages carry it
 
 from typing import TYPE_CHECKING, Any
 
