@@ -33,7 +33,7 @@ def test_one_pipe_from_phantom_to_numbers(shell):
         "set -o pipefail; bonectl phantom iliac --shape 24,96,96 --seed 1 | bonectl simulate --views 120 --photons 1e5"
     )
     numbers = json.loads(ok(shell(f"{line} | bonectl reconstruct --unit mgHA/cm3 | bonectl measure --json")))
-    assert numbers["schema"].startswith("bonectl-measure/")
+    assert numbers["schema"].startswith("bonectl.measure/")
     assert "bvtv" in json.dumps(numbers)
 
 

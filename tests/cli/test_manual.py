@@ -32,13 +32,34 @@ def test_every_option_of_the_help_is_in_the_page_and_the_reverse(name):
     from bonectl.cli.app import app
 
     shown = CliRunner().invoke(app, [name, "--help"], terminal_width=200).output
-    in_help = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", shown.partition("\nOptions:")[2]))
+    lines = re.findall(
+        r"^  (?:-\w, )?--[a-z].*", shown.partition("\nInput:" if "\nInput:" in shown else "\nWhat")[2], re.M
+    )
+    in_help = {flag for line in lines for flag in re.findall(r"--[a-z][a-z-]*", line.split("   ")[0])}
     text = (TOP / "man" / f"bonectl-{name}.1").read_text()
     options = text.partition(".SH OPTIONS")[2].partition(".SH ")[0]
     entries = [entry.partition("\n")[0] for entry in options.split(".TP\n")]  # only the lines that name options
     plain = " ".join(entries).replace("\\fB", " ").replace("\\-", "-")
     in_page = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", plain))
     assert in_help == in_page
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_and_page_group_the_options_alike(name):
+    from typer.testing import CliRunner
+
+    from bonectl.cli import headings
+    from bonectl.cli.app import app
+
+    shown = CliRunner().invoke(app, [name, "--help"], terminal_width=80).output
+    page = (TOP / "man" / f"bonectl-{name}.1").read_text().partition(".SH OPTIONS")[2].partition(".SH ")[0]
+    in_help = [line.removesuffix(":") for line in shown.splitlines() if line.removesuffix(":") in headings.ORDER]
+    assert in_help == re.findall(r"^\.SS (.*)", page, re.M)
+    assert in_help[-1] == "Speech"
+    assert not re.search(r"<list|<path>|x>=|<=x", shown), "a type or range of Python"
+    options = [o for o in COMMANDS[name].options if not o.is_argument]
+    groups = [headings.heading(name, option.name) for option in options]
+    assert max(map(groups.count, groups)) <= 17  # a list that can still be scanned
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 import bonectl
+from bonectl.cli.headings import Headed
 
 # In the order of the work; cli/NAME.py defines the function NAME.
 COMMANDS = ("phantom", "simulate", "reconstruct", "train", "denoise", "measure", "info", "convert")
@@ -48,4 +49,4 @@ def bonectl_(
 
 
 for name in COMMANDS:
-    app.command()(getattr(import_module(f"bonectl.cli.{name}"), name))
+    app.command(cls=Headed)(getattr(import_module(f"bonectl.cli.{name}"), name))

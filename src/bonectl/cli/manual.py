@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import bonectl
-from bonectl.cli import environment, geometry_page, stream_page
+from bonectl.cli import environment, geometry_page, headings, stream_page
 from bonectl.cli.app import COMMANDS, app
 from bonectl.cli.options import KIT_OF
 from bonectl.cli.roff import escape
@@ -121,12 +121,21 @@ def command_page(command: Command) -> str:
         "SYNOPSIS": synopsis,
         "DESCRIPTION": _paragraphs([f"{command.summary}", *command.description]),
         "ARGUMENTS": "".join(map(_entry, arguments)),
-        "OPTIONS": "".join(map(_entry, options)) + '\n.TP\n.BR \\-h ", " \\-\\-help\nShow the help and leave.',
+        "OPTIONS": _headed(command.name, options),
         "EXIT STATUS": ".TP\n.B 0\ndone; the output is complete" + statuses(),
         "EXAMPLES": _examples(command.examples),
         "SEE ALSO": _see(others),
     }
     return page(f"bonectl-{command.name}", 1, _lower(command.summary.rstrip(".")), sections)
+
+
+def _headed(command: str, options: list[Option]) -> str:
+    """The options under the headings that the help has."""
+    text = ""
+    for heading in headings.ORDER:
+        under = [o for o in options if headings.heading(command, o.name) == heading]
+        text += f"\n.SS {heading}" + "".join(map(_entry, under)) if under or heading == headings.SPEECH else ""
+    return text + '\n.TP\n.BR \\-h ", " \\-\\-help\nShow the help and leave.'
 
 
 def main_page(everything: list[Command]) -> str:
