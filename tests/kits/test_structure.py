@@ -279,3 +279,16 @@ def test_what_makes_no_sense_is_refused(text, message):
     mask[3:7] = True
     with pytest.raises(UsageError, match=message):
         numbers(text, specimen(mask))
+
+
+@pytest.mark.parametrize(("spacing", "doubted"), [((0.02, 0.02, 0.02), False), ((0.04, 0.02, 0.02), True)])
+def test_surface_of_voxels_that_are_not_cubic_is_doubted(spacing, doubted):
+    from bonectl.core.table import Doubt
+    from bonectl.metrics.surface import surface
+    from bonectl.morphology import cells
+    from bonectl.morphology.tally import tally
+
+    labels = np.full((8, 12, 12), cells.MARROW, np.uint8)
+    labels[:, 4:8] = cells.BONE
+    found = surface(tally([(labels, labels)], spacing, "label"))
+    assert any(isinstance(one, Doubt) and "resample to cubic" in one.text for one in found) == doubted

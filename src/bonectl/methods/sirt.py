@@ -56,8 +56,9 @@ def sirt(
     """
     if iterations < 1 or not 0 <= tolerance <= 1:
         raise UsageError(f"sirt(iterations={iterations}, tolerance={tolerance}); give at least 1, and 0 to 1")
-    rays = _reciprocal(A(torch.ones(1, *A.domain).to(y)))
-    voxels = _reciprocal(A.T(torch.ones(1, *A.codomain).to(y)))
+    one = (1,) * (3 - len(A.domain))  # a slice has no z of its own, a cone's volume has
+    rays = _reciprocal(A(torch.ones(*one, *A.domain).to(y)))
+    voxels = _reciprocal(A.T(torch.ones(*one, *A.codomain).to(y)))
     axes = tuple(range(-len(A.domain), 0))
     x = torch.zeros(*y.shape[: y.ndim - len(axes)], *A.domain).to(y)
     scale = _norm(y, axes)

@@ -1,6 +1,6 @@
 """From a scan to a volume, slab by slab."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from math import asin
 from math import degrees as degrees_of
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from bonectl.core import kit, memory, progress
 from bonectl.core.calibration import Calibration
+from bonectl.core.counted import counted
 from bonectl.core.geometry import Geometry
 from bonectl.core.header import VOLUME
 from bonectl.core.slabs import Array
@@ -125,7 +126,8 @@ def reconstruct(  # noqa: PLR0913 (the scan, and what each option says)
         answers=rows.header.answers if _same_extent(geometry, scan.header.geometry) else {},
     )
     A = Projector(geometry, backend=backend)
-    return Stack(header, _slabs(rows, A, block, partial(_worked, worker, run), density))
+    warn = partial(_warn, geometry, closed=kit.fact("methods", parse(name).name, "CLOSED"))
+    return Stack(header, _slabs(rows, A, block, partial(_worked, worker, run), density, warn))
 
 
 def _same_extent(geometry: Geometry, scanned: Geometry | None) -> bool:
@@ -158,13 +160,15 @@ def _worked(worker: OnDevice, run: Method, A: Projector, y: Tensor) -> Tensor:
         return worker(partial(run, A), y)
 
 
-def _slabs(rows: Stack, A: Projector, size: int, run: Method, density: Calibration | None) -> Iterator[Array]:
+def _slabs(
+    rows: Stack, A: Projector, size: int, run: Method, density: Calibration | None, warn: Callable[[], None]
+) -> Iterator[Array]:
     total = rows.header.shape[0]
     view = FieldOfView(total)
     with progress.task("reconstruct", total) as advance:
         for index, block in enumerate(rows.blocks(size)):
             if index == 0:
-                _warn(A.geometry)
+                warn()
             y = torch.from_numpy(block)
             view.look(A.geometry, block)
             volume = run(A, y).numpy()
@@ -174,7 +178,9 @@ def _slabs(rows: Stack, A: Projector, size: int, run: Method, density: Calibrati
     view.tell(A.geometry)
 
 
-def _warn(geometry: Geometry) -> None:
+def _warn(geometry: Geometry, *, closed: bool) -> None:
+    """What the views and the detector do not show; a closed form loses density with them."""
+    _warn_of_slices(geometry)
     degrees = geometry.angles.degrees
     turned = np.mod(degrees - degrees[0] + 90.0, 180.0) - 90.0
     if np.abs(turned).max() <= SAME_DIRECTION:
@@ -184,15 +190,38 @@ def _warn(geometry: Geometry) -> None:
             f"{degrees.size} angles span {np.ptp(degrees):.4g} degrees: if these are radians, multiply them by 57.29578"
         )
     elif geometry.kind != "parallel":
-        _warn_of_arc(geometry)
+        _warn_of_arc(geometry, closed=closed)
     elif (wedge := missing_wedge(degrees)) > 1:
-        progress.note(f"no view within {wedge:.0f} of 180 degrees: edges along the missing rays are lost")
+        lost = f", and with them {wedge / 180:.0%} of the density; tv or sirt keep it" if closed else ""
+        progress.note(f"no view within {wedge:.0f} of 180 degrees: edges along the missing rays are lost{lost}")
 
 
-def _warn_of_arc(geometry: Geometry) -> None:
+def _warn_of_slices(geometry: Geometry) -> None:
+    """A cone's rows, seen from the source, must reach the slices; those that no row sees are empty."""
+    if geometry.kind != "cone":
+        return
+    assert geometry.sod is not None
+    assert geometry.sdd is not None
+    slices = geometry.volume_shape[0]
+    heights = (np.arange(slices) - (slices - 1) / 2) * geometry.voxel * geometry.sdd / geometry.sod
+    places = geometry.principal_row + heights / geometry.row_pitch
+    seen = np.flatnonzero((places > -1) & (places < geometry.rows))
+    if len(seen) == slices:
+        return
+    which = f"{seen[0]} to {seen[-1]}" if len(seen) else "none"
+    progress.note(
+        f"{counted(slices - len(seen), f'of {slices} slices lies', f'of {slices} slices lie')} beyond the detector's "
+        f"rows and are empty; seen are {which}: convert --crop cuts them out"
+    )
+
+
+def _warn_of_arc(geometry: Geometry, *, closed: bool) -> None:
     """A fan must turn by 180 degrees and its own angle for every ray to be measured once."""
     assert geometry.sod is not None
     arc = 360.0 - missing_wedge(geometry.angles.degrees, 360.0)
     needed = 180.0 + 2 * degrees_of(asin(min(1.0, geometry.size * geometry.voxel / 2 / geometry.sod)))
     if arc < needed - 1:
-        progress.note(f"views cover {arc:.0f} degrees, this beam needs {needed:.0f}: edges along missing rays are lost")
+        lost = ", and density with them; tv or sirt keep it" if closed else ""
+        progress.note(
+            f"views cover {arc:.0f} degrees, this beam needs {needed:.0f}: edges along missing rays are lost{lost}"
+        )

@@ -28,6 +28,10 @@ FEW_VIEWS = 32
 MOST_AIR = 0.5
 # A beam changes by more than this, or it does not matter, such as in a row of noisy air alone [-].
 LEAST_AIR = 1e-3
+# The logarithm of few photons lifts air by half the variance of its noise, and by a little more of the highest noise.
+LIFT = 0.8
+# A lift of less is not told [-].
+TOLD_LIFT = 0.01
 
 
 @dataclass
@@ -43,14 +47,19 @@ class FieldOfView:
     rows: int
     cut: int = 0
     air: list[float] = field(default_factory=list)
+    noise: list[float] = field(default_factory=list)
 
     def look(self, geometry: Geometry, lines: Array) -> list[bool]:
         """Take in some rows (row, view, col) of line integrals; for each whether the detector cuts it off."""
         levels = [air_level(row, geometry) for row in lines]
+        lifted = [noise_lift(row, geometry) for row in lines]
         truncated = truncated_rows(torch.from_numpy(lines), geometry)
-        cut = [end and level is None for end, level in zip(truncated, levels, strict=True)]
+        cut = [
+            end and level is None and lift is None for end, level, lift in zip(truncated, levels, lifted, strict=True)
+        ]
         self.cut += sum(cut)
         self.air += [level for level in levels if level is not None]
+        self.noise += [lift for lift in lifted if lift is not None]
         return cut
 
     def _cut_rows(self) -> str:
@@ -59,7 +68,17 @@ class FieldOfView:
 
     def tell(self, geometry: Geometry) -> None:
         """Note what was seen, and what helps."""
-        if self.air:
+        if self.noise and (lift := float(np.mean(self.noise))) >= TOLD_LIFT:
+            progress.note(
+                f"few photons: the logarithm of noisy readings lifts line integrals, those of air by {lift:.2g}, and "
+                "more where the object is thick: densities are too high"
+            )
+        if self.air and abs(np.mean(self.air)) >= MOST_AIR:
+            progress.note(
+                f"air at both ends of the detector reads {np.mean(self.air):.3g} instead of 0: its white level is not "
+                f"1, and densities are wrong; divide transmissions by it, or give --air {air_columns(geometry.columns)}"
+            )
+        elif self.air:
             progress.note(
                 f"air at both ends of the detector reads {np.mean(self.air):.2g} instead of 0 in {len(self.air)} of "
                 f"{counted(self.rows, 'row')}: the beam changed between flats and projections; give --air "
@@ -87,27 +106,57 @@ def air_level(row: Array, geometry: Geometry) -> float | None:
     """What air reads where it should read 0, from line integrals (view, col) of a row; None where it does, or is none.
 
     Air is the same across the outermost columns and at both ends in every view; an object that is cut off is thinner
-    farther out, and turns. One that reaches far beyond the detector on all sides looks like air. The shorter side of a
-    detector whose axis is off the middle is not asked.
+    farther out, and turns. One that reaches far beyond the detector on all sides looks like air.
+    """
+    ends = _ends(row, geometry)
+    if ends is None:
+        return None
+    level = float(ends.mean())
+    some = row[:: max(1, len(row) // FEW_VIEWS)]
+    peak = float(np.abs(some.mean(axis=0, dtype=np.float64) - level).max())
+    if abs(level) <= max(TRUNCATED * peak, LEAST_AIR) or level >= min(MOST_AIR, peak) or _is_lift(ends, level):
+        return None
+    return level if _is_level(ends, abs(level)) else None
+
+
+def noise_lift(row: Array, geometry: Geometry) -> float | None:
+    """How far noise alone lifts the ends of a row (view, col) above 0; None where they are lifted by anything else.
+
+    The mean of -ln(n / N) is higher than -ln of the mean, by half the variance of n / N to first order.
+    """
+    ends = _ends(row, geometry)
+    if ends is None:
+        return None
+    level = float(ends.mean())
+    return level if _is_lift(ends, level) else None
+
+
+def _is_lift(ends: NDArray[np.float64], level: float) -> bool:
+    return 0 < level <= LIFT * _noise(ends) ** 2
+
+
+def _noise(ends: NDArray[np.float64]) -> float:
+    """Standard deviation of the noise of ends (end, view, col), by neighbours."""
+    return float(np.diff(ends, axis=-1).std()) / sqrt(2)
+
+
+def _ends(row: Array, geometry: Geometry) -> NDArray[np.float64] | None:
+    """Outermost columns (end, view, col) of a row (view, col), the outermost first; None where they are too few.
+
+    The shorter side of a detector whose axis is off the middle is not asked.
     """
     count = air_columns(row.shape[-1])
     if count < 2:
         return None
     side = longer_side(geometry)
     both = (row[:, :count], row[:, ::-1][:, :count])
-    ends = np.stack([end for end, edge in zip(both, side[[0, -1]], strict=True) if edge >= 0]).astype(np.float64)
-    level = float(ends.mean())
-    some = row[:: max(1, len(row) // FEW_VIEWS)]
-    peak = float(np.abs(some.mean(axis=0, dtype=np.float64) - level).max())
-    if abs(level) <= max(TRUNCATED * peak, LEAST_AIR) or not abs(level) < min(MOST_AIR, peak):
-        return None
-    return level if _is_level(ends, abs(level)) else None
+    return np.stack([end for end, edge in zip(both, side[[0, -1]], strict=True) if edge >= 0]).astype(np.float64)
 
 
 def _is_level(ends: NDArray[np.float64], level: float) -> bool:
     """Whether ends (end, view, col), the outermost column first, differ by no more than air and noise do."""
     half = ends.shape[-1] // 2
-    noise = float(np.diff(ends, axis=-1).std()) / sqrt(2)
+    noise = _noise(ends)
     if level <= ERRORS * noise / sqrt(ends.size):
         return False
     slope = np.abs((ends[..., :half] - ends[..., -half:]).mean(axis=(1, 2))).max()

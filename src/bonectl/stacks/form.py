@@ -312,6 +312,7 @@ def _binned_header(header: Header, shape: tuple[int, int, int], factors: tuple[i
             centre=(geometry.centre + 0.5) / k - 0.5,
             row_centre=_binned_row(geometry, k),
             size=ceil(geometry.size / k),
+            slices=_binned_slices(geometry, k),
             voxel=geometry.voxel * k,
         )
     return header.replace(
@@ -332,6 +333,11 @@ def _holding_sums(dtype: np.dtype, cells: int) -> str:
     wider = [np.dtype(name) for name in DTYPES if name[1] == dtype.kind]
     fitting = (other.str for other in wider if _range(other)[0] <= cells * low and cells * high <= _range(other)[1])
     return next(fitting, wider[-1].str)
+
+
+def _binned_slices(geometry: Geometry, k: int) -> int | None:
+    """As many slices as cover those of a cone beam; other beams have one for each row."""
+    return ceil(geometry.volume_shape[0] / k) if geometry.kind == "cone" else None
 
 
 def _binned_row(geometry: Geometry, k: int) -> float | None:
