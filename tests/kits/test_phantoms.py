@@ -184,3 +184,11 @@ def test_a_voxel_size_is_a_length(voxel):
     for name in kit.names("phantoms"):
         with pytest.raises(UsageError):
             make(parse(name), (8, 8, 8), voxel)
+
+
+def test_number_of_plates_is_by_the_plate_model():
+    """BV/TV / Tb.Th, as the row that it stands beside is defined."""
+    from bonectl.ops.phantom import phantom
+
+    answers = phantom(parse("plates"), (64, 64, 64), 0.02).header.answers
+    assert answers["tbn_per_mm"] == pytest.approx(answers["bv_mm3"] / 1.28**3 / answers["tbth_mm"])

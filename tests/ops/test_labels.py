@@ -61,7 +61,8 @@ def test_several_labels_as_one_are_told(metrics):
 
 def test_grey_values_that_look_like_labels_are_told():
     _, said = noted(stack(two_bones(), "grey"), metrics="bvtv", threshold=1)
-    assert said == ["the volume holds 0 and 2, 7 alone, as a label image does; --input-unit label takes it as one"]
+    told = "the volume holds 0 and 2, 7 alone, as a label image does; --input-unit label takes it as one"
+    assert said == [f"do not trust: {told}"]
     grey = np.random.default_rng(0).integers(0, 200, (20, 20, 20)).astype(np.uint8)
     assert noted(stack(grey, "grey"), metrics="bvtv", threshold=100)[1] == []
     assert noted(stack(np.uint8(255) * (grey > 100), "label"), metrics="bvtv")[1] == []
@@ -128,3 +129,15 @@ def test_all_labels_are_found_by_rising_number():
 def test_images_without_labels_or_of_nothing_but_labels_are_refused(image, said):
     with pytest.raises(DataError, match=said):
         all_of(stack(image), "the volume")
+
+
+def test_a_label_image_that_is_cut_as_grey_is_told_in_the_table():
+    from bonectl.ops.measure import measure
+
+    labels = np.zeros((6, 12, 12), np.uint8)
+    for label in (1, 2, 3):
+        labels[:, 3 * label - 1 : 3 * label + 1, 2:10] = label
+    stack = Stack.of(labels, Header(shape=labels.shape, dtype="|u1", unit="grey", spacing=(0.02,) * 3))
+    table = measure(stack, metrics="bvtv")
+    assert table["bvtv"] < (labels > 0).mean()
+    assert any("--input-unit label takes it as one" in warning for warning in table.warnings)

@@ -385,6 +385,7 @@ def _write_volume(stack: "Stack", geometry: "Geometry | None", request: Request,
         notes = axis.stated(stack.header.geometry is not None, given, geometry)
     volume = made(stack, geometry, look=not request.dry_run)
     if geometry is not None and not request.dry_run:
+        _tell_claims(request, asked, beam, geometry)
         notes |= _made_by(geometry, asked, beam)
     plan = None
     if request.dry_run and geometry is not None:
@@ -546,6 +547,15 @@ def _angles(text: str | None, views: int) -> "Angles | None":
     return Angles(0.0, arc / views, views)
 
 
+def _tell_claims(request: Request, asked: _Asked, beam: _Beam, geometry: "Geometry") -> None:
+    """What was taken on trust: an arc, over which a scan that broke off would be spread, and no light without beam."""
+    if (asked.angles or asked.geometry) and _file_of_angles(asked.angles) is None:
+        count, step = geometry.angles.count, geometry.angles.step
+        progress.note(f"{counted(count, 'view')} over {count * step:g} degrees, one every {step:.4g}")
+    if beam.flats is not None and beam.darks is None:
+        progress.note(f"no --darks: readings without beam are taken as 0{_left_lying(request, beam.flats)}")
+
+
 def _file_of_angles(text: str | None) -> Path | None:
     """The file that --angles names, where it is no arc."""
     if text is None:
@@ -574,12 +584,43 @@ def _fields(request: Request, beam: _Beam) -> "Fields | None":
 def _frames(request: Request, option: str, path: Path) -> Iterator["Stack"]:
     if path == DASH:
         raise UsageError("only the scan itself can come from standard input; give flats and darks as files")
-    if request.source != DASH and path.exists() and request.source.exists() and path.samefile(request.source):
-        raise UsageError(f"{option} {path}: is the scan itself; give its frames, such as {path}/flat_%04d.tif")
+    from bonectl.io import folder
+
+    role = option.removeprefix("--").removesuffix("s")
+    named = folder.frames(path, role) if path.is_dir() else []
+    if len(named) > 1:
+        yield folder.read(named, str(path))
+        return
+    path = named[0] if named else path
+    if (
+        request.source != DASH
+        and path.exists()
+        and _home(request.source).exists()
+        and path.samefile(_home(request.source))
+    ):
+        raise UsageError(f"{option} {path}: is the scan itself; give its frames, such as {path}/{role}_%04d.tif")
     with streams.opened(path, nan=None) as stack:
         if stack.header.shape[0] == 1 and (others := _others(path)):
             progress.note(f"{option} {path}: one frame is taken, {others} more like it lie beside; give a pattern")
         yield stack
+
+
+def _home(source: Path) -> Path:
+    """What a scan lies in: itself, or the folder of a pattern such as ``proj_%04d.tif``."""
+    from bonectl.io import PATTERN
+
+    return source.parent if PATTERN.search(source.name) else source
+
+
+def _left_lying(request: Request, flats: Path) -> str:
+    """A word on dark frames that lie beside the scan or its flats and were not named."""
+    from bonectl.io import folder
+
+    for place in (_home(request.source), _home(flats)):
+        home = place if place.is_dir() else place.parent
+        if place != DASH and home.is_dir() and (dark := folder.frames(home, "dark")):
+            return f"; {dark[0].name} lies beside: give --darks {home}"
+    return ""
 
 
 def _others(path: Path) -> int:

@@ -50,6 +50,12 @@ def slices(path: Path) -> list[Path]:
     return _of_pattern(path) if PATTERN.search(path.name) else _members(path)
 
 
+def frames(folder: Path, role: str) -> list[Path]:
+    """The files of a scan's folder that have a role in it, ``flat`` or ``dark``, in order; maybe none."""
+    named = re.compile(rf"({role}s?)([^a-z].*|\.tiff?)", re.IGNORECASE)
+    return sorted(path for path in _listed(folder) if named.fullmatch(path.name) and _SUFFIX.fullmatch(path.name))
+
+
 def read(paths: Sequence[Path], name: str) -> Stack:
     """One stack of single-page files, in this order; every file is checked before the first slab.
 

@@ -1,6 +1,6 @@
 """Label images: one label of several, and a word where several are taken as one."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -128,7 +128,9 @@ def _natural(stack: Stack, what: str) -> Iterator[Array]:
         yield slab
 
 
-def watched(stack: Stack, note: str, *, least: int, most: int | None = None) -> Stack:
+def watched(
+    stack: Stack, note: str, *, least: int, most: int | None = None, tell: Callable[[str], None] = progress.note
+) -> Stack:
     """The same stack, with a note where it holds a number of labels.
 
     Parameters
@@ -138,14 +140,16 @@ def watched(stack: Stack, note: str, *, least: int, most: int | None = None) -> 
         What is said with the last slab; ``{}`` stands for the labels.
     least, most : int
         Numbers of values, 0 among them, of which it is said.
+    tell : callable
+        What takes the note.
     """
-    return replace(stack, slabs=_watched(stack, note, least, most))
+    return replace(stack, slabs=_watched(stack, note, least, most, tell))
 
 
-def _watched(stack: Stack, note: str, least: int, most: int | None) -> Iterator[Array]:
+def _watched(stack: Stack, note: str, least: int, most: int | None, tell: Callable[[str], None]) -> Iterator[Array]:
     for slab, found, is_last in _looked(stack):
         if is_last and least <= len(found) and (most is None or len(found) <= most):
-            progress.note(note.format(_listed(found)))
+            tell(note.format(_listed(found)))
         yield slab
 
 

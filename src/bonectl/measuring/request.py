@@ -1,7 +1,7 @@
 """What shall be measured, and how: from options and headers to one value, before a voxel is read."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -135,6 +135,7 @@ class Case:
     masks: bool
     purify: bool
     threshold: float | str | None = None
+    told: list[str] = field(default_factory=list)  # what is seen of the values while they are read
 
     def rule_for(self, unit: str, *, two_levels: bool) -> Rule:
         """The rule for one of the volumes: beside another, a mask has its own threshold."""
@@ -186,7 +187,8 @@ def planned(
     reference = None if reference is None else mineral(reference, "the reference")
     header = stack.header
     spacing = _spacing(header)
-    stack = _watched(stack)
+    told: list[str] = []
+    stack = _watched(stack, told.append)
     region = _region(mask, header)
     if reference is not None:
         _check_alike(stack.header, reference.header, "the reference")
@@ -196,7 +198,7 @@ def planned(
     masks = {header.unit, header.unit if reference is None else reference.header.unit} == {"label"}
     if not (masks and threshold is not None):
         stack, reference = _natural(stack, "the volume"), reference and _natural(reference, "the reference")
-    return Case(stack, spacing, parts, rule, region, reference, masks, purify, threshold)
+    return Case(stack, spacing, parts, rule, region, reference, masks, purify, threshold, told)
 
 
 def _spacing(header: Header) -> Spacing:
@@ -209,14 +211,14 @@ def _spacing(header: Header) -> Spacing:
     return tuple(float(side) for side in header.spacing if side)  # type: ignore[return-value]
 
 
-def _watched(stack: Stack) -> Stack:
+def _watched(stack: Stack, tell: Callable[[str], None]) -> Stack:
     """With a note where a label image holds several bones, or where whole grey values look like one."""
     header = stack.header
     if header.unit == "label":
         return watched(stack, "the volume holds labels {}, measured as one; --label N measures one alone", least=3)
     if header.unit == "grey" and header.dtype[1] in "ui":
         said = "the volume holds 0 and {} alone, as a label image does; --input-unit label takes it as one"
-        return watched(stack, said, least=3, most=MOST)
+        return watched(stack, said, least=3, most=MOST, tell=tell)
     return stack
 
 

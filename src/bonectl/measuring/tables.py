@@ -54,7 +54,7 @@ def judged(table: Table, case: Case, extent: voi.Extent) -> Table:
     numbers = {row.number.name: row.number.value for row in table.rows}
     width = min(voxels * side for voxels, side in zip(extent.voxels, case.spacing, strict=True))
     doubts = trust.doubts(numbers, max(case.spacing), width, _cut_off(case), extent.shell)
-    warnings = (*table.warnings, *doubts, *_two_laws(case))
+    warnings = (*table.warnings, *case.told, *doubts, *_two_laws(case))
     for warning in warnings:
         progress.note(f"do not trust: {warning}")
     return replace(table, warnings=warnings)

@@ -26,7 +26,9 @@ def tbsp(
 
     As tbth, of what is not bone. Voids are wide, so they are measured on means of `coarsen`³ voxels; the rule takes
     the largest factor that keeps the mean void above 20 voxels. From 20 voxels on all conventions use 2 x the
-    distance to the nearest bone voxel centre: on real bone within 1 % of the full subvoxel grid, and 30 times faster.
+    distance to the nearest bone voxel centre: on real bone within 2 % of the full subvoxel grid, on plates up to 5 %
+    above it where voids are 20 voxels wide, and 30 times faster; coarsen=1 is the full grid. Balls of voids that a
+    face of the stack cuts go on beyond it: a whole stack of a few voids reads 5 to 10 % more than a region inside it.
 
     Parameters
     ----------

@@ -51,6 +51,6 @@ def plates(
         "cavities": 0.0,
         "chi": float(count),
         "tbth_mm": thickness,
-        "tbn_per_mm": 1.0 / period,
+        "tbn_per_mm": count / (shape[2] * voxel),  # plate model, BV/TV / Tb.Th
     }
     return solid(shape, voxel, distance, answers, mineral=mineral, oversample=oversample)

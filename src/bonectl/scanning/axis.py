@@ -108,7 +108,9 @@ def found_centre(geometry: Geometry, rows: Array, numbers: Array | None = None) 
     if geometry.kind == "cone":
         rows = rows.mean(axis=0, keepdims=True, dtype=np.float64)
     axis = _found(geometry, rows, numbers, strength)
-    progress.note(f"the rotation axis was found at column {axis.column:.2f} ± {axis.sd:.2f} of {geometry.columns}")
+    progress.note(
+        f"the rotation axis was found at column {axis.column:.2f} ± {max(axis.sd, 0.01):.2f} of {geometry.columns}"
+    )
     if axis.sd > VAGUE:
         progress.note("that is uncertain: the views are noisy, or show few edges; look at it with --try auto")
     return axis
