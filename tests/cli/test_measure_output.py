@@ -165,3 +165,16 @@ def test_purification_stands_beside_threshold_and_rule(shell, bone):
     told = json.loads(shell(f"{line} -m bvtv --json", cwd=bone).stdout)["conditions"]
     assert told["purification"] == there["purification"]["value"]
     assert shell(f"{line} --map tbth -o map.npy --force", cwd=bone).returncode == 0
+
+
+def test_a_table_of_several_shows_what_each_was_cut_at_and_how_often_it_is_doubted(run, good):
+    for seed in (1, 2):
+        good(f"phantom iliac --shape 12,32,32 --voxel-size 0.05 --seed {seed} -q -o b{seed}.npy")
+        good(f"denoise b{seed}.npy --model 'gaussian(sigma=1)' -q -o g{seed}.npy")
+    told = json.loads(run("measure", "g1.npy", "g2.npy", "-t", "otsu", "-m", "bvtv + tbsp", "--json").out)
+    drawn = run("measure", "g1.npy", "g2.npy", "-t", "otsu", "-m", "bvtv + tbsp", "--style", "table").out.decode()
+    lines = {line.split()[0]: line.split()[1:] for line in drawn.splitlines() if line.split()}
+    cuts = [one["conditions"]["threshold"] for one in told]
+    assert cuts[0] != cuts[1]
+    assert lines["threshold"] == ["mgHA/cm3", *(f"{cut:.6g}" for cut in cuts)]
+    assert lines["warnings"] == [str(len(one["warnings"])) for one in told]

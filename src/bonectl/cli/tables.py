@@ -183,10 +183,18 @@ def _columns(tables: list[tuple[str, "Table"]]) -> "Drawing":
     drawing.add_column("unit", no_wrap=True)
     for file, table in tables:
         drawing.add_column(escape(printable(file)), justify="right", overflow="fold", width=_volume_width(file, table))
-    values = [{row.number.name: row.number.value for row in table.rows} for _, table in tables]
+    values = [_shown(table) for _, table in tables]
     for name, unit in _units(tables).items():
         drawing.add_row(name, unit, *(_figure(known.get(name)) for known in values))
     return drawing
+
+
+def _shown(table: "Table") -> dict[str, float]:
+    """The threshold that each volume was cut at, its numbers, and how many warnings there are of them."""
+    cut = table.conditions.get("threshold")
+    shown: dict[str, float] = {"threshold": cut} if isinstance(cut, float | int) else {}
+    shown |= {row.number.name: row.number.value for row in table.rows}
+    return shown | ({"warnings": len(table.warnings)} if table.warnings else {})
 
 
 def _width(tables: list[tuple[str, "Table"]]) -> int:
@@ -198,13 +206,16 @@ def _width(tables: list[tuple[str, "Table"]]) -> int:
 
 
 def _volume_width(file: str, table: "Table") -> int:
-    return max(min(len(file), _FILE), *(len(_figure(row.number.value)) for row in table.rows))
+    return max(min(len(file), _FILE), *map(len, map(_figure, _shown(table).values())))
 
 
 def _units(tables: list[tuple[str, "Table"]]) -> dict[str, str]:
     """As they are shown, by the names of the numbers."""
-    units = {row.number.name: row.number.unit for _, table in tables for row in table.rows}
-    return {name: "" if unit == "1" else unit for name, unit in units.items()}
+    known = {row.number.name: row.number.unit for _, table in tables for row in table.rows}
+    known["threshold"] = str(tables[0][1].conditions.get("threshold_unit", ""))
+    shown = dict.fromkeys(name for _, table in tables for name in _shown(table) if name != "warnings")
+    warned = ["warnings"] if any(table.warnings for _, table in tables) else []
+    return {name: unit if (unit := known.get(name, "")) != "1" else "" for name in (*shown, *warned)}
 
 
 def _drawn_apart(table: "Table", width: int) -> Iterator["Drawing"]:
