@@ -20,7 +20,8 @@ test: lint ## everything that CI runs
 	$(BIN)/pytest -n auto --dist worksteal -m "not slow"
 
 test-all: lint ## the slow tests too
-	$(BIN)/pytest -n auto --dist worksteal
+	$(BIN)/pytest -n auto --dist worksteal --ignore tests/faults
+	$(BIN)/pytest tests/faults # by itself: it fills disks and counts processes, which workers share
 
 lint: $(VENV)/.ready ## format, lint, types, layers
 	$(BIN)/ruff format --check src tests bench examples
