@@ -197,7 +197,7 @@ def thickness_map(
     case = planned(stack, what, threshold, mask, None, purify=purify)
     if max(case.spacing) > min(case.spacing) * (1 + SAME_SIDE):
         raise UsageError("local thickness needs cubic voxels; resample the volume first")
-    check_room(case, max_memory, spec.name)
+    check_room(case, max_memory, "tbth")  # a map is on the full grid, of marrow too
     facts = {"quantity": f"{kit.fact('metrics', spec.name, 'MAP')}, {spec}"}
     header = case.stack.header.replace(dtype="<f4", unit="mm", calibration=None, answers={}, acquisition=facts)
     return Stack(header, _thicknesses(case, spec))

@@ -51,8 +51,7 @@ class FieldOfView:
 
     def look(self, geometry: Geometry, lines: Array) -> list[bool]:
         """Take in some rows (row, view, col) of line integrals; for each whether the detector cuts it off."""
-        levels = [air_level(row, geometry) for row in lines]
-        lifted = [noise_lift(row, geometry) for row in lines]
+        levels, lifted = zip(*(ends_read(row, geometry) for row in lines), strict=True)
         truncated = truncated_rows(torch.from_numpy(lines), geometry)
         cut = [
             end and level is None and lift is None for end, level, lift in zip(truncated, levels, lifted, strict=True)
@@ -102,37 +101,29 @@ def air_columns(columns: int) -> int:
     return min(max(AIR_COLUMNS, int(columns * AIR_SHARE)), columns // 2)
 
 
-def air_level(row: Array, geometry: Geometry) -> float | None:
-    """What air reads where it should read 0, from line integrals (view, col) of a row; None where it does, or is none.
+def ends_read(row: Array, geometry: Geometry) -> tuple[float | None, float | None]:
+    """What the ends of a row of line integrals (view, col) read where they should read 0, by cause.
 
     Air is the same across the outermost columns and at both ends in every view; an object that is cut off is thinner
-    farther out, and turns. One that reaches far beyond the detector on all sides looks like air.
+    farther out, and turns. One that reaches far beyond the detector on all sides looks like air. Noise alone lifts
+    ends too: the mean of -ln(n / N) is higher than -ln of the mean, by half the variance of n / N to first order.
+
+    Returns
+    -------
+    level, lift : float, optional
+        Of air that does not read 0, and of noise; at most one of them is there.
     """
     ends = _ends(row, geometry)
     if ends is None:
-        return None
-    level = float(ends.mean())
+        return None, None
+    level, noise = float(ends.mean()), _noise(ends)
+    if 0 < level <= LIFT * noise**2:
+        return None, level
     some = row[:: max(1, len(row) // FEW_VIEWS)]
     peak = float(np.abs(some.mean(axis=0, dtype=np.float64) - level).max())
-    if abs(level) <= max(TRUNCATED * peak, LEAST_AIR) or level >= min(MOST_AIR, peak) or _is_lift(ends, level):
-        return None
-    return level if _is_level(ends, abs(level)) else None
-
-
-def noise_lift(row: Array, geometry: Geometry) -> float | None:
-    """How far noise alone lifts the ends of a row (view, col) above 0; None where they are lifted by anything else.
-
-    The mean of -ln(n / N) is higher than -ln of the mean, by half the variance of n / N to first order.
-    """
-    ends = _ends(row, geometry)
-    if ends is None:
-        return None
-    level = float(ends.mean())
-    return level if _is_lift(ends, level) else None
-
-
-def _is_lift(ends: NDArray[np.float64], level: float) -> bool:
-    return 0 < level <= LIFT * _noise(ends) ** 2
+    if abs(level) <= max(TRUNCATED * peak, LEAST_AIR) or level >= min(MOST_AIR, peak):
+        return None, None
+    return (level if _is_level(ends, abs(level), noise) else None), None
 
 
 def _noise(ends: NDArray[np.float64]) -> float:
@@ -153,10 +144,9 @@ def _ends(row: Array, geometry: Geometry) -> NDArray[np.float64] | None:
     return np.stack([end for end, edge in zip(both, side[[0, -1]], strict=True) if edge >= 0]).astype(np.float64)
 
 
-def _is_level(ends: NDArray[np.float64], level: float) -> bool:
+def _is_level(ends: NDArray[np.float64], level: float, noise: float) -> bool:
     """Whether ends (end, view, col), the outermost column first, differ by no more than air and noise do."""
     half = ends.shape[-1] // 2
-    noise = _noise(ends)
     if level <= ERRORS * noise / sqrt(ends.size):
         return False
     slope = np.abs((ends[..., :half] - ends[..., -half:]).mean(axis=(1, 2))).max()
