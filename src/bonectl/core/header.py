@@ -12,7 +12,7 @@ import numpy as np
 
 from bonectl.core.calibration import Calibration
 from bonectl.core.geometry import Geometry
-from bonectl.core.lengths import SPOKEN, is_length
+from bonectl.core.lengths import SPOKEN, PartialSpacing, is_length
 from bonectl.errors import DataError, UsageError
 
 VERSION = 1
@@ -134,7 +134,7 @@ class Header:
     shape: tuple[int, int, int]
     dtype: str = "<f4"
     axes: tuple[str, str, str] = VOLUME
-    spacing: tuple[float | None, float | None, float | None] = (None, None, None)
+    spacing: PartialSpacing = (None, None, None)
     unit: str = "grey"
     geometry: Geometry | None = None
     calibration: Calibration | None = None

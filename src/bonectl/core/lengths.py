@@ -1,6 +1,15 @@
-"""Which numbers can be a length in a scanner."""
+"""Lengths: their types, and which numbers can be one in a scanner."""
 
 from bonectl.errors import UsageError
+
+MM_PER_CM = 10.0
+"""Lengths are in mm, attenuation is per cm."""
+
+Spacing = tuple[float, float, float]
+"""Sides of a voxel along the axes of a stack [mm]."""
+
+PartialSpacing = tuple[float | None, float | None, float | None]
+"""The same where some are not known."""
 
 # A picometre and a thousand kilometres [mm]: within, squares and cubes are floats of single precision's exponents.
 LEAST, MOST = 1e-9, 1e9

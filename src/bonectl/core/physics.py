@@ -8,12 +8,12 @@ from functools import cache
 from importlib import resources
 from math import exp, log, pi, sqrt
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
+from bonectl.core.lengths import MM_PER_CM
+from bonectl.core.slabs import Array
 from bonectl.errors import UsageError
 
 # Hydroxyapatite Ca10(PO4)6(OH)2, 1004.6 g/mol: one formula per hexagonal unit cell of a = 9.42 Å, c = 6.88 Å
@@ -32,8 +32,6 @@ LEAST_PHOTONS = 0.5
 # of a camera of 16 bits is the least share of the open beam that can have been read.
 NORMALISED = 10.0
 LEAST_SHARE = 0.5 / 65535
-
-Array = NDArray[Any]
 
 
 def mass_attenuation(material: str, kev: float) -> float:
@@ -187,4 +185,4 @@ def fbp_noise(pixel: float, views: int, photons: float, line_integral: float) ->
     back-projection in a parallel beam: the variance of −ln(counts) is e^p / N₀, of the ramp Σ h² = 1/(12 D⁴), and
     M views of weight π D / M add up. Interpolating back-projectors smooth and lie below it.
     """
-    return sqrt(pi**2 / (12.0 * views * (pixel / 10.0) ** 2) * exp(line_integral) / photons)
+    return sqrt(pi**2 / (12.0 * views * (pixel / MM_PER_CM) ** 2) * exp(line_integral) / photons)

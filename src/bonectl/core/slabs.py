@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+"""An array of numbers; what it holds, and along which axes, is said where it is named."""
 
 # Large enough to lose nothing in a pipe, small enough that the next stage begins early [bytes].
 SLAB_BYTES = 2 << 20

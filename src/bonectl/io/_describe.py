@@ -14,13 +14,12 @@ import tifffile
 from bonectl.core import progress
 from bonectl.core.counted import counted
 from bonectl.core.header import Header
-from bonectl.core.lengths import is_length
+from bonectl.core.lengths import PartialSpacing, is_length
 from bonectl.core.slabs import Array
 from bonectl.errors import DataError
 from bonectl.io import _json
 
-Spacing = tuple[float | None, float | None, float | None]
-UNKNOWN: Spacing = (None, None, None)
+UNKNOWN: PartialSpacing = (None, None, None)
 
 MILLIMETRES: Mapping[str, float] = {
     "nm": 1e-6, "um": 1e-3, "µm": 1e-3, "μm": 1e-3, "\\u00b5m": 1e-3, "micron": 1e-3, "microns": 1e-3,
@@ -101,7 +100,7 @@ class Told:
     """
 
     pages: int = 0
-    spacing: Spacing = UNKNOWN
+    spacing: PartialSpacing = UNKNOWN
     own: Mapping[str, Any] | None = None
     edited: bool = False
     law: Law | None = None
@@ -225,7 +224,7 @@ def _spoken(unit: str) -> str:
     return "".join(letter for letter in unit.strip()[:40] if letter.isprintable())
 
 
-def _imagej_spacing(page: Any, lines: Mapping[str, str]) -> Spacing:
+def _imagej_spacing(page: Any, lines: Mapping[str, str]) -> PartialSpacing:
     unit = lines.get("unit", "").strip()
     scale = MILLIMETRES.get(unit.lower())
     if scale is None:
@@ -252,7 +251,7 @@ def _from_shaped(tif: tifffile.TiffFile, page: Any, description: str, name: str)
     if left:
         raise DataError(f"{name}: announces the shape {tuple(shape)}, but its pages are {page.shape}")
     own = value.get("bonectl")
-    spacing: Spacing = (None, *_resolution(page, None))
+    spacing: PartialSpacing = (None, *_resolution(page, None))
     return Told(pages, spacing, _json.loaded(json.dumps(own), name) if isinstance(own, dict) else None)
 
 
@@ -266,7 +265,7 @@ def _from_ome(description: str, name: str) -> Told:
         raise DataError(f"{name}: holds {len(pixels)} OME images; save each as a file")
     said = dict(re.findall(r"(\w+)\s*=\s*\"([^\"]*)\"", pixels[0]))
     slices = _along_one({key: _count(said.get(f"Size{key}", "1"), name) for key in "ZCT"}, name)
-    spacing: Spacing = (_ome_length(said, "Z"), _ome_length(said, "Y"), _ome_length(said, "X"))
+    spacing: PartialSpacing = (_ome_length(said, "Z"), _ome_length(said, "Y"), _ome_length(said, "X"))
     own = re.search(r'Namespace="bonectl"[^>]*>\s*<(?:\w+:)?Value>([^<]*)</', description)
     if own is None:
         return Told(slices, spacing)

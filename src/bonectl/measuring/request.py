@@ -8,16 +8,17 @@ import numpy as np
 
 from bonectl.core import kit
 from bonectl.core.header import Header
+from bonectl.core.lengths import Spacing
+from bonectl.core.slabs import Array
 from bonectl.core.spec import Spec, parse, parse_sum
 from bonectl.core.stack import Stack
 from bonectl.core.table import Finding
 from bonectl.errors import UsageError
 from bonectl.measuring import memory_need
 from bonectl.measuring.labels import MOST, natural, watched
-from bonectl.measuring.values import Array, Mask, collected, finite, mineral
+from bonectl.measuring.values import Mask, collected, finite, mineral
 from bonectl.morphology.cut import Cut, Volume
 from bonectl.morphology.parted import Statistic
-from bonectl.morphology.tally import Spacing
 
 # Units of a detector, which no volume has.
 SCANNED = ("counts", "transmission", "line integral")

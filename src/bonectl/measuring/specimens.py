@@ -6,9 +6,10 @@ import numpy as np
 
 from bonectl.core import progress
 from bonectl.core.header import Header
+from bonectl.core.slabs import Array
 from bonectl.errors import DataError
 from bonectl.measuring.request import Case, rule_of, units_differ
-from bonectl.measuring.values import BLOCK, Array, Mask, collected
+from bonectl.measuring.values import BLOCK, Mask, collected
 from bonectl.morphology import voi
 from bonectl.morphology.cells import MARROW, Labels
 from bonectl.morphology.cut import NONE, Cut, Volume

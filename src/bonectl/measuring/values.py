@@ -1,22 +1,19 @@
 """The values of a volume as they are measured: finite, in mineral density where that is known, block by block."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bonectl.core import progress
 from bonectl.core.counted import counted
+from bonectl.core.slabs import Array
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError
 from bonectl.stacks.form import single
 
 # Slices per block while streaming; no number depends on it.
 BLOCK = 16
-
-
-Array = NDArray[Any]
 
 
 Mask = NDArray[np.bool_]

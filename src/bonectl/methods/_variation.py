@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bonectl.core import pool
-
-Array = NDArray[np.float32]
+from bonectl.core.slabs import Array
 
 
 def step(

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from bonectl.core.geometry import Geometry
+from bonectl.core.lengths import MM_PER_CM
 from bonectl.errors import UsageError
 from bonectl.methods._quadrature import check_arc, longer_side, shares_and_factors
 from bonectl.methods._ramp import continued, drawn_out, padded_length, response, truncated_rows
@@ -20,7 +21,6 @@ MOMENTS = ((1, 1, "back"),)
 # is held while they are made.
 CUT_OFF = (2.1, 5.2)
 
-MM_PER_CM = 10.0
 # Columns around the circle inscribed in the grid that are kept right too.
 MARGIN = 8
 

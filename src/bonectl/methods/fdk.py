@@ -10,6 +10,7 @@ from torch import Tensor
 
 from bonectl.core import pool
 from bonectl.core.geometry import Geometry
+from bonectl.core.lengths import MM_PER_CM
 from bonectl.errors import UsageError
 from bonectl.methods._quadrature import check_arc, ray_weights
 from bonectl.methods._ramp import continued, drawn_out, padded_length, response, truncated_rows
@@ -24,7 +25,6 @@ USUAL = ("fan", "cone")
 CLOSED = True
 MOMENTS = ((2, 1, "collect"), (1, 2, ""))
 
-MM_PER_CM = 10.0
 # Detector rows that are filtered at a time.
 ROWS = 4
 

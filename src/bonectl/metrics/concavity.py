@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from bonectl.core.slabs import Array
 from bonectl.core.table import Number
 from bonectl.errors import UsageError
 from bonectl.morphology.specimen import Specimen
@@ -25,8 +26,6 @@ RIM = 2
 
 # Slices whose gradients are held at a time.
 SLAB = 32
-
-Array = NDArray[np.float32]
 
 
 def concavity(specimen: Specimen, *, sigma: float = 1.5) -> tuple[Number, ...]:

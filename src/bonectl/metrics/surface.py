@@ -2,9 +2,10 @@
 
 from math import nan
 
+from bonectl.core.lengths import Spacing
 from bonectl.core.table import Doubt, Finding, Number
 from bonectl.morphology.minkowski import surface_area
-from bonectl.morphology.tally import Spacing, Tally
+from bonectl.morphology.tally import Tally
 
 # What the register knows of it (core/kit.py).
 USUAL = "structure"

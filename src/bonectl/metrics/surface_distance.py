@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion
 
+from bonectl.core.lengths import Spacing
 from bonectl.core.table import Number
 from bonectl.morphology.cells import BONE, MARROW, Labels
 from bonectl.morphology.components import CROSS
 from bonectl.morphology.distance import squared_distance
 from bonectl.morphology.specimen import Specimen
-from bonectl.morphology.tally import Spacing
 
 # What the register knows of it (core/kit.py).
 USUAL = "against"

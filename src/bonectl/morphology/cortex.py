@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, label
 
 from bonectl.core import progress
+from bonectl.core.lengths import Spacing
 from bonectl.errors import DataError, UsageError
 from bonectl.morphology.components import CROSS, FULL
 from bonectl.morphology.distance import Weights, squared_distance
 from bonectl.morphology.specimen import Specimen
 
 Mask = NDArray[np.bool_]
-Spacing = tuple[float, float, float]
 
 # Marrow that is counted wrongly is said from this share of the cortex on, a second bone from this share of the first.
 STRAY, SECOND = 0.005, 0.05

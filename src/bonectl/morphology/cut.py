@@ -7,10 +7,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bonectl.core.lengths import Spacing
 from bonectl.errors import UsageError
 
 Grey = NDArray[np.float32]
-Spacing = tuple[float, float, float]
 
 # Widest Gaussian before a threshold [voxel]: far wider than any bone that could be left.
 WIDEST = 100.0

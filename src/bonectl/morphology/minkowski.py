@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import SphericalVoronoi
 
+from bonectl.core.lengths import Spacing
 from bonectl.morphology.cells import CORNERS, Cells
 from bonectl.morphology.lines import STEPS, Lines, Step
 from bonectl.morphology.rim import CONFIGURATIONS, SIDES, Rim
-
-Spacing = tuple[float, float, float]
 
 # What a lone voxel adds to the crossings of its line, see `surface_area`.
 UNSEEN = 1 / 3

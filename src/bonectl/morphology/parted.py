@@ -11,12 +11,13 @@ from itertools import pairwise, product
 import numpy as np
 from numpy.typing import NDArray
 
+from bonectl.core.lengths import Spacing
 from bonectl.morphology import cells, lines, rim
 from bonectl.morphology.cells import BONE, OUTSIDE, Cells, Labels
 from bonectl.morphology.lines import Lines
 from bonectl.morphology.rim import Rim
 from bonectl.morphology.specimen import Specimen
-from bonectl.morphology.tally import DENSITY_BINS, Moments, Spacing, Tally, density_bins
+from bonectl.morphology.tally import DENSITY_BINS, Moments, Tally, density_bins
 from bonectl.morphology.tapers import Windows
 
 # How often each part was drawn, (parts,), and what numbers by name are made of it.

@@ -8,11 +8,12 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from bonectl.core.lengths import Spacing
 from bonectl.errors import UsageError
 from bonectl.morphology.cells import BONE, MARROW, OUTSIDE, Labels
 from bonectl.morphology.components import Pieces, pieces
 from bonectl.morphology.cut import Cut
-from bonectl.morphology.tally import Spacing, Tally, tally
+from bonectl.morphology.tally import Tally, tally
 
 T = TypeVar("T")
 

@@ -7,14 +7,13 @@ from math import nan, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from bonectl.core.lengths import Spacing
 from bonectl.errors import UsageError
 from bonectl.morphology import cells, lines, rim
 from bonectl.morphology.cells import BONE, OUTSIDE, Cells, Labels
 from bonectl.morphology.lines import Lines
 from bonectl.morphology.rim import Rim
 from bonectl.morphology.sweep import Sweep
-
-Spacing = tuple[float, float, float]
 
 # Bins of a density histogram [mgHA/cm3]: fixed, so that histograms of two volumes can be laid over each other.
 DENSITY_START, DENSITY_STEP, DENSITY_BINS = -2000.0, 10.0, 600

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numba
 
 from bonectl.core import kit, progress, threads
-from bonectl.core.slabs import windows
+from bonectl.core.slabs import Array, windows
 from bonectl.core.spec import Spec, parse
 from bonectl.core.stack import Stack
 from bonectl.core.table import Number, Table, compared
@@ -15,7 +15,7 @@ from bonectl.measuring import bootstrap
 from bonectl.measuring.request import SAME_SIDE, Case, Part, check_room, maps, planned, streams, sub_volumes
 from bonectl.measuring.specimens import beside, check_filled, extent_of, held, labelled, segmented
 from bonectl.measuring.tables import Examined, cut_conditions, flowing, found_by, judged, said, table_of
-from bonectl.measuring.values import BLOCK, Array, collected, finite
+from bonectl.measuring.values import BLOCK, collected, finite
 from bonectl.morphology import voi
 from bonectl.morphology.cells import Labels
 from bonectl.morphology.cut import Cut, Volume

@@ -3,11 +3,9 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import ceil
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.ndimage import correlate1d, gaussian_filter1d
 
 from bonectl.calibrations.energy import energy as by_energy
@@ -19,7 +17,7 @@ from bonectl.core.geometry import Geometry
 from bonectl.core.header import PROJECTIONS, SINOGRAMS, Fact, Header
 from bonectl.core.kit import bind, check
 from bonectl.core.plan import Plan
-from bonectl.core.slabs import windows
+from bonectl.core.slabs import Array, windows
 from bonectl.core.spec import Spec, parse, parse_sum, print_sum
 from bonectl.core.stack import Stack, chain
 from bonectl.errors import DataError, UsageError
@@ -48,7 +46,6 @@ READING = 150e-9
 # Values of a block of fine sinograms: bounds the memory.
 BLOCK_VALUES = 32 << 20
 
-Array = NDArray[Any]
 Noise = Callable[[Array, np.random.Generator], Array]
 
 

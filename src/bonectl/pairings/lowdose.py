@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 from bonectl.core import physics
 from bonectl.core.geometry import Angles, Geometry
 from bonectl.core.header import VOLUME, Header
+from bonectl.core.lengths import MM_PER_CM
 from bonectl.errors import UsageError
 from bonectl.learning.sample import Volume, Window
 from bonectl.projection.projector import Projector
 from bonectl.projection.ramp import ramp
-
-MM_PER_CM = 10.0
 
 
 class Scanner:

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from bonectl.core.header import VOLUME, Header
 from bonectl.core.lengths import SPOKEN, is_length
+from bonectl.core.slabs import Array
 from bonectl.core.stack import Stack, chain
 from bonectl.errors import UsageError
 
 Shape = tuple[int, int, int]
-Array = NDArray[np.float64]
 
 # (z, y, x) [mm] from the centre of the volume, broadcastable → distance to the surface [mm], negative inside. It must
 # nowhere change faster than position does (1-Lipschitz), as every exact distance and every minimum of such does.

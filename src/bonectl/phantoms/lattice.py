@@ -4,9 +4,10 @@ from math import pi, prod, sqrt
 
 import numpy as np
 
+from bonectl.core.slabs import Array
 from bonectl.core.stack import Stack
 from bonectl.errors import UsageError
-from bonectl.phantoms._solid import Array, Shape, extent, inside, solid
+from bonectl.phantoms._solid import Shape, extent, inside, solid
 
 
 def lattice(
@@ -57,7 +58,8 @@ def lattice(
     def distance(z: Array, y: Array, x: Array) -> Array:
         dz, dy, dx = (off_axis(p, n) for p, n in zip((z, y, x), counts, strict=True))
         nearest = np.minimum(np.minimum(dy + dx, dz + dx), dz + dy)
-        return np.sqrt(nearest) - diameter / 2
+        gap: Array = np.sqrt(nearest) - diameter / 2
+        return gap
 
     nodes, r = prod(counts), diameter / 2
     number = [nodes // count for count in counts]  # rods along z, y, x

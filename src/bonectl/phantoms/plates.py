@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from bonectl.core.slabs import Array
 from bonectl.core.stack import Stack
 from bonectl.errors import UsageError
-from bonectl.phantoms._solid import Array, Shape, extent, inside, solid
+from bonectl.phantoms._solid import Shape, extent, inside, solid
 
 
 def plates(

@@ -16,9 +16,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bonectl.core.lengths import MM_PER_CM
 from bonectl.errors import UnavailableError
 from bonectl.projection.divergent import Plan
-from bonectl.projection.fsp import MM_PER_CM
 
 
 def library() -> ModuleType:

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonectl.core import pool
+from bonectl.core.slabs import Array
 from bonectl.projection import tilted, workspace
 from bonectl.projection.divergent import Plan
-from bonectl.projection.fsp import Array
 from bonectl.projection.kernels_cone import GROUP, STEP_TWO, collect_cone, pack_columns, spread_cone, walk_cone
 from bonectl.projection.kernels_joseph import MARGIN, unpack_grid
 

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonectl.core.geometry import Geometry
-from bonectl.projection.fsp import MM_PER_CM, Array
+from bonectl.core.lengths import MM_PER_CM
+from bonectl.core.slabs import Array
 
 
 @dataclass(frozen=True, eq=False)

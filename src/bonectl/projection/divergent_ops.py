@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from bonectl.core.geometry import Geometry
+from bonectl.core.slabs import Array
 from bonectl.errors import UsageError
 from bonectl.projection import astra_gpu, cone, divergent, fan, torch_cone, torch_joseph
 from bonectl.projection.backends import engine
-from bonectl.projection.fsp import Array
 from bonectl.projection.pairs import Pair, Step, compiled, each, named
 
 

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonectl.core import pool
+from bonectl.core.slabs import Array
 from bonectl.projection import slices, workspace
 from bonectl.projection.divergent import Plan
-from bonectl.projection.fsp import Array
 from bonectl.projection.kernels_fan import collect_fan, spread_fan
 from bonectl.projection.kernels_fsp import pack_views
 from bonectl.projection.kernels_joseph import MARGIN

@@ -25,6 +25,8 @@ from scipy.fft import fft, ifft, next_fast_len
 from scipy.special import i0
 
 from bonectl.core import pool
+from bonectl.core.lengths import MM_PER_CM
+from bonectl.core.slabs import Array
 from bonectl.projection import workspace
 from bonectl.projection.kernels_fsp import (
     DEGREE,
@@ -43,13 +45,10 @@ from bonectl.projection.vectors import LANES
 OVERSAMPLING = 1.25
 # Slices are packed by multiples of GRAIN: four complex pairs fill the FFT's vectors.
 GRAIN = 8
-MM_PER_CM = 10.0
 # Views whose lines are held at a time by the transpose: the grid is gone through once for them.
 VIEWS = 128
 # Rows of the grid that one piece of work of the transpose owns.
 BAND = 32
-
-Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,8 +11,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from bonectl.core.lengths import MM_PER_CM
+from bonectl.core.slabs import Array
 from bonectl.projection import slices
-from bonectl.projection.fsp import MM_PER_CM, Array
 from bonectl.projection.kernels_joseph import collect
 
 BLOCK = 32

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from bonectl.core import pool
 from bonectl.core.geometry import Geometry
-from bonectl.projection.fsp import Array
+from bonectl.core.slabs import Array
 
 # Voxels that an interpolation takes along an axis.
 TAPS = 4

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonectl.core import pool
+from bonectl.core.slabs import Array
 from bonectl.projection import workspace
-from bonectl.projection.fsp import GRAIN, Array
+from bonectl.projection.fsp import GRAIN
 from bonectl.projection.kernels_fsp import pack_views, unpack_views
 from bonectl.projection.kernels_joseph import MARGIN, pack_grid, unpack_grid, walk
 from bonectl.projection.vectors import LANES

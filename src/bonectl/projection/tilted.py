@@ -7,9 +7,10 @@ x), the four nearest voxels are interpolated. Each line of the grid belongs to o
 import numpy as np
 
 from bonectl.core import pool
+from bonectl.core.lengths import MM_PER_CM
+from bonectl.core.slabs import Array
 from bonectl.projection import workspace
 from bonectl.projection.divergent import Plan
-from bonectl.projection.fsp import MM_PER_CM, Array
 from bonectl.projection.kernels_cone import pack_columns
 from bonectl.projection.kernels_joseph import MARGIN, unpack_grid
 from bonectl.projection.kernels_tilted import spread_tilted, walk_tilted

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bonectl.core import pool
+from bonectl.core.slabs import Array
 from bonectl.projection import divergent, joseph
-from bonectl.projection.fsp import Array
 from bonectl.projection.kernels_joseph import MARGIN
 from bonectl.projection.torch_memory import BUDGET, accumulate
 

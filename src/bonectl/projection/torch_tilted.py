@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from bonectl.core import pool
+from bonectl.core.lengths import MM_PER_CM
 from bonectl.projection.divergent import Plan
-from bonectl.projection.fsp import MM_PER_CM
 from bonectl.projection.kernels_joseph import MARGIN
 from bonectl.projection.torch_memory import BUDGET, accumulate
 

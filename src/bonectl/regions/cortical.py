@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from bonectl.morphology.cortex import Spacing, compartments, said
+from bonectl.core.lengths import Spacing
+from bonectl.morphology.cortex import compartments, said
 
 
 def cortical(

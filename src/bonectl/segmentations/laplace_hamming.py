@@ -2,8 +2,9 @@
 
 from math import isfinite
 
+from bonectl.core.lengths import Spacing
 from bonectl.errors import UsageError
-from bonectl.morphology.cut import Cut, LaplaceHamming, Spacing
+from bonectl.morphology.cut import Cut, LaplaceHamming
 
 
 def laplace_hamming(
