@@ -1,4 +1,4 @@
-"""What a scanner left on disk, as one value: projections (or a volume), frames without sample, angles, and what is missing."""
+"""What a scanner left on disk: projections (or a volume), frames without sample, angles, and what is missing."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
