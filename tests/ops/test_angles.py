@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bonectl.errors import DataError, MissingInputError
-from bonectl.scanning.angles import listed
+from bonectl.core.angles import listed
 
 DEGREES = np.array([0.0, 20.0, 45.5, 60.0])
 

@@ -33,6 +33,12 @@ def info(
     A table on a terminal, lines of key, tab and value in a pipe, or JSON. Values are read only with --stats,
     and from a pipe, which is read to its end: status 0 says that the stack is whole.
 
+    Of what a scanner left (bonectl-scanners(7)) it is a person's check before a night's run: what kind it is, how many
+    projections, flats and darks there are, over which angles, the detector's pixel, the energy, what is missing and how
+    to give it. Its JSON is one object (bonectl.scan/1): kind, title, name, shape, axes, dtype, unit, spacing_mm, bytes,
+    geometry, calibration, acquisition, views (count, first, last and step [degree], null where nothing says them),
+    flats and darks (count, and how many were read before and after the views), centre, files, facts, problems, notes.
+
     Of a TIFF with a calibration function of ImageJ, values and type are those that ImageJ shows, and the function
     stands as imagej_calibration; see bonectl-stream(5).
 
@@ -49,8 +55,13 @@ def info(
       bonectl info ball.npy
       bonectl info ball.npy --stats --json
     """
+    from bonectl import scanners
     from bonectl.ops import info as ops
 
+    if request.source != DASH and scanners.claimed(request.source) and not stats:
+        told = ops.scan_facts(scanners.read(request.source))
+        _show(told, _scan_lines(told), as_json=as_json)
+        return
     with streams.opened(request.source, nan=None, stored=True) as stack:
         stack = streams.declared(stack, request)
         name = streams.STDIN if request.source == DASH else streams.plain(str(request.source))
@@ -60,19 +71,19 @@ def info(
         elif streams.comes_once(request.source):
             for _ in stack.slabs:
                 pass
-        _show(told, stack.header, as_json=as_json)
+        _show(told, _lines(told, stack.header), as_json=as_json)
 
 
-def _show(told: Mapping[str, Any], header: "Header", *, as_json: bool) -> None:
+def _show(told: Mapping[str, Any], lines: Iterator[tuple[str, str]], *, as_json: bool) -> None:
     if as_json:
         streams.say(json.dumps(told, indent=2))
     elif sys.stdout is not None and sys.stdout.isatty():
-        _table(told, header)
+        _table(lines)
     else:
-        streams.say("\n".join(f"{key}\t{value}" for key, value in _escaped(_lines(told, header))))
+        streams.say("\n".join(f"{key}\t{value}" for key, value in _escaped(lines)))
 
 
-def _table(told: Mapping[str, Any], header: "Header") -> None:
+def _table(lines: Iterator[tuple[str, str]]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -80,7 +91,7 @@ def _table(told: Mapping[str, Any], header: "Header") -> None:
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for key, value in _escaped(_lines(told, header)):
+    for key, value in _escaped(lines):
         table.add_row(Text(key), Text(value))
     Console().print(table)
 
@@ -89,6 +100,44 @@ def _escaped(lines: Iterator[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     """Without tabs, newlines or anything else in a key or value that would look like another line."""
     for key, value in lines:
         yield printable(key), printable(value)
+
+
+def _scan_lines(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Key and value of a scan, one line each."""
+    yield "kind", str(told["title"])
+    yield "name", str(told["name"])
+    yield "shape", " × ".join(f"{n} {axis}" for n, axis in zip(told["shape"], told["axes"], strict=True))
+    yield "type", str(told["dtype"])
+    yield "unit", str(told["unit"])
+    if (views := told["views"]) is not None:
+        yield "angles", _angles(views)
+        yield from ((role, _frames(told[role])) for role in ("flats", "darks"))
+    steps = ["unknown" if s is None else f"{s:.6g}" for s in told["spacing_mm"]]
+    yield "spacing_mm", " × ".join("-" if a == "view" else s for s, a in zip(steps, told["axes"], strict=True))
+    yield "bytes", str(told["bytes"])
+    yield "files", str(told["files"])
+    for key in ("centre", "calibration"):
+        if told[key] is not None:
+            yield key, f"{told[key]:.7g}" if isinstance(told[key], float) else str(told[key])
+    for group in ("acquisition", "facts"):
+        for key, value in told[group].items():
+            yield key, f"{value:.7g}" if isinstance(value, float) else str(value)
+    yield from (("missing", line) for line in told["problems"])
+    yield from (("note", line) for line in told["notes"])
+
+
+def _angles(views: Mapping[str, Any]) -> str:
+    if views["first"] is None:
+        return "unknown"
+    even = "unevenly" if views["step"] is None else f"every {views['step']:.6g}"
+    return f"{views['first']:.6g} to {views['last']:.6g} degrees, {even}"
+
+
+def _frames(told: Mapping[str, Any] | None) -> str:
+    if told is None:
+        return "none"
+    when = "" if told["before"] is None else f" ({told['before']} before, {told['after']} after)"
+    return f"{told['count']}{when}"
 
 
 def _lines(told: Mapping[str, Any], header: "Header") -> Iterator[tuple[str, str]]:

@@ -531,12 +531,12 @@ def _angles(text: str | None, views: int) -> "Angles | None":
         return None
     import numpy as np
 
+    from bonectl.core.angles import looks_like_radians
     from bonectl.core.geometry import MOST_DEGREES, Angles
-    from bonectl.scanning.angles import looks_like_radians
 
     path = _file_of_angles(text)
     if path is not None:
-        from bonectl.scanning.angles import listed
+        from bonectl.core.angles import listed
 
         return listed(path)
     arc = float(text)

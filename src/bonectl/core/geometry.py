@@ -20,9 +20,11 @@ MOST_DEGREES = 1e9
 # No axis is further away from the detector's first pixel [pixel].
 FARTHEST = 1e7
 
-# An encoder's list of angles counts as uniform when no angle is further than this from the grid [degree]:
-# 1e-7 degree moves the rim of a 4096-pixel slice by 4e-6 pixel.
-UNIFORM_TOLERANCE = 1e-7
+# An encoder's list of angles counts as uniform when no angle is further than this from the grid [degree]: the half of
+# the sixth decimal of a text file. It moves the rim of a 4096-pixel slice by 2e-5 pixel.
+UNIFORM_TOLERANCE = 5.1e-7
+# Arcs over which scans are spread evenly [degree]: a grid of one is taken for itself, not for its rounded ends.
+ARCS = (180.0, 360.0)
 # Irregular angles are kept to this step [degree] (2e-3 pixel at the rim of a 2048-pixel slice), so that a
 # thousand of them fit into a stream header and survive the trip unchanged.
 ANGLE_STEP = 1e-4
@@ -73,9 +75,9 @@ class Angles:
             bad = int(np.flatnonzero(wrong)[0])
             raise DataError(f"angle {bad} of {values.size} is {values[bad]}; angles must be finite degrees")
         start = float(values[0])
-        step = float(values[-1] - values[0]) / (values.size - 1) if values.size > 1 else 0.0
-        if np.abs(start + step * np.arange(values.size) - values).max() <= UNIFORM_TOLERANCE:
-            return cls(start, step, values.size)
+        for step in _steps(values):
+            if np.abs(start + step * np.arange(values.size) - values).max() <= UNIFORM_TOLERANCE:
+                return cls(start, step, values.size)
         return cls(0.0, 0.0, values.size, tuple((np.rint(values / ANGLE_STEP) * ANGLE_STEP).tolist()))
 
     @cached_property
@@ -136,6 +138,15 @@ class Angles:
             return cls(0.0, 0.0, count, tuple((ticks * ANGLE_STEP).tolist()))
         except (KeyError, TypeError, ValueError, OverflowError, AttributeError, UsageError, zlib.error) as error:
             raise DataError(f"the header's list of angles is damaged ({error})") from error
+
+
+def _steps(degrees: NDArray[np.float64]) -> list[float]:
+    """Increments that a list of angles may have [degree]: those of whole arcs, with their end as a view or not."""
+    span, gaps = float(degrees[-1] - degrees[0]), degrees.size - 1
+    if not gaps:
+        return [0.0]
+    arcs = [float(np.copysign(arc, span)) / count for arc in ARCS for count in (gaps + 1, gaps)]
+    return [*arcs, span / gaps]
 
 
 # Voxels that the source must keep from the circle around the grid.

@@ -22,7 +22,7 @@ from bonectl.errors import UsageError
 
 NAMES = (
     "losses", "models", "pairings", "methods", "metrics", "phantoms", "geometries", "noises", "calibrations",
-    "segmentations", "regions",
+    "segmentations", "regions", "scanners",
 )  # fmt: skip
 
 # What every part of a kit states of itself, as constants at the top of its file, and what each means.
@@ -42,6 +42,11 @@ FACTS: Mapping[str, Mapping[str, str]] = {
     },
     "models": {"LEARNS": "what it is trained on: volumes, scans, or nothing"},
     "calibrations": {"READS": "units of the values that it reads"},
+    "scanners": {
+        "TITLE": "what people call files of this kind",
+        "PLACE": "when it is asked whether a file or folder is its, from 1: the surest signs first",
+        "EXTRA": "the extra of the installation that it needs, as in bonectl[hdf5], or ''",
+    },
 }
 
 # Sizes of numbers that a knob may hold.

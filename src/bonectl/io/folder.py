@@ -136,14 +136,24 @@ def _members(folder: Path) -> list[Path]:
         others = sorted(path.name for path in set(files) - set(found))
         many = counted(len(others), "file has", "files have")
         progress.note(f"{folder}: {many} another role in a scan, no slice of it ({others[0]} ...)")
-    found = found or files
+    return series(found or files, folder)
+
+
+def series(found: Sequence[Path], where: Path) -> list[Path]:
+    """Files that are one unbroken series, in the order of the number in their names.
+
+    Raises
+    ------
+    DataError
+        Naming the files, for a gap, a number given twice, or two series; `where` is what the message calls them.
+    """
     if len(found) == 1:  # one slice, or a whole stack that lies in a folder of its own
-        return found
+        return list(found)
     numbered = [(_NUMBERED.fullmatch(path.name), path) for path in found]
     if odd := [path.name for match, path in numbered if match is None]:
-        raise DataError(f"{folder}: {odd[0]} has no number before its suffix, so its place in the stack is unknown")
+        raise DataError(f"{where}: {odd[0]} has no number before its suffix, so its place in the stack is unknown")
     return _ordered(
-        [_Slice(path, match["prefix"].casefold(), int(match["number"])) for match, path in numbered if match], folder
+        [_Slice(path, match["prefix"].casefold(), int(match["number"])) for match, path in numbered if match], where
     )
 
 

@@ -7,13 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from bonectl.core import progress
+from bonectl.core import kit, progress
 from bonectl.core.header import Header
+from bonectl.core.scan import Frames, Scan
 from bonectl.core.slabs import Array
 from bonectl.core.stack import Stack
 
 SCHEMA = "bonectl.info/1"
 """Name and version of the JSON that `facts` gives; a change that breaks readers raises the number."""
+
+SCAN_SCHEMA = "bonectl.scan/1"
+"""Of the JSON that `scan_facts` gives."""
 
 # Values that are summed at a time.
 STRIP = 1 << 20
@@ -60,6 +64,51 @@ def facts(header: Header, name: str) -> dict[str, Any]:
         "scaling": told.get("scaling"),
         "history": told.get("history", []),
         "forgotten": told.get("forgotten"),
+    }
+
+
+def scan_facts(scan: Scan) -> dict[str, Any]:
+    """What a scanner's files tell, as JSON values under `SCAN_SCHEMA`: a person's check before a night's run."""
+    told = facts(scan.header, scan.name)
+    kept = ("name", "shape", "axes", "dtype", "unit", "spacing_mm", "bytes", "geometry", "calibration", "acquisition")
+    return {
+        "schema": SCAN_SCHEMA,
+        "kind": scan.kind,
+        "title": kit.fact("scanners", scan.kind, "TITLE"),
+        **{key: told[key] for key in kept},
+        "views": None if scan.is_volume else _views(scan),
+        "flats": _frames(scan.flats, scan),
+        "darks": _frames(scan.darks, scan),
+        "centre": scan.centre if scan.header.geometry is None else scan.header.geometry.centre,
+        "files": len(scan.files),
+        "facts": dict(scan.facts),
+        "problems": list(scan.problems),
+        "notes": list(scan.notes),
+    }
+
+
+def _views(scan: Scan) -> dict[str, Any]:
+    """How many views there are, and from which angle to which; degrees are null where no file says them."""
+    angles = scan.angles if scan.header.geometry is None else scan.header.geometry.angles
+    told: dict[str, Any] = {"count": scan.header.shape[scan.header.axes.index("view")]}
+    if angles is None:
+        return told | {"first": None, "last": None, "step": None}
+    return told | {
+        "first": float(angles.degrees[0]),
+        "last": float(angles.degrees[-1]),
+        "step": angles.step if angles.listed is None else None,
+    }
+
+
+def _frames(frames: Frames | None, scan: Scan) -> dict[str, int | None] | None:
+    """How many there are, and how many of them were read before and after the views, where that is known."""
+    if frames is None:
+        return None
+    views = scan.header.shape[0]
+    return {
+        "count": frames.count,
+        "before": sum(at <= 0 for at in frames.at) if frames.at else None,
+        "after": sum(at >= views for at in frames.at) if frames.at else None,
     }
 
 

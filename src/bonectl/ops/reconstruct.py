@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from bonectl.core import kit, memory, progress
+from bonectl.core.angles import SAME_DIRECTION, looks_like_radians
 from bonectl.core.calibration import Calibration
 from bonectl.core.counted import counted
 from bonectl.core.geometry import Geometry
@@ -23,7 +24,6 @@ from bonectl.projection import backends
 from bonectl.projection.projector import Projector
 from bonectl.scanning import memory_need
 from bonectl.scanning.air import levelled
-from bonectl.scanning.angles import SAME_DIRECTION, looks_like_radians
 from bonectl.scanning.field_of_view import FieldOfView
 from bonectl.scanning.lines import Fields, line_integrals, sinograms
 from bonectl.scanning.on_device import OnDevice
