@@ -5,8 +5,8 @@ import io
 import numpy as np
 import pytest
 
-from bonectl.errors import DataError, MissingInputError
 from bonectl.core.angles import listed
+from bonectl.errors import DataError, MissingInputError
 
 DEGREES = np.array([0.0, 20.0, 45.5, 60.0])
 
