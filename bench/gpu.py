@@ -25,7 +25,7 @@ from bonectl.geometries.fan import fan
 from bonectl.geometries.parallel import parallel
 from bonectl.methods.fbp import fbp
 from bonectl.methods.fdk import fdk
-from bonectl.projection.astra_gpu import library
+from bonectl.projection.astra.library import library
 from bonectl.projection.projector import Projector
 
 VOXEL = 0.01  # mm

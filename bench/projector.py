@@ -42,10 +42,10 @@ from bonectl.methods._variation import step as tv_step
 from bonectl.methods._variation import step_there
 from bonectl.methods.fbp import fbp
 from bonectl.methods.fdk import fdk
-from bonectl.projection import cone as cone_kernels
 from bonectl.projection import divergent
+from bonectl.projection.numba import cone as cone_kernels
+from bonectl.projection.numba.vectors import LANES, add, fma, load, store
 from bonectl.projection.projector import Projector
-from bonectl.projection.vectors import LANES, add, fma, load, store
 
 VOXEL = 0.01
 
@@ -243,7 +243,7 @@ def time_cone(side: int, views: int, rounds: int) -> list[tuple[Case, float]]:
     """Cone beam, detector of 1.25 times the side; (case, voxel updates per call)."""
     away = {"sod": 3.0 * side * VOXEL, "sdd": 4.5 * side * VOXEL}
     geometry = cone(side, side, VOXEL, views=views, columns=side * 5 // 4, rows=side * 5 // 4, **away)
-    A, plan = Projector(geometry), divergent.plan_of(geometry)
+    A, plan = Projector(geometry), divergent.tables_of(geometry)
     ball = (Ball(0.1 * side, -0.06 * side, 0.2 * side, 2.0),)
     x = torch.from_numpy(solid((side,) * 3, ball[0])[0])
     lines = scan(geometry, ball)

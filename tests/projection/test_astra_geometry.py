@@ -9,7 +9,12 @@ from bonectl.errors import UnavailableError
 from bonectl.geometries.cone import cone
 from bonectl.geometries.fan import fan
 from bonectl.geometries.parallel import parallel
-from bonectl.projection import astra_gpu, divergent
+from bonectl.projection import divergent
+from bonectl.projection.astra import cone as astra_cone
+from bonectl.projection.astra import fan as astra_fan
+from bonectl.projection.astra import joseph as astra_joseph
+from bonectl.projection.astra import library
+from bonectl.projection.joseph import Beam
 from bonectl.projection.projector import Projector
 
 VOXEL = 0.02  # mm
@@ -39,7 +44,7 @@ def ours(g):
 
 def test_parallel():
     g = parallel(40, 1, VOXEL, views=13, start=5.0, columns=61, centre=27.4, pitch=0.017)
-    vectors = astra_gpu.parallel_vectors(g.angles.degrees, g.columns, g.pitch, g.centre, g.voxel)
+    vectors = astra_joseph.vectors(Beam.of(g))
     scan = on_the_cpu("parallel_vec", "linear", vectors[:, [0, 1, 3, 4, 6, 7]], g.size, g.columns)
     assert np.linalg.norm(scan - ours(g)) <= 1e-5 * np.linalg.norm(scan)
 
@@ -48,7 +53,7 @@ def test_parallel():
 def test_fan(slant):
     """ASTRA's fan takes lengths within square voxels, where ours interpolates: a smooth object looks alike."""
     g = fan(40, 1, VOXEL, **AWAY, views=13, start=5.0, columns=61, centre=27.4, slant=slant)
-    vectors = astra_gpu.fan_vectors(divergent.plan_of(g))
+    vectors = astra_fan.vectors(divergent.tables_of(g))
     scan = on_the_cpu("fanflat_vec", "line_fanflat", vectors[:, [0, 1, 3, 4, 6, 7]], g.size, g.columns)
     assert np.linalg.norm(scan - ours(g)) <= 0.02 * np.linalg.norm(scan)
 
@@ -57,7 +62,7 @@ def test_fan(slant):
 def test_cone(turned):
     """A detector pixel, from the vectors, is where `Geometry` says it is [mm]."""
     g = cone(20, 12, VOXEL, **AWAY, views=9, start=5.0, columns=31, rows=22, centre=13.3, pitch=0.03, **turned)
-    source, middle, column, row = np.split(astra_gpu.cone_vectors(divergent.plan_of(g)), 4, axis=1)
+    source, middle, column, row = np.split(astra_cone.vectors(divergent.tables_of(g)), 4, axis=1)
     across, down = g.detector_axes
     for view, t in enumerate(g.angles.radians):
         frame = np.array([[np.cos(t), np.sin(t), 0], [-np.sin(t), np.cos(t), 0], [0, 0, 1]])
@@ -76,4 +81,4 @@ def test_refused_without_cuda():
     if astra.use_cuda():
         pytest.skip("ASTRA sees CUDA here")
     with pytest.raises(UnavailableError, match="needs CUDA, and ASTRA sees none; use --backend auto"):
-        astra_gpu.library()
+        library.library()

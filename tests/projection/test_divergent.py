@@ -14,8 +14,8 @@ from bonectl.geometries.cone import cone
 from bonectl.geometries.fan import fan
 from bonectl.geometries.parallel import parallel
 from bonectl.projection import divergent
-from bonectl.projection.cone import collect
 from bonectl.projection.divergent_ops import backproject_cone, backproject_fan, project_cone, project_fan
+from bonectl.projection.numba.cone import collect
 from bonectl.projection.projector import Projector
 
 VOXEL = 0.02  # mm
@@ -313,7 +313,7 @@ def test_what_voxels_collect_is_what_they_see():
     for pitch in (0.01, 0.1):
         g = SMALL["cone"].replace(row_pitch=pitch)
         scan = np.random.default_rng(0).random(g.shape, dtype=np.float32)
-        volume = collect(divergent.plan_of(g), scan)
+        volume = collect(divergent.tables_of(g), scan)
         k, j, i = np.indices(g.volume_shape) - (np.array(g.volume_shape) - 1).reshape(3, 1, 1, 1) / 2
         expected = np.zeros(g.volume_shape)
         padded = np.pad(scan.astype(np.float64), ((1, 2), (0, 0), (1, 2)))

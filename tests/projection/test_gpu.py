@@ -17,7 +17,7 @@ from bonectl.methods.fdk import fdk
 from bonectl.methods.fista import fista
 from bonectl.methods.sirt import sirt
 from bonectl.methods.tv import tv
-from bonectl.projection.astra_gpu import library
+from bonectl.projection.astra.library import library
 from bonectl.projection.projector import MODELS, Projector
 
 VOXEL = 0.02  # mm

@@ -271,8 +271,8 @@ def test_operators_pass_opcheck(model):
     angles = torch.linspace(0, 170, 6, dtype=torch.float64)
     none, numbers = torch.empty(0), [0.02, 7.3, 0.02]
     x, y = signed(0, 2, 12, 12).requires_grad_(), signed(0, 2, 6, 15).requires_grad_()
-    torch.library.opcheck(project_parallel, (x, angles, none, none, 15, numbers, model))
-    torch.library.opcheck(backproject_parallel, (y, angles, none, none, 12, numbers, model))
+    torch.library.opcheck(project_parallel, (x, angles, none, 15, numbers, model))
+    torch.library.opcheck(backproject_parallel, (y, angles, none, 12, numbers, model))
 
 
 @pytest.mark.parametrize("model", MODELS)

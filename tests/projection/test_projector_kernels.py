@@ -13,10 +13,11 @@ from bonectl.core import pool, threads
 from bonectl.geometries.cone import cone
 from bonectl.geometries.fan import fan
 from bonectl.geometries.parallel import parallel
-from bonectl.projection import fsp, workspace
-from bonectl.projection.kernels_fsp import TAPS
+from bonectl.projection import fsp
+from bonectl.projection.fsp import TAPS
+from bonectl.projection.numba import workspace
+from bonectl.projection.numba.vectors import ANY, LANES, ONE, TWO, add, fma, hat, load, rotate, sample, store
 from bonectl.projection.projector import Projector
-from bonectl.projection.vectors import ANY, LANES, ONE, TWO, add, fma, hat, load, rotate, sample, store
 
 
 @njit
@@ -119,14 +120,16 @@ from bonectl.core import threads
 from bonectl.geometries.cone import cone
 from bonectl.geometries.fan import fan
 from bonectl.geometries.parallel import parallel
-from bonectl.projection import fsp, workspace
+from bonectl.projection import fsp
+from bonectl.projection.joseph import Beam
+from bonectl.projection.numba import fsp as numba_fsp
 threads.choose(2)
-plan = fsp.plan(np.arange(5.0).tobytes(), 20, 1.0, 9.5, 16, 1.0, "strip")
+plan = fsp.tables(Beam(np.arange(5.0).tobytes(), 20, 1.0, 9.5, 16, 1.0), "strip")
 x = np.ones((1, 16, 16), np.float32)
-before = fsp.project(plan, x)
+before = numba_fsp.project(plan, x)
 child = os.fork()
 if child == 0:
-    os._exit(0 if np.array_equal(fsp.project(plan, x), before) else 3)
+    os._exit(0 if np.array_equal(numba_fsp.project(plan, x), before) else 3)
 raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     done = subprocess.run([sys.executable, "-c", code], timeout=120, capture_output=True, check=False)

@@ -11,7 +11,8 @@ from bonectl.geometries.cone import cone
 from bonectl.geometries.fan import fan
 from bonectl.geometries.parallel import parallel
 from bonectl.methods.fdk import fdk
-from bonectl.projection import divergent, tilted
+from bonectl.projection import divergent
+from bonectl.projection.numba import tilted
 from bonectl.projection.projector import Projector
 from bonectl.projection.rectify import rectified
 
@@ -95,7 +96,7 @@ def test_a_ball_has_its_chords(name):
 def test_rays_one_by_one_are_those_of_columns():
     """The kernels that follow each ray on its own give what those give that share a column's rays."""
     g = cone(24, 17, VOXEL, views=7, start=4.0, rows=30, columns=41, row_centre=12.2, slant=8.0, **AWAY)
-    p = divergent.plan_of(g)
+    p = divergent.tables_of(g)
     assert p.is_aligned
     x, y = signed(0, *g.volume_shape), signed(1, *g.shape)
     assert relative(torch.from_numpy(tilted.project(p, x.numpy())), Projector(g)(x)) <= 1e-6

@@ -11,10 +11,11 @@ from bonectl.errors import UnavailableError, UsageError
 from bonectl.geometries.cone import cone
 from bonectl.geometries.fan import fan
 from bonectl.geometries.parallel import parallel
-from bonectl.projection import divergent, torch_memory
+from bonectl.projection import divergent
 from bonectl.projection.divergent_ops import collect, project_cone, project_fan
 from bonectl.projection.parallel_ops import backproject_parallel, project_parallel
 from bonectl.projection.projector import MODELS, Projector
+from bonectl.projection.torch import memory as torch_memory
 
 VOXEL = 0.02  # mm
 AWAY = {"sod": 2.0, "sdd": 3.0}
@@ -112,8 +113,8 @@ def test_results_do_not_depend_on_the_memory_budget(monkeypatch, kind, model):
     A = Projector(SMALL[kind], model=model, backend="reference")
     x, y = signed(0, *A.geometry.volume_shape), signed(1, *A.geometry.shape)
     forward, backward = A(x), A.T(y)
-    for module in ("torch_fsp", "torch_joseph", "torch_cone", "torch_tilted"):
-        monkeypatch.setattr(f"bonectl.projection.{module}.BUDGET", 20_000)
+    for module in ("fsp", "joseph", "cone", "tilted"):
+        monkeypatch.setattr(f"bonectl.projection.torch.{module}.BUDGET", 20_000)
     assert relative(A(x), forward) <= 1e-6
     assert relative(A.T(y), backward) <= 1e-6
 
@@ -147,8 +148,8 @@ def test_parallel_operators_pass_opcheck(model):
     angles = torch.linspace(0, 170, 6, dtype=torch.float64)
     rest = [0.02, 7.3, 0.02], model, "reference"
     x, y = signed(0, 2, 12, 12).requires_grad_(), signed(0, 2, 6, 15).requires_grad_()
-    torch.library.opcheck(project_parallel, (x, angles, torch.empty(0), torch.empty(0), 15, *rest))
-    torch.library.opcheck(backproject_parallel, (y, angles, torch.empty(0), torch.empty(0), 12, *rest))
+    torch.library.opcheck(project_parallel, (x, angles, torch.empty(0), 15, *rest))
+    torch.library.opcheck(backproject_parallel, (y, angles, torch.empty(0), 12, *rest))
 
 
 @pytest.mark.parametrize(("operator", "kind"), [(project_fan, "fan"), (project_cone, "cone")])

@@ -7,7 +7,9 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from bonectl.projection import triton_cone, triton_fsp, triton_joseph
+from bonectl.projection.triton import cone as triton_cone
+from bonectl.projection.triton import fsp as triton_fsp
+from bonectl.projection.triton import joseph as triton_joseph
 
 # Compute capabilities 8.0 (A100) and 9.0 (H100).
 CAPABILITIES = (80, 90)

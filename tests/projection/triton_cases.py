@@ -11,17 +11,13 @@ import torch
 from bonectl.geometries.cone import cone
 from bonectl.geometries.fan import fan
 from bonectl.geometries.parallel import parallel
-from bonectl.projection import (
-    divergent,
-    fsp,
-    joseph,
-    torch_cone,
-    torch_fsp,
-    torch_joseph,
-    triton_cone,
-    triton_fsp,
-    triton_joseph,
-)
+from bonectl.projection import divergent, fsp, joseph
+from bonectl.projection.torch import cone as torch_cone
+from bonectl.projection.torch import fsp as torch_fsp
+from bonectl.projection.torch import joseph as torch_joseph
+from bonectl.projection.triton import cone as triton_cone
+from bonectl.projection.triton import fsp as triton_fsp
+from bonectl.projection.triton import joseph as triton_joseph
 
 VOXEL = 0.02  # mm
 AWAY = {"sod": 1.0, "sdd": 1.6}
@@ -67,17 +63,16 @@ def main():
     torch.set_num_threads(1)
     found = {}
     g = parallel(6, 3, VOXEL, views=5, columns=9, centre=3.4)
-    key = g.angles.degrees.tobytes(), g.columns, g.pitch, g.centre, g.size, g.voxel
-    found |= in_plane("parallel", g, torch_joseph.parallel_rays(joseph.plan(*key)))
+    found |= in_plane("parallel", g, torch_joseph.parallel_rays(joseph.tables(joseph.Beam.of(g))))
     for kind, g in FANS.items():
-        found |= in_plane(kind, g, torch_joseph.fan_rays(divergent.plan_of(g)))
+        found |= in_plane(kind, g, torch_joseph.fan_rays(divergent.tables_of(g)))
     for kind, g in CONES.items():
-        p = divergent.plan_of(g)
+        p = divergent.tables_of(g)
         ours = [lambda v, f=f, p=p: f(p, v) for f in (triton_cone.project, triton_cone.backproject)]
         reference = [lambda v, f=f, p=p: f(p, v) for f in (torch_cone.project, torch_cone.backproject)]
         found |= compare(kind, ours, reference, torch.randn(g.volume_shape), torch.randn(g.shape))
     g = parallel(4, 3, VOXEL, views=3, columns=6, centre=2.4)
-    p = fsp.plan(g.angles.degrees.tobytes(), g.columns, g.pitch, g.centre, g.size, g.voxel, "strip")
+    p = fsp.tables(joseph.Beam.of(g), "strip")
     ours = [lambda v, f=f: f(p, v) for f in (triton_fsp.project, triton_fsp.backproject)]
     reference = [lambda v, f=f: f(p, v) for f in (torch_fsp.project, torch_fsp.backproject)]
     found |= compare("gridding", ours, reference, torch.randn(3, 4, 4), torch.randn(3, 3, 6))

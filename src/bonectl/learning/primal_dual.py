@@ -35,7 +35,7 @@ class Operator(Protocol):
     geometry: Geometry
 
     @property
-    def T(self) -> Callable[[Tensor], Any]:  # noqa: N802 (the transpose is T)
+    def T(self) -> Callable[[Tensor], Any]:
         """The transpose."""
         ...
 

@@ -19,8 +19,8 @@ from bonectl.core.slabs import Array
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
-    """What all slices and views of one geometry share; made by `plan`, never changed.
+class Tables:
+    """What all slices and views of one geometry share; made by `tables`, never changed.
 
     Attributes
     ----------
@@ -96,7 +96,7 @@ class Plan:
 
 
 def sizes_and_numbers(geometry: Geometry) -> tuple[list[int], list[float]]:
-    """What `plan` wants to know of a geometry beside its angles."""
+    """What `tables` wants to know of a geometry beside its angles."""
     assert geometry.sod is not None
     assert geometry.sdd is not None
     slices, size, _ = geometry.volume_shape
@@ -105,15 +105,15 @@ def sizes_and_numbers(geometry: Geometry) -> tuple[list[int], list[float]]:
     return sizes, [*lengths, geometry.principal_row, *geometry.detector_axes.ravel().tolist()]
 
 
-def plan_of(geometry: Geometry) -> "Plan":
-    """The plan for a geometry."""
+def tables_of(geometry: Geometry) -> "Tables":
+    """The tables for a geometry."""
     sizes, numbers = sizes_and_numbers(geometry)
-    return plan(geometry.angles.degrees.tobytes(), (sizes[0], sizes[1], sizes[2], sizes[3]), tuple(numbers))
+    return tables(geometry.angles.degrees.tobytes(), (sizes[0], sizes[1], sizes[2], sizes[3]), tuple(numbers))
 
 
 @lru_cache(maxsize=8)
-def plan(degrees: bytes, sizes: tuple[int, int, int, int], numbers: tuple[float, ...]) -> Plan:
-    """The plan for one geometry.
+def tables(degrees: bytes, sizes: tuple[int, int, int, int], numbers: tuple[float, ...]) -> Tables:
+    """The tables for one geometry.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def plan(degrees: bytes, sizes: tuple[int, int, int, int], numbers: tuple[float,
     seen[:, 1, 0] = -seen[:, 1, 1:].sum(axis=1) * middle
     seen[:, 2, 0] = centre
     lengths = np.linalg.norm(flat, axis=-1) / np.abs(flat).max(axis=-1) * (voxel / MM_PER_CM)
-    return Plan(
+    return Tables(
         size=size,
         columns=columns,
         rows=rows,

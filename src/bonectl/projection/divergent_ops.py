@@ -2,7 +2,7 @@
 
 ``project_fan`` and ``backproject_fan`` take a stack of slices, (slice, y, x) to (slice, view, col) and back;
 ``project_cone`` and ``backproject_cone`` a stack of volumes, (batch, z, y, x) to (batch, row, view, col) and back.
-Beside the tensor they take the angles (float64, degrees, on the CPU), `sizes` and `numbers` as `divergent.plan` does,
+Beside the tensor they take the angles (float64, degrees, on the CPU), `sizes` and `numbers` as `divergent.tables` does,
 and the backend (`bonectl.projection.backends`).
 """
 
@@ -15,9 +15,12 @@ from torch import Tensor
 from bonectl.core.geometry import Geometry
 from bonectl.core.slabs import Array
 from bonectl.errors import UsageError
-from bonectl.projection import astra_gpu, cone, divergent, fan, torch_cone, torch_joseph
+from bonectl.projection import divergent
 from bonectl.projection.backends import engine
-from bonectl.projection.pairs import Pair, Step, compiled, each, named
+from bonectl.projection.numba import cone, fan
+from bonectl.projection.pairs import Pair, Step, each, on_arrays, on_tensors
+from bonectl.projection.torch import cone as torch_cone
+from bonectl.projection.torch import joseph as torch_joseph
 
 
 class Run(Protocol):
@@ -29,42 +32,22 @@ class Run(Protocol):
         """The result, a fresh tensor."""
 
 
-def _astra_project_fan(p: divergent.Plan, stack: Tensor) -> Tensor:
-    vectors = astra_gpu.fan_vectors(p)
-    slices = [astra_gpu.project(vectors, "cone_vec", one[None], (1, p.columns), p.voxel) for one in stack]
-    return torch.cat(slices)
-
-
-def _astra_backproject_fan(p: divergent.Plan, stack: Tensor) -> Tensor:
-    vectors = astra_gpu.fan_vectors(p)
-    slices = [astra_gpu.backproject(vectors, "cone_vec", one[None], (1, p.size, p.size), p.voxel) for one in stack]
-    return torch.cat(slices)
-
-
-def _astra_project_cone(p: divergent.Plan, volume: Tensor) -> Tensor:
-    return astra_gpu.project(astra_gpu.cone_vectors(p), "cone_vec", volume, (p.rows, p.columns), p.voxel)
-
-
-def _astra_backproject_cone(p: divergent.Plan, scan: Tensor) -> Tensor:
-    return astra_gpu.backproject(astra_gpu.cone_vectors(p), "cone_vec", scan, (p.slices, p.size, p.size), p.voxel)
-
-
-def _arrays(run: Callable[[divergent.Plan, Array], Array]) -> Step:
+def _arrays(run: Callable[[divergent.Tables, Array], Array]) -> Step:
     return lambda p, scan: torch.from_numpy(run(p, scan.numpy()))
 
 
 # By engine: for stacks of slices, for stacks of volumes, and by kind of beam what fdk takes.
 FAN = {
-    "numba": compiled(fan),
-    "torch": named("torch_joseph", torch_joseph.fan_rays),
-    "triton": named("triton_joseph", torch_joseph.fan_rays),
-    "astra": Pair(_astra_project_fan, _astra_backproject_fan),
+    "numba": on_arrays(fan),
+    "torch": on_tensors("torch.joseph", torch_joseph.fan_rays),
+    "triton": on_tensors("triton.joseph", torch_joseph.fan_rays),
+    "astra": on_tensors("astra.fan"),
 }
 CONE = {
-    "numba": each(compiled(cone)),
-    "torch": each(named("torch_cone")),
-    "triton": each(named("triton_cone")),
-    "astra": each(Pair(_astra_project_cone, _astra_backproject_cone)),
+    "numba": each(on_arrays(cone)),
+    "torch": each(on_tensors("torch.cone")),
+    "triton": each(on_tensors("triton.cone")),
+    "astra": each(on_tensors("astra.cone")),
 }
 COLLECT: dict[str, dict[str, Step]] = {
     "fan": {"numba": _arrays(fan.collect), "torch": torch_joseph.collect},
@@ -86,13 +69,13 @@ def collect(geometry: Geometry, scan: Tensor, backend: str = "auto") -> Tensor:
     Returns
     -------
     (z, y, x) tensor
-        The sum over views, see `bonectl.projection.fan.collect` and `bonectl.projection.cone.collect`.
+        The sum over views, see `bonectl.projection.numba.fan.collect` and `bonectl.projection.numba.cone.collect`.
     """
     run = engine(scan.device, backend)
     if run == "astra":
         raise UsageError("backend astra has no back-projection for fdk; use --backend auto")
     run = "torch" if run == "triton" else run  # it is done once, and torch's operators suffice
-    return COLLECT[geometry.kind][run](divergent.plan_of(geometry), scan.detach().contiguous())
+    return COLLECT[geometry.kind][run](divergent.tables_of(geometry), scan.detach().contiguous())
 
 
 def _project_now(pairs: dict[str, Pair]) -> Run:
@@ -101,7 +84,7 @@ def _project_now(pairs: dict[str, Pair]) -> Run:
     def run(
         x: Tensor, degrees: Tensor, sizes: Sequence[int], numbers: Sequence[float], backend: str = "auto"
     ) -> Tensor:
-        return pairs[engine(x.device, backend)].project(_plan(degrees, sizes, numbers), x.detach().contiguous())
+        return pairs[engine(x.device, backend)].project(_tables(degrees, sizes, numbers), x.detach().contiguous())
 
     return run
 
@@ -112,14 +95,14 @@ def _backproject_now(pairs: dict[str, Pair]) -> Run:
     def run(
         x: Tensor, degrees: Tensor, sizes: Sequence[int], numbers: Sequence[float], backend: str = "auto"
     ) -> Tensor:
-        return pairs[engine(x.device, backend)].backproject(_plan(degrees, sizes, numbers), x.detach().contiguous())
+        return pairs[engine(x.device, backend)].backproject(_tables(degrees, sizes, numbers), x.detach().contiguous())
 
     return run
 
 
-def _plan(degrees: Tensor, sizes: Sequence[int], numbers: Sequence[float]) -> divergent.Plan:
+def _tables(degrees: Tensor, sizes: Sequence[int], numbers: Sequence[float]) -> divergent.Tables:
     size, columns, rows, slices = sizes
-    return divergent.plan(degrees.numpy().tobytes(), (size, columns, rows, slices), tuple(numbers))
+    return divergent.tables(degrees.numpy().tobytes(), (size, columns, rows, slices), tuple(numbers))
 
 
 def _fan_scan(x: Tensor, degrees: Tensor, sizes: Sequence[int]) -> Tensor:

@@ -7,21 +7,56 @@ added up with the distance between them. Nothing is shared with `projection.fsp`
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bonectl.core.geometry import Geometry
 from bonectl.core.lengths import MM_PER_CM
 from bonectl.core.slabs import Array
-from bonectl.projection import slices
-from bonectl.projection.kernels_joseph import collect
 
+# Slices carried together.
 BLOCK = 32
+# Zeros around a grid and a detector, so that a tap outside reads 0 [cell].
+MARGIN = 1
+
+
+class Beam(NamedTuple):
+    """What the tables of a parallel beam are made from; equal beams have the same tables.
+
+    Parameters
+    ----------
+    degrees : bytes
+        Of the float64 angles.
+    columns : int
+    pitch : float
+        Of the columns [mm].
+    centre : float
+        Column of the rotation axis.
+    size : int
+        Side of a slice [voxel].
+    voxel : float
+        [mm].
+    """
+
+    degrees: bytes
+    columns: int
+    pitch: float
+    centre: float
+    size: int
+    voxel: float
+
+    @classmethod
+    def of(cls, geometry: Geometry) -> Self:
+        """The beam of a geometry."""
+        g = geometry
+        return cls(g.angles.degrees.tobytes(), g.columns, g.pitch, g.centre, g.size, g.voxel)
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
-    """What all slices of one geometry share; made by `plan`, never changed.
+class Tables:
+    """What all slices of one geometry share; made by `tables`, never changed.
 
     Attributes
     ----------
@@ -43,14 +78,15 @@ class Plan:
     lengths: Array
 
     def crossings(self, first: int, last: int) -> NDArray[np.float64]:
-        """The rays of views [first, last), in that order, as `bonectl.projection.kernels_joseph.walk` takes them."""
+        """The rays of views [first, last), in that order, as `projection.numba.kernels_joseph.walk` takes them."""
         start, per_column, slope, flat = (self.rays[first:last, k, None] for k in range(4))
         return np.stack(np.broadcast_arrays(flat, start + np.arange(self.columns) * per_column, slope), axis=-1)
 
 
 @lru_cache(maxsize=8)
-def plan(degrees: bytes, columns: int, pitch: float, centre: float, size: int, voxel: float) -> Plan:
-    """The plan for one geometry; `degrees` are the bytes of the float64 angles, lengths are in mm."""
+def tables(beam: Beam) -> Tables:
+    """The tables for one geometry."""
+    degrees, columns, pitch, centre, size, voxel = beam
     radians = np.deg2rad(np.frombuffer(degrees, dtype=np.float64))
     order = np.argsort(np.mod(radians, np.pi), kind="stable")
     cosine, sine = np.cos(radians[order]), np.sin(radians[order])
@@ -59,24 +95,10 @@ def plan(degrees: bytes, columns: int, pitch: float, centre: float, size: int, v
     middle = (size - 1) / 2
     per_column = pitch / voxel / major
     start = (middle * minor) / major + middle - centre * per_column
-    return Plan(
+    return Tables(
         size=size,
         columns=columns,
         order=order,
         rays=np.stack([start, per_column, -minor / major, flat.astype(np.float64), 1 / per_column], axis=1),
         lengths=(voxel / MM_PER_CM / np.abs(major)).astype(np.float32),
     )
-
-
-def project(p: Plan, volume: Array) -> Array:
-    """Line integrals (slice, view, column) of a volume (slice, y, x) in 1/cm."""
-    return slices.project(volume, BLOCK, p.order, p.crossings, p.lengths[:, None])
-
-
-def backproject(p: Plan, scan: Array) -> Array:
-    """The transpose of `project`: (slice, view, column) to (slice, y, x)."""
-
-    def rows(lanes: slices.Lanes, lines: Array, begin: int, end: int, low: int, high: int, grid: Array) -> None:
-        collect(lanes, lines, p.rays[begin:end], low, high, grid)
-
-    return slices.collected(scan, BLOCK, p.size, p.order, p.lengths[:, None], rows)

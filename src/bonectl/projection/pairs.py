@@ -1,7 +1,8 @@
 """A projector and its transpose as one engine computes them, and where they are found.
 
-Every module of an engine, such as `bonectl.projection.fan` or `bonectl.projection.triton_cone`, has two functions
-``project(plan, volume)`` and ``backproject(plan, scan)``; a table from engine to `Pair` is all that operators need.
+An engine is a folder here: `numba`, `torch`, `triton`, `astra`. Each of its files, such as `projection.numba.fan` or
+`projection.triton.cone`, has two functions ``project(tables, volume)`` and ``backproject(tables, scan)``; a mapping
+from engine to `Pair` is all that operators need.
 """
 
 from collections.abc import Callable
@@ -18,7 +19,7 @@ Step = Callable[[Any, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Pair:
-    """Two steps that take the plan of a geometry, and a volume or a scan (float32, contiguous) to the other.
+    """Two steps that take the tables of a geometry, and a volume or a scan (float32, contiguous) to the other.
 
     Parameters
     ----------
@@ -29,37 +30,37 @@ class Pair:
     backproject: Step
 
 
-def compiled(module: ModuleType) -> Pair:
-    """The pair of a module whose functions take arrays: those compiled with numba."""
+def on_arrays(module: ModuleType) -> Pair:
+    """The pair of a module whose functions take arrays: those of `projection.numba`."""
     return Pair(
-        lambda plan, x: torch.from_numpy(module.project(plan, x.numpy())),
-        lambda plan, y: torch.from_numpy(module.backproject(plan, y.numpy())),
+        lambda tables, x: torch.from_numpy(module.project(tables, x.numpy())),
+        lambda tables, y: torch.from_numpy(module.backproject(tables, y.numpy())),
     )
 
 
-def named(name: str, prepared: Callable[[Any], Any] = lambda plan: plan) -> Pair:
+def on_tensors(name: str, prepared: Callable[[Any], Any] = lambda tables: tables) -> Pair:
     """The pair of a module for tensors, imported when it is first needed: triton is not installed everywhere.
 
     Parameters
     ----------
     name : str
-        Of a module in `bonectl.projection`.
+        Engine and file, such as ``torch.joseph``.
     prepared : callable
-        What the module's functions take in place of the plan, such as `bonectl.projection.torch_joseph.fan_rays`.
+        What the module's functions take in place of the tables, such as `projection.torch.joseph.fan_rays`.
     """
 
     def module() -> ModuleType:
         return import_module(f"bonectl.projection.{name}")
 
     return Pair(
-        lambda plan, x: module().project(prepared(plan), x),
-        lambda plan, y: module().backproject(prepared(plan), y),
+        lambda tables, x: module().project(prepared(tables), x),
+        lambda tables, y: module().backproject(prepared(tables), y),
     )
 
 
 def each(pair: Pair) -> Pair:
     """The pair that does for a stack, one by one, what another does for its items."""
     return Pair(
-        lambda plan, x: torch.stack([pair.project(plan, one) for one in x]),
-        lambda plan, y: torch.stack([pair.backproject(plan, one) for one in y]),
+        lambda tables, x: torch.stack([pair.project(tables, one) for one in x]),
+        lambda tables, y: torch.stack([pair.backproject(tables, one) for one in y]),
     )

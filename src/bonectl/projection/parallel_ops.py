@@ -1,65 +1,46 @@
 """The parallel beam's projectors as torch operators: each is the gradient of its transpose, and the reverse.
 
 ``project_parallel`` takes a stack of slices (slice, y, x) to (slice, view, col), ``backproject_parallel`` back.
-Beside the tensor they take the angles (float64, degrees), a filter's response and shares (empty for none), the columns
-or the side of a slice, `numbers` (pitch, centre [column], voxel; lengths in mm), the pixel model, and the backend
+Beside the tensor they take the angles (float64, degrees), a filter (`filter_of`; empty for none), the columns or the
+side of a slice, `numbers` (pitch, centre [column], voxel; lengths in mm), the pixel model, and the backend
 (`bonectl.projection.backends`). Angles and filter are on the CPU.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from bonectl.projection import astra_gpu, fsp, joseph
+from bonectl.projection import fsp, joseph
 from bonectl.projection.backends import engine
-from bonectl.projection.pairs import Pair, compiled, named
-from bonectl.projection.torch_joseph import parallel_rays
+from bonectl.projection.joseph import Beam
+from bonectl.projection.numba import fsp as numba_fsp
+from bonectl.projection.numba import joseph as numba_joseph
+from bonectl.projection.pairs import Pair, on_arrays, on_tensors
+from bonectl.projection.torch.joseph import parallel_rays
 
-# The bytes of the angles, columns, pitch, centre, size, voxel: see `joseph.plan`.
-Key = tuple[bytes, int, float, float, int, float]
-
-
-def _astra_project(key: Key, volume: Tensor) -> Tensor:
-    _degrees, columns, _pitch, _centre, _size, voxel = key
-    return astra_gpu.project(_astra_vectors(key), "parallel3d_vec", volume, (len(volume), columns), voxel)
-
-
-def _astra_backproject(key: Key, scan: Tensor) -> Tensor:
-    *_, size, voxel = key
-    return astra_gpu.backproject(_astra_vectors(key), "parallel3d_vec", scan, (len(scan), size, size), voxel)
-
-
-def _astra_vectors(key: Key) -> NDArray[np.float64]:
-    degrees, columns, pitch, centre, _size, voxel = key
-    return astra_gpu.parallel_vectors(np.frombuffer(degrees), columns, pitch, centre, voxel)
-
-
-# By engine; ASTRA takes the key itself for its plan.
+# By engine; ASTRA takes the beam itself for its tables.
 JOSEPH = {
-    "numba": compiled(joseph),
-    "torch": named("torch_joseph", parallel_rays),
-    "triton": named("triton_joseph", parallel_rays),
-    "astra": Pair(_astra_project, _astra_backproject),
+    "numba": on_arrays(numba_joseph),
+    "torch": on_tensors("torch.joseph", parallel_rays),
+    "triton": on_tensors("triton.joseph", parallel_rays),
+    "astra": on_tensors("astra.joseph"),
 }
-FSP = {"numba": compiled(fsp), "torch": named("torch_fsp"), "triton": named("triton_fsp")}
+FSP = {"numba": on_arrays(numba_fsp), "torch": on_tensors("torch.fsp"), "triton": on_tensors("triton.fsp")}
 
 
-def _planned(run: str, key: Key, model: str, response: Tensor, shares: Tensor) -> tuple[Any, Pair]:
-    """The plan of a geometry, and the pair of the engine `run` that takes it."""
-    if model == "joseph":
-        return key if run == "astra" else joseph.plan(*key), JOSEPH[run]
-    return fsp.plan(*key, model, _filter(response, shares)), FSP[run]
+def filter_of(response: Tensor | None, shares: Tensor | None) -> Tensor:
+    """A filter as one tensor: the response along the detector, then the share of each view; empty for none."""
+    if response is None or shares is None:
+        return torch.empty(0)
+    return torch.cat([response.float().cpu(), shares.float().cpu()])
 
 
-def project_now(  # noqa: PLR0913 (an operator's arguments are flat)
+def project_now(
     x: Tensor,
     degrees: Tensor,
-    response: Tensor,
-    shares: Tensor,
+    filter_: Tensor,
     columns: int,
     numbers: Sequence[float],
     model: str,
@@ -67,16 +48,15 @@ def project_now(  # noqa: PLR0913 (an operator's arguments are flat)
 ) -> Tensor:
     """The operator `project_parallel` without torch's dispatch."""
     pitch, centre, voxel = numbers
-    key = (degrees.numpy().tobytes(), columns, pitch, centre, x.shape[-1], voxel)
-    plan, pair = _planned(engine(x.device, backend), key, model, response, shares)
-    return pair.project(plan, x.detach().contiguous())
+    beam = Beam(degrees.numpy().tobytes(), columns, pitch, centre, x.shape[-1], voxel)
+    tables, pair = _prepared(engine(x.device, backend), beam, model, _split(filter_, len(degrees)))
+    return pair.project(tables, x.detach().contiguous())
 
 
-def backproject_now(  # noqa: PLR0913
+def backproject_now(
     y: Tensor,
     degrees: Tensor,
-    response: Tensor,
-    shares: Tensor,
+    filter_: Tensor,
     size: int,
     numbers: Sequence[float],
     model: str,
@@ -84,13 +64,24 @@ def backproject_now(  # noqa: PLR0913
 ) -> Tensor:
     """The operator `backproject_parallel` without torch's dispatch."""
     pitch, centre, voxel = numbers
-    key = (degrees.numpy().tobytes(), y.shape[-1], pitch, centre, size, voxel)
-    plan, pair = _planned(engine(y.device, backend), key, model, response, shares)
-    return pair.backproject(plan, y.detach().contiguous())
+    beam = Beam(degrees.numpy().tobytes(), y.shape[-1], pitch, centre, size, voxel)
+    tables, pair = _prepared(engine(y.device, backend), beam, model, _split(filter_, len(degrees)))
+    return pair.backproject(tables, y.detach().contiguous())
 
 
-def _filter(response: Tensor, shares: Tensor) -> fsp.Filter | None:
-    return fsp.Filter(response.numpy().tobytes(), shares.numpy().tobytes()) if response.numel() else None
+def _prepared(run: str, beam: Beam, model: str, filter_: fsp.Filter | None) -> tuple[Any, Pair]:
+    """The tables of a beam, and the pair of the engine `run` that takes them."""
+    if model == "joseph":
+        return beam if run == "astra" else joseph.tables(beam), JOSEPH[run]
+    return fsp.tables(beam, model, filter_), FSP[run]
+
+
+def _split(filter_: Tensor, views: int) -> fsp.Filter | None:
+    """The inverse of `filter_of`, as the bytes that make a key."""
+    if not filter_.numel():
+        return None
+    values = filter_.numpy()
+    return fsp.Filter(values[:-views].tobytes(), values[-views:].tobytes())
 
 
 project_parallel = torch.library.custom_op("bonectl::project_parallel", project_now, mutates_args=())
@@ -98,11 +89,10 @@ backproject_parallel = torch.library.custom_op("bonectl::backproject_parallel", 
 
 
 @project_parallel.register_fake
-def _(  # noqa: PLR0913
+def _(
     x: Tensor,
     degrees: Tensor,
-    response: Tensor,
-    shares: Tensor,
+    filter_: Tensor,
     columns: int,
     numbers: Sequence[float],
     model: str,
@@ -112,11 +102,10 @@ def _(  # noqa: PLR0913
 
 
 @backproject_parallel.register_fake
-def _(  # noqa: PLR0913
+def _(
     y: Tensor,
     degrees: Tensor,
-    response: Tensor,
-    shares: Tensor,
+    filter_: Tensor,
     size: int,
     numbers: Sequence[float],
     model: str,
@@ -126,17 +115,17 @@ def _(  # noqa: PLR0913
 
 
 def _remember(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    x, degrees, response, shares, _side, numbers, model, backend = inputs
-    ctx.save_for_backward(degrees, response, shares)
+    x, degrees, filter_, _side, numbers, model, backend = inputs
+    ctx.save_for_backward(degrees, filter_)
     ctx.rest = x.shape[-1], numbers, model, backend
 
 
 def _project_gradient(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
-    return backproject_parallel(grad, *ctx.saved_tensors, *ctx.rest), *[None] * 7
+    return backproject_parallel(grad, *ctx.saved_tensors, *ctx.rest), *[None] * 6
 
 
 def _backproject_gradient(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
-    return project_parallel(grad, *ctx.saved_tensors, *ctx.rest), *[None] * 7
+    return project_parallel(grad, *ctx.saved_tensors, *ctx.rest), *[None] * 6
 
 
 project_parallel.register_autograd(_project_gradient, setup_context=_remember)

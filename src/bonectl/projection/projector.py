@@ -22,7 +22,8 @@ from torch import Tensor, nn
 
 from bonectl.core.geometry import Geometry
 from bonectl.errors import UsageError
-from bonectl.projection import backends, divergent, divergent_ops, fan, fsp, joseph, parallel_ops
+from bonectl.projection import backends, divergent, divergent_ops, fsp, joseph, parallel_ops
+from bonectl.projection.numba import fan
 
 MODELS = ("strip", "bandlimited", "joseph")
 
@@ -88,12 +89,8 @@ class Projector(nn.Module):
         self.geometry = geometry
         self.model = model
         self.backend = backend
-        none = torch.empty(0)
         self._views = torch.from_numpy(geometry.angles.degrees.copy())
-        self._filter = (
-            none if response is None else response.float().cpu(),
-            none if shares is None else shares.float().cpu(),
-        )
+        self._filter = parallel_ops.filter_of(response, shares)
         # known before anybody traces the call
         self._beam = None if geometry.kind == "parallel" else divergent.sizes_and_numbers(geometry)
         self._norm: float | None = None
@@ -101,7 +98,7 @@ class Projector(nn.Module):
         self._transpose = (Transpose(self),)
 
     @property
-    def T(self) -> "Transpose":  # noqa: N802 (the transpose is T)
+    def T(self) -> "Transpose":
         """The transpose."""
         return self._transpose[0]
 
@@ -152,13 +149,13 @@ class Projector(nn.Module):
     def _project_parallel(self, x: Tensor) -> Tensor:
         run = parallel_ops.project_now if _plain(x) else parallel_ops.project_parallel
         side = self.geometry.columns
-        scan: Tensor = run(x, self._views, *self._filter, side, self._numbers, self.model, self.backend)
+        scan: Tensor = run(x, self._views, self._filter, side, self._numbers, self.model, self.backend)
         return scan
 
     def _backproject_parallel(self, y: Tensor) -> Tensor:
         run = parallel_ops.backproject_now if _plain(y) else parallel_ops.backproject_parallel
         side = self.geometry.size
-        volume: Tensor = run(y, self._views, *self._filter, side, self._numbers, self.model, self.backend)
+        volume: Tensor = run(y, self._views, self._filter, side, self._numbers, self.model, self.backend)
         return volume
 
     @property
@@ -201,7 +198,7 @@ class Transpose(nn.Module):
         self._of = (of,)
 
     @property
-    def T(self) -> Projector:  # noqa: N802 (the transpose is T)
+    def T(self) -> Projector:
         """The projector."""
         return self._of[0]
 

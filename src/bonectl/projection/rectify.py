@@ -6,8 +6,6 @@ Trans. Acoust. Speech Signal Process. 29, 1153, 1981, eq. 15), which is exact fo
 detector read its nearest pixels.
 """
 
-# numba's floor gives floats
-# ruff: noqa: RUF046
 # numba's decorators are untyped
 # mypy: disable-error-code="untyped-decorator"
 

@@ -18,7 +18,6 @@ from torch import Tensor
 
 from bonectl.core.lengths import MM_PER_CM
 from bonectl.errors import UnavailableError
-from bonectl.projection.divergent import Plan
 
 
 def library() -> ModuleType:
@@ -37,37 +36,6 @@ def library() -> ModuleType:
         raise UnavailableError("backend astra needs CUDA, and ASTRA sees none; use --backend auto")
     found: ModuleType = astra
     return found
-
-
-def parallel_vectors(
-    degrees: NDArray[np.float64], columns: int, pitch: float, centre: float, voxel: float
-) -> NDArray[np.float64]:
-    """ASTRA's ``parallel3d_vec`` (views, 12): ray, middle of the detector, steps to the next column and row [cell]."""
-    radians = np.deg2rad(degrees)[:, None]
-    along = np.concatenate([np.cos(radians), np.sin(radians), 0 * radians], axis=1)
-    ray = np.concatenate([-np.sin(radians), np.cos(radians), 0 * radians], axis=1)
-    middle = along * (((columns - 1) / 2 - centre) * pitch / voxel)
-    row = np.broadcast_to([0.0, 0.0, 1.0], along.shape)
-    return np.concatenate([ray, middle, along * (pitch / voxel), row], axis=1)
-
-
-def cone_vectors(p: Plan) -> NDArray[np.float64]:
-    """ASTRA's ``cone_vec`` (views, 12): source, middle of the detector, steps to the next column and row [cell]."""
-    grid = np.array([(p.size - 1) / 2, (p.size - 1) / 2, (p.slices - 1) / 2])
-    source, first, column, row = (p.rays[:, k] for k in range(4))
-    middle = source + first + (p.columns - 1) / 2 * column + (p.rows - 1) / 2 * row - grid
-    return np.concatenate([source - grid, middle, column, row], axis=1)
-
-
-def fan_vectors(p: Plan) -> NDArray[np.float64]:
-    """``cone_vec`` of one row in the plane of one slice."""
-    source, first, step = p.views[:, :2], p.views[:, 2:4], p.views[:, 4:]
-    flat = [source - (p.size - 1) / 2, first + (p.columns - 1) / 2 * step - (p.size - 1) / 2, step]
-    vectors = np.zeros((len(p.views), 12))
-    for at, part in zip((0, 3, 6), flat, strict=True):
-        vectors[:, at : at + 2] = part
-    vectors[:, 11] = 1.0
-    return vectors
 
 
 def project(vectors: NDArray[np.float64], beam: str, volume: Tensor, shape: tuple[int, int], voxel: float) -> Tensor:

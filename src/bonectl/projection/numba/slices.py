@@ -1,6 +1,6 @@
 """Stacks of slices that share their rays, through the kernels that follow them: packing, blocks and threads.
 
-Slices are carried in blocks, innermost in memory (`bonectl.projection.kernels_joseph`), and work is cut by views or
+Slices are carried in blocks, innermost in memory (`projection.numba.kernels_joseph`), and work is cut by views or
 rows, never by the number of threads.
 """
 
@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from bonectl.core import pool
 from bonectl.core.slabs import Array
-from bonectl.projection import workspace
 from bonectl.projection.fsp import GRAIN
-from bonectl.projection.kernels_fsp import pack_views, unpack_views
-from bonectl.projection.kernels_joseph import MARGIN, pack_grid, unpack_grid, walk
-from bonectl.projection.vectors import LANES
+from bonectl.projection.joseph import MARGIN
+from bonectl.projection.numba import workspace
+from bonectl.projection.numba.kernels_fsp import pack_views, unpack_views
+from bonectl.projection.numba.kernels_joseph import pack_grid, unpack_grid, walk
+from bonectl.projection.numba.vectors import LANES
 
 # Views and rows of one piece of work.
 PIECE = 16
@@ -53,7 +54,7 @@ def project(
     order : (views,) int64
         Views in the order in which they are worked on.
     rays : callable
-        The rays of views [low, high) in that order, as `bonectl.projection.kernels_joseph.walk` takes them.
+        The rays of views [low, high) in that order, as `bonectl.projection.numba.kernels_joseph.walk` takes them.
     lengths : (views, columns or 1) float32
         What a sample stands for, in that order.
     """

@@ -9,16 +9,17 @@ import numpy as np
 from bonectl.core import pool
 from bonectl.core.lengths import MM_PER_CM
 from bonectl.core.slabs import Array
-from bonectl.projection import workspace
-from bonectl.projection.divergent import Plan
-from bonectl.projection.kernels_cone import pack_columns
-from bonectl.projection.kernels_joseph import MARGIN, unpack_grid
-from bonectl.projection.kernels_tilted import spread_tilted, walk_tilted
+from bonectl.projection.divergent import Tables
+from bonectl.projection.joseph import MARGIN
+from bonectl.projection.numba import workspace
+from bonectl.projection.numba.kernels_cone import pack_columns
+from bonectl.projection.numba.kernels_joseph import unpack_grid
+from bonectl.projection.numba.kernels_tilted import spread_tilted, walk_tilted
 
 INNER = slice(MARGIN, -MARGIN)
 
 
-def project(p: Plan, volume: Array) -> Array:
+def project(p: Tables, volume: Array) -> Array:
     """Line integrals (row, view, column) of a volume (z, y, x) in 1/cm."""
     side = p.size + 2 * MARGIN
     grid = workspace.zeros(side, side, p.slices + 2 * MARGIN)
@@ -38,7 +39,7 @@ def project(p: Plan, volume: Array) -> Array:
     return scan
 
 
-def backproject(p: Plan, scan: Array) -> Array:
+def backproject(p: Tables, scan: Array) -> Array:
     """The transpose of `project`: (row, view, column) to (z, y, x)."""
     grids = workspace.zeros(2, p.size, p.size + 2 * MARGIN, p.slices + 2 * MARGIN)
     for begin, end in pool.cut(len(p.views), 32):

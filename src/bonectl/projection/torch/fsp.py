@@ -1,8 +1,8 @@
-"""The Fourier-slice projector of `bonectl.projection.fsp` in torch, on any device: the same plan, the same weights.
+"""The Fourier-slice projector of `bonectl.projection.fsp` in torch, on any device: the same tables and weights.
 
 A block of slices is a matrix (cell, lane) whose lanes are the real and imaginary parts of pairs of slices; a point of a
 line gathers `TAPS` x `TAPS` of its rows, and the transpose adds to them. Which function gathers and which adds is the
-caller's choice: those here are torch's own operators, those of `bonectl.projection.triton_fsp` are compiled.
+caller's choice: those here are torch's own operators, those of `bonectl.projection.triton.fsp` are compiled.
 """
 
 from collections.abc import Callable
@@ -13,9 +13,8 @@ import torch
 from torch import Tensor
 
 from bonectl.core import pool
-from bonectl.projection.fsp import Plan
-from bonectl.projection.kernels_fsp import DEGREE, HALF, HALO, TAPS
-from bonectl.projection.torch_memory import BUDGET, accumulate
+from bonectl.projection.fsp import DEGREE, HALF, HALO, TAPS, Tables
+from bonectl.projection.torch.memory import BUDGET, accumulate
 
 # Bytes that a point of a line needs beside its lanes.
 POINT = 8 * (4 + 2 * TAPS)
@@ -65,7 +64,7 @@ def scatter(values: Tensor, points: Points) -> Tensor:
     return grid
 
 
-def project(p: Plan, volume: Tensor, gather: Gather = gather) -> Tensor:
+def project(p: Tables, volume: Tensor, gather: Gather = gather) -> Tensor:
     """Line integrals (slice, view, column) of a volume (slice, y, x) in 1/cm."""
     scan = volume.new_empty(len(volume), p.order.size, p.columns)
     for first, last in pool.cut(len(volume), p.block):
@@ -77,7 +76,7 @@ def project(p: Plan, volume: Tensor, gather: Gather = gather) -> Tensor:
     return scan
 
 
-def backproject(p: Plan, scan: Tensor, scatter: Scatter = scatter) -> Tensor:
+def backproject(p: Tables, scan: Tensor, scatter: Scatter = scatter) -> Tensor:
     """The transpose of `project`: (slice, view, column) to (slice, y, x)."""
     volume = scan.new_empty(len(scan), p.size, p.size)
     side = p.cells + HALO
@@ -92,7 +91,7 @@ def backproject(p: Plan, scan: Tensor, scatter: Scatter = scatter) -> Tensor:
     return volume
 
 
-def _chunks(p: Plan, lanes: int) -> list[tuple[int, int]]:
+def _chunks(p: Tables, lanes: int) -> list[tuple[int, int]]:
     """Views that fit the budget of temporary memory, at a time."""
     view = 2 * p.length * (3 * 4 * lanes + POINT)
     return pool.cut(p.order.size, max(1, BUDGET // view))
@@ -110,12 +109,12 @@ def _unpacked(stack: Tensor) -> Tensor:
     return torch.view_as_real(stack).permute(0, 3, 1, 2).flatten(0, 1)
 
 
-def _spread_out(p: Plan, device: torch.device) -> Tensor:
+def _spread_out(p: Tables, device: torch.device) -> Tensor:
     one = torch.from_numpy(p.spread_out).to(device)
     return one[:, None] * one
 
 
-def _spectrum(p: Plan, slices: Tensor) -> Tensor:
+def _spectrum(p: Tables, slices: Tensor) -> Tensor:
     """Slices (n, y, x) transformed on the oversampled grid with its halo, ((cells + HALO)^2, lanes)."""
     image = _packed(slices * _spread_out(p, slices.device))
     inside = slice(p.origin, p.origin + p.size)
@@ -127,7 +126,7 @@ def _spectrum(p: Plan, slices: Tensor) -> Tensor:
     return torch.view_as_real(plane).reshape((p.cells + HALO) ** 2, -1)
 
 
-def _slices(p: Plan, grid: Tensor) -> Tensor:
+def _slices(p: Tables, grid: Tensor) -> Tensor:
     """The transpose of `_spectrum`."""
     side = p.cells + HALO
     plane = torch.view_as_complex(grid.view(side, side, -1, 2))
@@ -138,7 +137,7 @@ def _slices(p: Plan, grid: Tensor) -> Tensor:
     return _unpacked(image[:, inside, inside].contiguous()) * _spread_out(p, grid.device)
 
 
-def _points(p: Plan, low: int, high: int, device: torch.device) -> Points:
+def _points(p: Tables, low: int, high: int, device: torch.device) -> Points:
     """The points of views low, ..., high - 1 at frequencies -top, ..., top."""
     top = p.weights.shape[1] - 1
     steps = torch.from_numpy(p.steps[low:high]).to(device)
@@ -154,7 +153,7 @@ def _points(p: Plan, low: int, high: int, device: torch.device) -> Points:
     return Points(cell[:, 1] * side + cell[:, 0], weights[:, 0], weights[:, 1] * parity[:, None], side)
 
 
-def _taps(p: Plan, where: Tensor) -> Tensor:
+def _taps(p: Tables, where: Tensor) -> Tensor:
     """The `TAPS` gridding weights at fractions of a cell (points, 2): (points, 2, TAPS)."""
     rows = torch.from_numpy(p.coefficients[:, :TAPS].copy()).to(where.device)
     where = where[..., None]
@@ -164,14 +163,14 @@ def _taps(p: Plan, where: Tensor) -> Tensor:
     return value.contiguous()
 
 
-def _factors(p: Plan, low: int, high: int, device: torch.device) -> Tensor:
+def _factors(p: Tables, low: int, high: int, device: torch.device) -> Tensor:
     """Complex weights (views, 2 top + 1, 1) of the frequencies -top, ..., top."""
     half = np.ascontiguousarray(p.weights[low:high]).view(np.complex64)
     whole = np.concatenate([half[:, :0:-1].conj(), half], axis=1)
     return torch.from_numpy(whole).to(device)
 
 
-def _lines(p: Plan, grid: Tensor, low: int, high: int, gather: Gather) -> Tensor:
+def _lines(p: Tables, grid: Tensor, low: int, high: int, gather: Gather) -> Tensor:
     """Detector lines (pairs, view, column), complex, of views low, ..., high - 1."""
     top = p.weights.shape[1] - 1
     values = gather(grid, _points(p, low, high, grid.device)).view(high - low, 2 * top + 1, -1, 2)
@@ -184,7 +183,7 @@ def _lines(p: Plan, grid: Tensor, low: int, high: int, gather: Gather) -> Tensor
     return lines[:, : p.columns].permute(2, 0, 1)
 
 
-def _values(p: Plan, lines: Tensor, low: int) -> Tensor:
+def _values(p: Tables, lines: Tensor, low: int) -> Tensor:
     """The transpose of `_lines` up to the gathering: lines (pairs, view, column) to (points, lanes)."""
     top = p.weights.shape[1] - 1
     spectrum = torch.fft.fft(lines.permute(1, 2, 0), n=p.length, dim=1)

@@ -4,8 +4,6 @@ A block of slices is stored with the slices innermost, and with a margin of zero
 so that a tap outside reads 0. Positions are in float64: both directions then see the same weights.
 """
 
-# numba's floor and ceil give floats
-# ruff: noqa: RUF046
 # numba's decorators are untyped
 # mypy: disable-error-code="untyped-decorator"
 
@@ -14,9 +12,9 @@ from math import ceil, floor
 import numpy as np
 from numba import njit
 
-from bonectl.projection.vectors import add, fma, load, store, zeros
+from bonectl.projection.joseph import MARGIN
+from bonectl.projection.numba.vectors import add, fma, load, store, zeros
 
-MARGIN = 1
 # Lines of the grid and rays that are walked before the next view: what they touch stays in the second cache.
 LINES = 64
 RAYS = 32
@@ -90,7 +88,7 @@ def collect(lanes, lines, rays, low, high, grid):  # type: ignore[no-untyped-def
 
     Every voxel asks which rays weigh it: those whose distance is less than one cell, counted along the voxel's line.
     Where columns are no closer than cells these are among the two next to it; where they are closer, more are tried.
-    lines is (view, column + 2, lane) with margins; rays (view, 5) are as `bonectl.projection.joseph.Plan.rays`.
+    lines is (view, column + 2, lane) with margins; rays (view, 5) are as `bonectl.projection.joseph.Tables.rays`.
     """
     width = grid.shape[2]
     side = grid.shape[0]

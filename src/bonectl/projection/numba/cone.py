@@ -1,8 +1,8 @@
 """Cone-beam projection by interpolation along rays (Joseph 1982), its exact transpose, and back-projection.
 
 A circular orbit and a flat detector whose columns are parallel to the axis: what happens across the axis is the
-fan beam's, and along the axis everything is evenly spaced (`bonectl.projection.kernels_cone`). The middle slice lies in
-the plane of the orbit. Detectors with other columns are `bonectl.projection.tilted`'s.
+fan beam's, and along the axis everything is evenly spaced (`projection.numba.kernels_cone`). The middle slice lies in
+the plane of the orbit. Detectors with other columns are `projection.numba.tilted`'s.
 """
 
 from math import ceil, sqrt
@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from bonectl.core import pool
 from bonectl.core.slabs import Array
-from bonectl.projection import tilted, workspace
-from bonectl.projection.divergent import Plan
-from bonectl.projection.kernels_cone import GROUP, STEP_TWO, collect_cone, pack_columns, spread_cone, walk_cone
-from bonectl.projection.kernels_joseph import MARGIN, unpack_grid
+from bonectl.projection.divergent import Tables
+from bonectl.projection.joseph import MARGIN
+from bonectl.projection.numba import tilted, workspace
+from bonectl.projection.numba.kernels_cone import GROUP, STEP_TWO, collect_cone, pack_columns, spread_cone, walk_cone
+from bonectl.projection.numba.kernels_joseph import unpack_grid
 
 
 def _grouped(count: int) -> int:
@@ -27,12 +28,12 @@ def _pad(step: float) -> int:
     return ceil((GROUP + 2) * max(step, STEP_TWO)) + 2 * GROUP + 4
 
 
-def _reach(p: Plan) -> float:
+def _reach(p: Tables) -> float:
     """Largest distance from the axis at which a ray is sampled, as a share of sod; below 1."""
     return min((p.size / sqrt(2) + 2) * p.voxel / p.sod, 1 - 1e-3)
 
 
-def project(p: Plan, volume: Array) -> Array:
+def project(p: Tables, volume: Array) -> Array:
     """Line integrals (row, view, column) of a volume (z, y, x) in 1/cm."""
     if not p.is_aligned:
         return tilted.project(p, volume)
@@ -56,7 +57,7 @@ def project(p: Plan, volume: Array) -> Array:
     return scan
 
 
-def backproject(p: Plan, scan: Array) -> Array:
+def backproject(p: Tables, scan: Array) -> Array:
     """The transpose of `project`: (row, view, column) to (z, y, x)."""
     if not p.is_aligned:
         return tilted.backproject(p, scan)
@@ -87,7 +88,7 @@ def backproject(p: Plan, scan: Array) -> Array:
     return _unpacked(p, grid)
 
 
-def collect(p: Plan, scan: Array) -> Array:
+def collect(p: Tables, scan: Array) -> Array:
     """The sum over views of the scan (row, view, column) where each voxel is seen, over U squared.
 
     U is the voxel's distance from the source along the perpendicular to the detector, as a share of sod (Feldkamp,
@@ -112,7 +113,7 @@ def collect(p: Plan, scan: Array) -> Array:
     return _unpacked(p, grid)
 
 
-def _unpacked(p: Plan, grid: Array) -> Array:
+def _unpacked(p: Tables, grid: Array) -> Array:
     volume = np.empty((p.slices, p.size, p.size), dtype=np.float32)
 
     def out(low: int, high: int) -> None:

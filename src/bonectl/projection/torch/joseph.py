@@ -1,6 +1,6 @@
 """Joseph's projector in torch, on any device, for rays that are the same in every slice: parallel and fan beams.
 
-The weights of `bonectl.projection.joseph` and `bonectl.projection.fan`, from the same plans. A block of slices is a
+The weights of `projection.numba.joseph` and `projection.numba.fan`, from the same tables. A block of slices is a
 matrix (cell, slice); every ray takes, in every line of the grid, two of its rows.
 """
 
@@ -15,8 +15,8 @@ from torch import Tensor
 from bonectl.core import pool
 from bonectl.core.slabs import Array
 from bonectl.projection import divergent, joseph
-from bonectl.projection.kernels_joseph import MARGIN
-from bonectl.projection.torch_memory import BUDGET, accumulate
+from bonectl.projection.joseph import MARGIN
+from bonectl.projection.torch.memory import BUDGET, accumulate
 
 # Slices carried together.
 LANES = 64
@@ -49,7 +49,7 @@ class Rays:
 
 
 @lru_cache(maxsize=8)
-def parallel_rays(p: joseph.Plan) -> Rays:
+def parallel_rays(p: joseph.Tables) -> Rays:
     """The rays of a parallel beam."""
     place = np.empty_like(p.order)
     place[p.order] = np.arange(p.order.size)
@@ -72,7 +72,7 @@ def parallel_rays(p: joseph.Plan) -> Rays:
 
 
 @lru_cache(maxsize=8)
-def fan_rays(p: divergent.Plan) -> Rays:
+def fan_rays(p: divergent.Tables) -> Rays:
     """The rays of a fan beam, or of a cone beam with an aligned detector as seen along the axis."""
     x, y, first_x, first_y, step_x, step_y = p.views.T[:, :, None]
     column = np.arange(p.columns)
@@ -194,12 +194,12 @@ def unpadded(grid: Tensor, size: int) -> Tensor:
     return grid.view(side, side, -1)[inside, inside].permute(2, 0, 1).contiguous()
 
 
-def collect(p: divergent.Plan, scan: Tensor) -> Tensor:
-    """As `bonectl.projection.fan.collect`: (slice, view, column) to (slice, y, x)."""
+def collect(p: divergent.Tables, scan: Tensor) -> Tensor:
+    """As `bonectl.projection.numba.fan.collect`: (slice, view, column) to (slice, y, x)."""
     return torch.cat([_collect(p, scan[slice(*part)]) for part in pool.cut(len(scan), LANES)])
 
 
-def _collect(p: divergent.Plan, scan: Tensor) -> Tensor:
+def _collect(p: divergent.Tables, scan: Tensor) -> Tensor:
     lines = torch.nn.functional.pad(scan, (MARGIN, MARGIN)).permute(1, 2, 0).contiguous()
     grid = scan.new_zeros(p.size, p.size, len(scan))
     for view, line in enumerate(lines):
@@ -214,7 +214,7 @@ def _collect(p: divergent.Plan, scan: Tensor) -> Tensor:
     return grid.permute(2, 0, 1).contiguous()
 
 
-def seen(p: divergent.Plan, view: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def seen(p: divergent.Tables, view: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Detector column, and sod over the distance from the source along e_n, of all voxels (y, x) of a slice."""
     axis = torch.arange(p.size, device=device, dtype=torch.float64)
     distance, across, (centre, *_) = p.seen[view].tolist()

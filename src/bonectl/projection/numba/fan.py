@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from bonectl.core import pool
 from bonectl.core.slabs import Array
-from bonectl.projection import slices, workspace
-from bonectl.projection.divergent import Plan
-from bonectl.projection.kernels_fan import collect_fan, spread_fan
-from bonectl.projection.kernels_fsp import pack_views
-from bonectl.projection.kernels_joseph import MARGIN
+from bonectl.projection.divergent import Tables
+from bonectl.projection.joseph import MARGIN
+from bonectl.projection.numba import slices, workspace
+from bonectl.projection.numba.kernels_fan import collect_fan, spread_fan
+from bonectl.projection.numba.kernels_fsp import pack_views
 
 LARGE = 1024
 # Views whose lines are held at a time by the transpose.
@@ -25,16 +25,16 @@ def block(size: int) -> int:
     return 64 if size < LARGE else 32
 
 
-def _order(p: Plan) -> NDArray[np.int64]:
+def _order(p: Tables) -> NDArray[np.int64]:
     return np.arange(len(p.views), dtype=np.int64)
 
 
-def project(p: Plan, volume: Array) -> Array:
+def project(p: Tables, volume: Array) -> Array:
     """Line integrals (slice, view, column) of a volume (slice, y, x) in 1/cm."""
     return slices.project(volume, block(p.size), _order(p), p.crossings, p.lengths)
 
 
-def backproject(p: Plan, scan: Array) -> Array:
+def backproject(p: Tables, scan: Array) -> Array:
     """The transpose of `project`: (slice, view, column) to (slice, y, x)."""
 
     def block_of(first: int, last: int) -> Array:
@@ -43,7 +43,7 @@ def backproject(p: Plan, scan: Array) -> Array:
     return slices.unpacked(scan.shape[0], block(p.size), p.size, block_of)
 
 
-def _backproject(p: Plan, scan: Array, first: int, last: int) -> Array:
+def _backproject(p: Tables, scan: Array, first: int, last: int) -> Array:
     width = slices.width_of(last - first)
     grids = workspace.zeros(2, p.size, p.size + 2 * MARGIN, width)
     for begin, end in pool.cut(len(p.views), VIEWS):
@@ -71,7 +71,7 @@ def _backproject(p: Plan, scan: Array, first: int, last: int) -> Array:
     return grid
 
 
-def collect(p: Plan, scan: Array) -> Array:
+def collect(p: Tables, scan: Array) -> Array:
     """The sum over views of the scan (slice, view, column) at each voxel's column, over U squared.
 
     U is the voxel's distance from the source along the perpendicular to the detector, which must be upright, as a share

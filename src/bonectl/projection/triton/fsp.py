@@ -1,23 +1,21 @@
-"""The Fourier-slice projector of `bonectl.projection.torch_fsp` with its gridding compiled by Triton.
+"""The Fourier-slice projector of `bonectl.projection.torch.fsp` with its gridding compiled by Triton.
 
 The transpose gathers too: points are sorted by their first cell, and a program adds up, for one cell, the points that
 reach it. Nothing is added to from two sides, and the sum's order is fixed.
 """
 
-# triton is untyped, and kernels take the arrays that they work on one by one
+# triton is untyped
 # mypy: disable-error-code="untyped-decorator,no-untyped-def"
-# ruff: noqa: PLR0913
 
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from bonectl.projection import torch_fsp
-from bonectl.projection.fsp import Plan
-from bonectl.projection.kernels_fsp import TAPS
-from bonectl.projection.torch_fsp import Points
-from bonectl.projection.torch_memory import on
+from bonectl.projection.fsp import TAPS, Tables
+from bonectl.projection.torch import fsp as torch_fsp
+from bonectl.projection.torch.fsp import Points
+from bonectl.projection.torch.memory import on
 
 # Points that a program takes at a time, and lanes at most.
 POINTS = 16
@@ -80,7 +78,7 @@ def gather_points(
 
 
 def gather(grid: Tensor, points: Points) -> Tensor:
-    """As `bonectl.projection.torch_fsp.gather`."""
+    """As `bonectl.projection.torch.fsp.gather`."""
     count, lanes = len(points.first), grid.shape[1]
     result = grid.new_empty(count, lanes)
     width = min(WIDEST, triton.next_power_of_2(lanes))
@@ -93,7 +91,7 @@ def gather(grid: Tensor, points: Points) -> Tensor:
 
 
 def scatter(values: Tensor, points: Points) -> Tensor:
-    """As `bonectl.projection.torch_fsp.scatter`."""
+    """As `bonectl.projection.torch.fsp.scatter`."""
     lanes, cells = values.shape[1], points.side**2
     ordered, order = torch.sort(points.first, stable=True)
     offsets = torch.searchsorted(ordered, torch.arange(cells + 1, device=values.device))
@@ -107,11 +105,11 @@ def scatter(values: Tensor, points: Points) -> Tensor:
     return grid
 
 
-def project(p: Plan, volume: Tensor) -> Tensor:
+def project(p: Tables, volume: Tensor) -> Tensor:
     """Line integrals (slice, view, column) of a volume (slice, y, x) in 1/cm."""
     return torch_fsp.project(p, volume, gather)
 
 
-def backproject(p: Plan, scan: Tensor) -> Tensor:
+def backproject(p: Tables, scan: Tensor) -> Tensor:
     """The transpose of `project`: (slice, view, column) to (slice, y, x)."""
     return torch_fsp.backproject(p, scan, scatter)

@@ -1,6 +1,6 @@
 """The projector of a cone beam whose detector columns are not parallel to the axis, in torch, on any device.
 
-The weights of `bonectl.projection.tilted`, from the same plan: every ray is followed on its own.
+The weights of `bonectl.projection.numba.tilted`, from the same tables: every ray is followed on its own.
 """
 
 from collections.abc import Iterator
@@ -11,9 +11,9 @@ from torch import Tensor
 
 from bonectl.core import pool
 from bonectl.core.lengths import MM_PER_CM
-from bonectl.projection.divergent import Plan
-from bonectl.projection.kernels_joseph import MARGIN
-from bonectl.projection.torch_memory import BUDGET, accumulate
+from bonectl.projection.divergent import Tables
+from bonectl.projection.joseph import MARGIN
+from bonectl.projection.torch.memory import BUDGET, accumulate
 
 # Bytes per ray that a step holds.
 HELD = 200
@@ -43,7 +43,7 @@ class Paths:
     length: Tensor
 
 
-def project(p: Plan, volume: Tensor) -> Tensor:
+def project(p: Tables, volume: Tensor) -> Tensor:
     """Line integrals (row, view, column) of a volume (z, y, x) in 1/cm."""
     grid = torch.nn.functional.pad(volume, (MARGIN,) * 6).flatten()
     scan = volume.new_empty(p.rows, len(p.views), p.columns)
@@ -57,7 +57,7 @@ def project(p: Plan, volume: Tensor) -> Tensor:
     return scan
 
 
-def backproject(p: Plan, scan: Tensor) -> Tensor:
+def backproject(p: Tables, scan: Tensor) -> Tensor:
     """The transpose of `project`: (row, view, column) to (z, y, x)."""
     side = p.size + 2 * MARGIN
     grid = scan.new_zeros((p.slices + 2 * MARGIN) * side**2, 1)
@@ -71,11 +71,11 @@ def backproject(p: Plan, scan: Tensor) -> Tensor:
     return grid.view(-1, side, side)[inside, inside, inside].contiguous()
 
 
-def _chunks(p: Plan) -> list[slice]:
+def _chunks(p: Tables) -> list[slice]:
     return [slice(*part) for part in pool.cut(len(p.views), max(1, BUDGET // (HELD * p.columns * p.rows)))]
 
 
-def _paths(p: Plan, views: slice, device: torch.device) -> Paths:
+def _paths(p: Tables, views: slice, device: torch.device) -> Paths:
     rays = torch.from_numpy(p.rays[views]).to(device)
     column = torch.arange(p.columns, device=device, dtype=torch.float64)[:, None, None]
     row = torch.arange(p.rows, device=device, dtype=torch.float64)[:, None]
@@ -90,7 +90,7 @@ def _paths(p: Plan, views: slice, device: torch.device) -> Paths:
     return Paths(turned, x - y * slope, slope, z - y * rise, rise, length.float())
 
 
-def _taps(p: Plan, paths: Paths, line: int) -> Iterator[tuple[Tensor, Tensor]]:
+def _taps(p: Tables, paths: Paths, line: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Four voxels of the volume with margins, (z, y, x) as one index, and their weights."""
     place, height = paths.start + line * paths.slope, paths.bottom + line * paths.rise
     meets = (place > -1.0) & (place < p.size) & (height > -1.0) & (height < p.slices)

@@ -1,12 +1,10 @@
 """Compiled steps of the projector of a cone beam whose detector's columns are not parallel to the axis.
 
 Every ray is followed on its own: in each line of the grid (rows of the slices, or columns where the ray runs closer to
-x), four voxels are weighed, two across and two along the axis. Cells as in `bonectl.projection.kernels_fan`; the axis
+x), four voxels are weighed, two across and two along the axis. Cells as in `projection.numba.kernels_fan`; the axis
 is innermost, and the grid has a margin of zeros on every side.
 """
 
-# numba's floor gives floats
-# ruff: noqa: RUF046
 # numba's decorators are untyped
 # mypy: disable-error-code="untyped-decorator"
 
@@ -15,7 +13,7 @@ from math import floor, sqrt
 import numpy as np
 from numba import njit
 
-from bonectl.projection.kernels_joseph import MARGIN
+from bonectl.projection.joseph import MARGIN
 
 # Lines of the grid and detector columns that are gone through before the next view.
 LINES = 32
@@ -57,7 +55,7 @@ def walk_tilted(grid, rays, low, high, lines):  # type: ignore[no-untyped-def]
     ----------
     grid : (side + 2, side + 2, slices + 2) float32
     rays : (views, 4, 3) float64
-        As `bonectl.projection.divergent.Plan.rays`.
+        As `bonectl.projection.divergent.Tables.rays`.
     """
     side = grid.shape[0] - 2 * MARGIN
     slices = grid.shape[2] - 2 * MARGIN

@@ -1,12 +1,11 @@
-"""Joseph's projector of parallel and fan beams compiled by Triton: the weights of `bonectl.projection.torch_joseph`.
+"""Joseph's projector of parallel and fan beams compiled by Triton: the weights of `bonectl.projection.torch.joseph`.
 
 Forward, a program follows one ray for a range of slices. Back, a program gathers, for one voxel and a range of slices,
 the rays that weigh it: nothing is added to from two sides, and the sum's order is fixed.
 """
 
-# triton is untyped, and kernels take the arrays that they work on one by one
+# triton is untyped
 # mypy: disable-error-code="untyped-decorator,no-untyped-def"
-# ruff: noqa: PLR0913
 
 import torch
 import triton
@@ -14,9 +13,9 @@ import triton.language as tl
 from torch import Tensor
 
 from bonectl.core import pool
-from bonectl.projection import torch_joseph
-from bonectl.projection.torch_joseph import Rays
-from bonectl.projection.torch_memory import on
+from bonectl.projection.torch import joseph as torch_joseph
+from bonectl.projection.torch.joseph import Rays
+from bonectl.projection.torch.memory import on
 
 # Slices of one program at most, and slices carried together.
 WIDEST = 64
@@ -121,7 +120,7 @@ def collect(lines, starts, slopes, turned, seen, grid, size, views, columns, lan
     tl.store(grid + voxel * lanes + lane, total, mask=inside)
 
 
-def tables(rays: Rays, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+def lines_of(rays: Rays, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """Start and slope (float64), and whether lines are columns (int32), of every ray."""
     start, slope = (torch.from_numpy(part).to(device) for part in (rays.start, rays.slope))
     return start, slope, torch.from_numpy(rays.turned).to(device, torch.int32)
@@ -140,7 +139,7 @@ def _project(rays: Rays, slices: Tensor) -> Tensor:
     width = min(WIDEST, triton.next_power_of_2(lanes))
     with on(slices.device):
         walk[rays.start.size, triton.cdiv(lanes, width)](
-            grid, *tables(rays, grid.device), lengths, lines, rays.size, lanes, WIDTH=width, num_warps=1
+            grid, *lines_of(rays, grid.device), lengths, lines, rays.size, lanes, WIDTH=width, num_warps=1
         )
     return lines.T.reshape(lanes, *rays.start.shape)
 
@@ -159,6 +158,6 @@ def _backproject(rays: Rays, scan: Tensor) -> Tensor:
     width = min(WIDEST, triton.next_power_of_2(lanes))
     with on(scan.device):
         collect[rays.size**2, triton.cdiv(lanes, width)](
-            lines, *tables(rays, scan.device), seen, grid, rays.size, views, columns, lanes, WIDTH=width, num_warps=1
+            lines, *lines_of(rays, scan.device), seen, grid, rays.size, views, columns, lanes, WIDTH=width, num_warps=1
         )
     return grid.T.reshape(lanes, rays.size, rays.size).contiguous()

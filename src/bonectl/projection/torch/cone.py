@@ -1,7 +1,7 @@
-"""The cone beam's projector in torch, on any device: the weights of `bonectl.projection.cone`, from the same plan.
+"""The cone beam's projector in torch, on any device: the weights of `projection.numba.cone`, from the same tables.
 
 Where detector columns are parallel to the axis, what happens across the axis is the fan beam's and is shared by all
-rows (`bonectl.projection.torch_joseph`). The axis is innermost: a volume is a matrix (cell of a slice, z).
+rows (`bonectl.projection.torch.joseph`). The axis is innermost: a volume is a matrix (cell of a slice, z).
 """
 
 from collections.abc import Iterator
@@ -12,16 +12,17 @@ import torch
 from torch import Tensor
 
 from bonectl.core import pool
-from bonectl.projection import torch_joseph, torch_tilted
-from bonectl.projection.divergent import Plan
-from bonectl.projection.kernels_joseph import MARGIN
-from bonectl.projection.torch_memory import BUDGET, accumulate
+from bonectl.projection.divergent import Tables
+from bonectl.projection.joseph import MARGIN
+from bonectl.projection.torch import joseph as torch_joseph
+from bonectl.projection.torch import tilted as torch_tilted
+from bonectl.projection.torch.memory import BUDGET, accumulate
 
 # Values of 4 bytes per ray and row, or ray and slice, that a step holds.
 HELD = 16
 
 
-def project(p: Plan, volume: Tensor) -> Tensor:
+def project(p: Tables, volume: Tensor) -> Tensor:
     """Line integrals (row, view, column) of a volume (z, y, x) in 1/cm."""
     if not p.is_aligned:
         return torch_tilted.project(p, volume)
@@ -37,7 +38,7 @@ def project(p: Plan, volume: Tensor) -> Tensor:
     return scan
 
 
-def backproject(p: Plan, scan: Tensor) -> Tensor:
+def backproject(p: Tables, scan: Tensor) -> Tensor:
     """The transpose of `project`: (row, view, column) to (z, y, x)."""
     if not p.is_aligned:
         return torch_tilted.backproject(p, scan)
@@ -52,8 +53,8 @@ def backproject(p: Plan, scan: Tensor) -> Tensor:
     return torch_joseph.unpadded(grid, p.size)
 
 
-def collect(p: Plan, scan: Tensor) -> Tensor:
-    """As `bonectl.projection.cone.collect`: (row, view, column) to (z, y, x)."""
+def collect(p: Tables, scan: Tensor) -> Tensor:
+    """As `bonectl.projection.numba.cone.collect`: (row, view, column) to (z, y, x)."""
     lines = torch.nn.functional.pad(scan, (MARGIN, MARGIN, 0, 0, MARGIN, MARGIN)).permute(1, 2, 0).contiguous()
     volume = scan.new_zeros(p.size, p.size, p.slices)
     slices = torch.arange(p.slices, device=scan.device) - 0.5 * (p.slices - 1)
@@ -88,13 +89,13 @@ class Crossing:
     step: Tensor
 
 
-def _chunks(p: Plan) -> list[slice]:
+def _chunks(p: Tables) -> list[slice]:
     """Views whose rays are followed at a time."""
     view = 4 * HELD * p.columns * max(p.rows, p.slices)
     return [slice(*part) for part in pool.cut(len(p.views), max(1, BUDGET // view))]
 
 
-def _crossings(p: Plan, views: slice, device: torch.device) -> Iterator[Crossing]:
+def _crossings(p: Tables, views: slice, device: torch.device) -> Iterator[Crossing]:
     """The crossings of all rays of some views, line by line."""
     rays = torch_joseph.fan_rays(p)
     source, reach = (torch.from_numpy(side).to(device) for side in reaches(p, views))
@@ -105,7 +106,7 @@ def _crossings(p: Plan, views: slice, device: torch.device) -> Iterator[Crossing
         yield Crossing(taps, 0.5 * (p.slices - 1) - p.row_centre * step, step)
 
 
-def reaches(p: Plan, views: slice) -> tuple[np.ndarray, np.ndarray]:
+def reaches(p: Tables, views: slice) -> tuple[np.ndarray, np.ndarray]:
     """For each ray in the plane, (views * columns, 1): the source's line, and lines from there to the detector."""
     turned = torch_joseph.fan_rays(p).turned[views]
     x, y, first_x, first_y, step_x, step_y = p.views[views].T[:, :, None]
@@ -115,7 +116,7 @@ def reaches(p: Plan, views: slice) -> tuple[np.ndarray, np.ndarray]:
     return source.reshape(-1, 1), reach.reshape(-1, 1)
 
 
-def lengths(p: Plan, views: slice, like: Tensor) -> Tensor:
+def lengths(p: Tables, views: slice, like: Tensor) -> Tensor:
     """Distance between samples along each ray in units of 10 mm, (rays, rows)."""
     stretch = np.sqrt(1 + p.slants() ** 2).astype(np.float32)
     flat = torch.from_numpy(np.ascontiguousarray(p.lengths[views])).to(like)

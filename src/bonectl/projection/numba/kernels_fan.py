@@ -5,8 +5,6 @@ the slices innermost, with a margin of zeros around the grid and the detector. P
 directions compute them with the same operations, so that they see the same weights.
 """
 
-# numba's floor and ceil give floats
-# ruff: noqa: RUF046
 # numba's decorators are untyped
 # mypy: disable-error-code="untyped-decorator"
 
@@ -15,8 +13,8 @@ from math import floor
 import numpy as np
 from numba import njit
 
-from bonectl.projection.kernels_joseph import MARGIN
-from bonectl.projection.vectors import fma, load, store
+from bonectl.projection.joseph import MARGIN
+from bonectl.projection.numba.vectors import fma, load, store
 
 # Rays that are gone through before the next view.
 RAYS = 32
@@ -32,7 +30,7 @@ def spread_fan(lanes, lines, rays, swapped, low, high, grid):  # type: ignore[no
     ----------
     lines : (views, columns, width) float32
     rays : (views, columns, 5) float64
-        As `bonectl.projection.divergent.Plan.crossings`.
+        As `bonectl.projection.divergent.Tables.crossings`.
     swapped : bool
         Whether lines are columns of the grid.
     grid : (side, side + 2, width) float32
@@ -85,7 +83,7 @@ def collect_fan(lanes, lines, views, low, high, grid):  # type: ignore[no-untype
     lines : (views, columns + 2, width) float32
         With margins.
     views : (views, 3, 3) float64
-        As `bonectl.projection.divergent.Plan.seen`.
+        As `bonectl.projection.divergent.Tables.seen`.
     """
     width = grid.shape[2]
     side = grid.shape[0]

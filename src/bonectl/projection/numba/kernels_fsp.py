@@ -5,8 +5,6 @@ of one complex number. The operator is real, so both halves pass through the com
 Every kernel works on a range of rows, views or bands, and is called for fixed ranges by `bonectl.projection.fsp`.
 """
 
-# numba's floor and ceil give floats, and kernels take the arrays that they work on one by one
-# ruff: noqa: RUF046, PLR0913
 # numba's decorators are untyped
 # mypy: disable-error-code="untyped-decorator"
 
@@ -19,15 +17,19 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from bonectl.projection.vectors import INDEX, FloatVector, add, address, load, multiply_add, read, rotate, splat, store
-
-# Cells along an axis that the gridding kernel covers.
-TAPS = 5
-HALF = TAPS / 2
-# Cells that are repeated behind the last, so that a kernel at the end need not wrap.
-HALO = TAPS - 1
-# Of the polynomials that stand for the gridding kernel over one cell.
-DEGREE = 8
+from bonectl.projection.fsp import DEGREE, HALF, HALO, TAPS
+from bonectl.projection.numba.vectors import (
+    INDEX,
+    FloatVector,
+    add,
+    address,
+    load,
+    multiply_add,
+    read,
+    rotate,
+    splat,
+    store,
+)
 
 
 @intrinsic

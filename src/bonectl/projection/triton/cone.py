@@ -2,12 +2,11 @@
 
 Forward, a program follows the rays of one column of pixels, through cells that all of them share seen along the axis.
 Back, a program gathers for a column of voxels. Heights are whole numbers of 2^-32 slices, the same in both directions.
-Other detectors are `bonectl.projection.torch_tilted`'s.
+Other detectors are `bonectl.projection.torch.tilted`'s.
 """
 
-# triton is untyped, and kernels take the arrays that they work on one by one
+# triton is untyped
 # mypy: disable-error-code="untyped-decorator,no-untyped-def"
-# ruff: noqa: PLR0913
 
 import numpy as np
 import torch
@@ -15,11 +14,13 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from bonectl.projection import torch_cone, torch_joseph, torch_tilted
-from bonectl.projection.divergent import Plan
-from bonectl.projection.kernels_joseph import MARGIN
-from bonectl.projection.torch_memory import on
-from bonectl.projection.triton_joseph import columns_near, crossing, share_of, strides_of, tables
+from bonectl.projection.divergent import Tables
+from bonectl.projection.joseph import MARGIN
+from bonectl.projection.torch import cone as torch_cone
+from bonectl.projection.torch import joseph as torch_joseph
+from bonectl.projection.torch import tilted as torch_tilted
+from bonectl.projection.torch.memory import on
+from bonectl.projection.triton.joseph import columns_near, crossing, lines_of, share_of, strides_of
 
 # Rows, or slices, of one program at most.
 WIDEST = 128
@@ -116,14 +117,14 @@ def collect_cone(
     tl.store(grid + voxel * slices + z, total, mask=inside)
 
 
-def _heights(p: Plan, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+def _heights(p: Tables, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """What `walk_cone` calls sources, rises and ends."""
     source, reach = torch_cone.reaches(p, slice(0, len(p.views)))
     ends = np.array([0.5 * (p.slices - 1), p.row_centre])
     return tuple(torch.from_numpy(part).to(device) for part in (source, p.zoom / reach, ends))  # type: ignore[return-value]
 
 
-def project(p: Plan, volume: Tensor) -> Tensor:
+def project(p: Tables, volume: Tensor) -> Tensor:
     """Line integrals (row, view, column) of a volume (z, y, x) in 1/cm."""
     if not p.is_aligned:
         return torch_tilted.project(p, volume)
@@ -134,13 +135,13 @@ def project(p: Plan, volume: Tensor) -> Tensor:
     width = min(WIDEST, triton.next_power_of_2(p.rows))
     with on(volume.device):
         walk_cone[rays.start.size, triton.cdiv(p.rows, width)](
-            grid, *tables(rays, grid.device), *_heights(p, grid.device), lengths, lines, p.size, p.slices, p.rows,
+            grid, *lines_of(rays, grid.device), *_heights(p, grid.device), lengths, lines, p.size, p.slices, p.rows,
             WIDTH=width, num_warps=max(1, width // 32),
         )  # fmt: skip
     return lines.T.reshape(p.rows, len(p.views), p.columns).contiguous()
 
 
-def backproject(p: Plan, scan: Tensor) -> Tensor:
+def backproject(p: Tables, scan: Tensor) -> Tensor:
     """The transpose of `project`: (row, view, column) to (z, y, x)."""
     if not p.is_aligned:
         return torch_tilted.backproject(p, scan)
@@ -151,7 +152,7 @@ def backproject(p: Plan, scan: Tensor) -> Tensor:
     width = min(WIDEST, triton.next_power_of_2(p.slices))
     with on(scan.device):
         collect_cone[p.size**2, triton.cdiv(p.slices, width)](
-            lines, *tables(rays, scan.device), *_heights(p, scan.device), seen, grid, p.size, p.slices,
+            lines, *lines_of(rays, scan.device), *_heights(p, scan.device), seen, grid, p.size, p.slices,
             len(p.views), p.columns, p.rows, WIDTH=width, num_warps=max(1, width // 32),
         )  # fmt: skip
     return grid.T.reshape(p.slices, p.size, p.size).contiguous()

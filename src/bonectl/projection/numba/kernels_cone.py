@@ -4,13 +4,9 @@ The orbit is a circle and detector columns are parallel to the axis, so that the
 same cells in every row, seen from above: two columns of voxels (or of the detector) are blended with weights that
 all rows share, and the blend is interpolated along the axis at evenly spaced places, eight at a time.
 
-The axis is innermost everywhere. Cells as in `bonectl.projection.kernels_fan`.
+The axis is innermost everywhere. Cells as in `bonectl.projection.numba.kernels_fan`.
 """
 
-# numba's floor and ceil give floats
-# ruff: noqa: RUF046
-# kernels take what they work on one by one
-# ruff: noqa: PLR0913
 # numba's decorators are untyped
 # mypy: disable-error-code="untyped-decorator"
 
@@ -19,9 +15,9 @@ from math import ceil, floor
 import numpy as np
 from numba import njit
 
-from bonectl.projection.kernels_fan import seen_at
-from bonectl.projection.kernels_joseph import MARGIN
-from bonectl.projection.vectors import ANY, LANES, ONE, TWO, add, fma, hat, load, sample, store, times
+from bonectl.projection.joseph import MARGIN
+from bonectl.projection.numba.kernels_fan import seen_at
+from bonectl.projection.numba.vectors import ANY, LANES, ONE, TWO, add, fma, hat, load, sample, store, times
 
 # Outputs of `sample` and `hat`.
 GROUP = 8
@@ -83,7 +79,7 @@ def walk_cone(grid, pad, slices, zoom, rows, foot, rays, lines):  # type: ignore
     foot : float
         Detector row in the plane of the middle slice.
     rays : (views, columns, 5) float64
-        As `bonectl.projection.divergent.Plan.crossings`.
+        As `bonectl.projection.divergent.Tables.crossings`.
     """
     side = grid.shape[0] - 2 * MARGIN
     depth = grid.shape[2]
@@ -150,7 +146,7 @@ def spread_cone(lines, pad, rows, foot, slices, zoom, rays, swapped, low, high, 
     lines : (views, columns, height) float32
         `rows` values from ``[..., pad]`` on, and zeros on both sides of them.
     rays : (views, columns, 5) float64
-        As `bonectl.projection.divergent.Plan.crossings`.
+        As `bonectl.projection.divergent.Tables.crossings`.
     swapped : bool
         Whether lines are columns of the grid's slices.
     grid : (side, side + 2, depth) float32
@@ -198,7 +194,7 @@ def collect_cone(lines, pad, rows, foot, slices, zoom, views, low, high, grid): 
     zoom : float
         Distance between the slices, as the detector sees them on the axis [row].
     views : (views, 3, 3) float64
-        As `bonectl.projection.divergent.Plan.seen`.
+        As `bonectl.projection.divergent.Tables.seen`.
     """
     side = grid.shape[0]
     height = lines.shape[2]

@@ -1,0 +1,1 @@
+"""The ASTRA toolbox's projectors on CUDA: a second opinion; back is not the exact transpose of forth."""

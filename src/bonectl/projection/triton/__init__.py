@@ -1,0 +1,1 @@
+"""Projectors compiled for CUDA by Triton; imported only where it is installed."""
