@@ -8,7 +8,7 @@ import torch
 
 from bonectl.core.header import Header
 from bonectl.core.stack import Stack
-from bonectl.ops import denoise_plan
+from bonectl.ops import denoise_cost
 from bonectl.ops.denoise import denoise, untrained
 
 
@@ -57,7 +57,7 @@ def test_people_read_the_same(run, made):
 
 
 def test_live_bytes_are_counted_at_their_most():
-    with denoise_plan._Live() as live:
+    with denoise_cost._Live() as live:
         a = torch.ones(1000)
         b = a + 1
         b.add_(1)
@@ -75,4 +75,4 @@ def test_what_a_network_reads_is_counted_with_halos_and_context():
     model.network.forward = lambda volume: read.append(volume.numel()) or forward(volume)
     header = Header(shape=(5, 70, 90), spacing=(0.1, 0.1, 0.1), unit="1/cm")
     denoise(Stack.of(np.zeros(header.shape, "f4"), header), model, device_name="cpu", tile=32).collect()
-    assert denoise_plan._read(header, model.network, 32, 1) == (sum(read), max(read))
+    assert denoise_cost._read(header, model.network, 32, 1) == (sum(read), max(read))

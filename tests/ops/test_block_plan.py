@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from bonectl.core import memory
+from bonectl.core.cost import spoken
 from bonectl.core.header import PROJECTIONS, SINOGRAMS, Header
-from bonectl.core.plan import spoken
 from bonectl.core.stack import Stack
 from bonectl.errors import MemoryShortageError
 from bonectl.geometries.cone import cone

@@ -13,8 +13,8 @@ from bonectl.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bonectl.core.cost import Cost
     from bonectl.core.header import Header
-    from bonectl.core.plan import Plan
     from bonectl.core.slabs import Array
     from bonectl.core.stack import Stack
     from bonectl.stacks.form import Cut
@@ -99,8 +99,8 @@ def convert(
     files.apart([request.source, calibrate], files.written(request))
     with streams.reading(request) as stack:
         changed = _typed(_changed(stack, axes, crop, order, bin_, calibrate), dtype, window)
-        plan = _plan(stack.header, turned=order is not None) if request.dry_run else None
-        streams.writing(_watched(changed), request, plan=plan)
+        cost = _cost(stack.header, turned=order is not None) if request.dry_run else None
+        streams.writing(_watched(changed), request, cost=cost)
 
 
 def _changed(
@@ -139,11 +139,11 @@ def _typed(stack: "Stack", dtype: str | None, window: str | None) -> "Stack":
     return ops.windowed(stack, dtype, low, high)
 
 
-def _plan(header: "Header", *, turned: bool) -> "Plan":
+def _cost(header: "Header", *, turned: bool) -> "Cost":
     """What --dry-run says of memory and time."""
-    from bonectl.stacks.form import plan
+    from bonectl.stacks.form import cost
 
-    return plan(header, turned=turned)
+    return cost(header, turned=turned)
 
 
 def _watched(stack: "Stack") -> "Stack":

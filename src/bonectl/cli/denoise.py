@@ -16,8 +16,8 @@ from bonectl.core import atomic, ending
 from bonectl.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
+    from bonectl.core.cost import Cost
     from bonectl.core.header import Fact, Header
-    from bonectl.core.plan import Plan
     from bonectl.core.slabs import Array
     from bonectl.ops.denoise import Model
     from bonectl.ops.samples import Samples
@@ -98,8 +98,8 @@ def denoise(
     if single:
         with streams.reading(request) as noisy:
             answer = run(noisy, models[0], device_name=device, tile=tile)
-            plan = _plan(noisy.header, models, 1, device, tile) if request.dry_run else None
-            streams.writing(answer, request, notes=_notes(models), plan=plan)
+            cost = _cost(noisy.header, models, 1, device, tile) if request.dry_run else None
+            streams.writing(answer, request, notes=_notes(models), cost=cost)
         return
     from bonectl.core.stack import Stack
     from bonectl.ops.samples import sampled
@@ -107,16 +107,16 @@ def denoise(
     with streams.reading(request) as noisy:
         drawn = sampled(noisy, models, samples or len(models), device_name=device, tile=tile)
         if request.dry_run:
-            plan = _plan(noisy.header, models, drawn.count, device, tile)
-            streams.writing(Stack(drawn.header, iter(())), request, plan=plan)
+            cost = _cost(noisy.header, models, drawn.count, device, tile)
+            streams.writing(Stack(drawn.header, iter(())), request, cost=cost)
             return
         _write(drawn, request, beside, _notes(models))
 
 
-def _plan(header: "Header", models: "list[Model]", count: int, device: str, tile: int) -> "Plan":
-    from bonectl.ops.denoise_plan import plan
+def _cost(header: "Header", models: "list[Model]", count: int, device: str, tile: int) -> "Cost":
+    from bonectl.ops.denoise_cost import cost
 
-    return plan(header, models, count, device_name=device, tile=tile)
+    return cost(header, models, count, device_name=device, tile=tile)
 
 
 def _beside(request: Request, sd: Path | None, each: Path | None, count: int) -> tuple[Request | None, list[Request]]:

@@ -44,7 +44,7 @@ def phantom(
     from bonectl.ops import phantom as ops
 
     stack = ops.phantom(parse(spec), _lengths(shape), voxel_size, seed)
-    streams.writing(stack, request, notes={"seed": seed}, plan=ops.plan(stack) if request.dry_run else None)
+    streams.writing(stack, request, notes={"seed": seed}, cost=ops.cost(stack) if request.dry_run else None)
 
 
 def _lengths(text: str) -> tuple[int, int, int]:

@@ -29,9 +29,9 @@ from bonectl.errors import UsageError
 
 if TYPE_CHECKING:
     from bonectl.core.calibration import Calibration
+    from bonectl.core.cost import Cost
     from bonectl.core.geometry import Angles, Geometry
     from bonectl.core.header import Fact, Header
-    from bonectl.core.plan import Plan
     from bonectl.core.stack import Stack
     from bonectl.scanning.lines import Fields
     from bonectl.scanning.tries import Attempts
@@ -387,11 +387,11 @@ def _write_volume(stack: "Stack", geometry: "Geometry | None", request: Request,
     if geometry is not None and not request.dry_run:
         _tell_claims(request, asked, beam, geometry)
         notes |= _made_by(geometry, asked, beam)
-    plan = None
+    cost = None
     if request.dry_run and geometry is not None:
         kept = asked.centre == AUTO and streams.comes_once(request.source)
-        plan = _plan(stack.header, geometry, asked, kept=kept)
-    streams.writing(volume, request, notes, plan)
+        cost = _cost(stack.header, geometry, asked, kept=kept)
+    streams.writing(volume, request, notes, cost)
 
 
 def _made_by(geometry: "Geometry", asked: _Asked, beam: _Beam) -> "dict[str, Fact]":
@@ -411,11 +411,11 @@ def _made_by(geometry: "Geometry", asked: _Asked, beam: _Beam) -> "dict[str, Fac
     return provenance.of_method(method, asked.device, asked.backend) | provenance.of_files(files)
 
 
-def _plan(header: "Header", geometry: "Geometry", asked: _Asked, *, kept: bool) -> "Plan":
+def _cost(header: "Header", geometry: "Geometry", asked: _Asked, *, kept: bool) -> "Cost":
     """What --dry-run says of memory and time; of a scan that is kept while the axis is looked for, where asked."""
     from bonectl.core import memory, threads
+    from bonectl.core.cost import Cost
     from bonectl.core.header import SINOGRAMS
-    from bonectl.core.plan import Plan
     from bonectl.scanning import duration, memory_need
     from bonectl.scanning.request import method_for
     from bonectl.stacks import turning
@@ -428,7 +428,7 @@ def _plan(header: "Header", geometry: "Geometry", asked: _Asked, *, kept: bool) 
     if kept and held and header.axes == SINOGRAMS:  # projections are counted, which are turned in memory
         here += header.total_bytes
     count = threads.count()
-    return Plan(
+    return Cost(
         memory_bytes=round(here + need.usual),
         memory_at_worst_bytes=round(here + need.at_worst) if need.at_worst > need.usual else None,
         memory_limit_bytes=limit,

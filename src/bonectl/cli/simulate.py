@@ -122,7 +122,7 @@ def simulate(
             seed=seed,
             device_name=device,
         )
-        plan = ops.plan(volume.header, scan.header) if request.dry_run else None
+        cost = ops.cost(volume.header, scan.header) if request.dry_run else None
         make = {"flats": ops.flats, "darks": ops.darks}
         fields = [(make[name](scan.header, detector, frames=frames, seed=seed), to) for name, to in beside.items()]
         if order is Order.projection:
@@ -132,7 +132,7 @@ def simulate(
                 push = outputs.enter_context(branch(stack.header, where, {"seed": seed}))
                 for slab in stack.slabs:
                     push(slab)
-            streams.writing(scan, request, notes={"seed": seed}, plan=plan)
+            streams.writing(scan, request, notes={"seed": seed}, cost=cost)
 
 
 def _with_views(geometry: str, views: int | None) -> str:

@@ -20,7 +20,7 @@ import bonectl
 from bonectl.cli import files
 from bonectl.cli.options import DASH, Format, NaN, Request
 from bonectl.core import atomic
-from bonectl.core.plan import SCHEMA, Plan
+from bonectl.core.cost import SCHEMA, Cost
 from bonectl.core.printable import printable
 from bonectl.errors import MissingInputError, OutputError, UsageError, WriteError
 
@@ -103,7 +103,7 @@ def writing(
     stack: "Stack",
     request: Request,
     notes: Mapping[str, "Fact"] | None = None,
-    plan: Plan | None = None,
+    cost: Cost | None = None,
 ) -> None:
     """Write a stack where the options say, with an entry in its history; or say what would be written.
 
@@ -113,7 +113,7 @@ def writing(
     request : Request
     notes : mapping, optional
         Seed, device, hash of model weights and the like, for the history entry.
-    plan : Plan, optional
+    cost : Cost, optional
         What ``--dry-run`` prints beside shape, type, unit and size: memory and time of this command.
 
     Raises
@@ -130,7 +130,7 @@ def writing(
 
     check_output(request)
     if request.dry_run:
-        _print_plan(stack.header, request, plan or Plan())
+        _print_cost(stack.header, request, cost or Cost())
         return
     header = stack.header if request.no_history else remembered(stack.header, request, notes or {})
     stack = Stack(header, form.kept_finite(stack).slabs)
@@ -401,7 +401,7 @@ def _scratch(folder: Path, output: Path) -> Iterator[Path]:
         raise atomic.failure(output, error) from error
 
 
-def _print_plan(header: "Header", request: Request, plan: Plan) -> None:
+def _print_cost(header: "Header", request: Request, cost: Cost) -> None:
     """What would be written and what that takes, as ``key<tab>value`` lines or as JSON."""
     output = STDOUT if request.output == DASH else plain(str(request.output))
     free = None
@@ -422,7 +422,7 @@ def _print_plan(header: "Header", request: Request, plan: Plan) -> None:
         }
         if free is not None:
             told["free_bytes"] = free
-        say(json.dumps(told | plan.numbers(), indent=2))
+        say(json.dumps(told | cost.numbers(), indent=2))
         return
     lines = {
         "output": printable(output),
@@ -434,4 +434,4 @@ def _print_plan(header: "Header", request: Request, plan: Plan) -> None:
     }
     if free is not None:
         lines["free"] = f"{free} bytes"
-    say("\n".join(f"{key}\t{value}" for key, value in (lines | plan.words()).items()))
+    say("\n".join(f"{key}\t{value}" for key, value in (lines | cost.words()).items()))

@@ -3,9 +3,9 @@
 import time
 
 from bonectl.core import memory, threads
+from bonectl.core.cost import Cost
 from bonectl.core.kit import bind
 from bonectl.core.lengths import SPOKEN, is_length
-from bonectl.core.plan import Plan
 from bonectl.core.spec import Spec
 from bonectl.core.stack import Stack
 from bonectl.errors import UsageError
@@ -44,7 +44,7 @@ def phantom(spec: Spec, shape: tuple[int, int, int], voxel: float, seed: int = 0
     return stack
 
 
-def plan(stack: Stack) -> Plan:
+def cost(stack: Stack) -> Cost:
     """What making a phantom takes, about: two of its slabs are made, and the rest follows by their size."""
     begun = time.perf_counter()
     done = len(next(stack.slabs))
@@ -52,4 +52,4 @@ def plan(stack: Stack) -> Plan:
     if (second := next(stack.slabs, None)) is not None:  # the first one pays for what is made once
         rest = stack.header.shape[0] - done
         seconds = first + (time.perf_counter() - begun - first) * rest / len(second)
-    return Plan(memory_bytes=memory.resident(), seconds=seconds, threads=threads.count(), measured=True)
+    return Cost(memory_bytes=memory.resident(), seconds=seconds, threads=threads.count(), measured=True)

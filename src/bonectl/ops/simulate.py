@@ -11,12 +11,12 @@ from scipy.ndimage import correlate1d, gaussian_filter1d
 from bonectl.calibrations.energy import energy as by_energy
 from bonectl.core import physics, progress, threads
 from bonectl.core.calibration import Calibration
+from bonectl.core.cost import Cost
 from bonectl.core.counted import counted
 from bonectl.core.draws import generator
 from bonectl.core.geometry import Geometry
 from bonectl.core.header import PROJECTIONS, SINOGRAMS, Fact, Header
 from bonectl.core.kit import bind, check
-from bonectl.core.plan import Plan
 from bonectl.core.slabs import Array, windows
 from bonectl.core.spec import Spec, parse, parse_sum, print_sum
 from bonectl.core.stack import Stack, chain
@@ -250,7 +250,7 @@ def memory(volume: Header, scan: Header) -> int:
     return 4 * fine + 12 * rows * project.geometry.size**2 + (400 << 20)
 
 
-def plan(volume: Header, scan: Header) -> Plan:
+def cost(volume: Header, scan: Header) -> Cost:
     """What `simulate` takes for this volume and scan, about.
 
     Raises
@@ -261,7 +261,7 @@ def plan(volume: Header, scan: Header) -> Plan:
     assert scan.geometry is not None
     count = threads.count()
     fine = _fine(scan.geometry, int(scan.acquisition["oversample"]))
-    return Plan(
+    return Cost(
         memory_bytes=memory(volume, scan),
         seconds=duration.once(fine, "project") / count + READING * scan.total_bytes / scan.item_bytes,
         threads=count,

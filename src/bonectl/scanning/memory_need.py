@@ -20,8 +20,8 @@ from bonectl.stacks import turning
 FLOAT = 4
 # Views that the transposes and the filter work on at a time, and bytes that they take for each frequency and lane.
 VIEWS, LINE = 64, 6
-# Bytes of a plan for each view and frequency (column) of it.
-PLAN = 24
+# Bytes of tables for each view and frequency (column) of it.
+TABLES = 24
 # Slabs that arrive are checked, converted and kept until they fill a block: about so many copies of one.
 SLABS = 6
 
@@ -82,7 +82,7 @@ def needed(header: Header, geometry: Geometry, method: str, slices: int, slab: i
     volume = FLOAT * (prod(geometry.volume_shape) if geometry.kind == "cone" else slices * geometry.size**2)
     moments = [Moment(*told) for told in kit.fact("methods", name, "MOMENTS")]
     waiting = volume if slices < geometry.rows else 0  # a writer holds each block until the next one has come
-    fixed: float = memory.KERNELS + _plan(geometry) + waiting + _arriving(header, slab, held=held)
+    fixed: float = memory.KERNELS + _tables(geometry) + waiting + _arriving(header, slab, held=held)
     usual = max(m.scans * scan + m.volumes * volume + _work(geometry, m.work, slices, volume) for m in moments)
     if "beside" in kit.describe("methods", name).functions:
         fixed += scan * kit.load("methods", name, "beside")(geometry)
@@ -90,9 +90,9 @@ def needed(header: Header, geometry: Geometry, method: str, slices: int, slab: i
     return Need(int(fixed + usual), int(fixed + max(usual + more * scan, instead * scan)))
 
 
-def _plan(geometry: Geometry) -> int:
+def _tables(geometry: Geometry) -> int:
     """What the projector keeps for a geometry."""
-    return PLAN * geometry.views * _frequencies(geometry)
+    return TABLES * geometry.views * _frequencies(geometry)
 
 
 def _frequencies(geometry: Geometry) -> int:

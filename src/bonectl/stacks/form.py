@@ -11,10 +11,10 @@ from math import ceil, isfinite, prod
 import numpy as np
 
 from bonectl.core import memory, progress
+from bonectl.core.cost import Cost
 from bonectl.core.counted import counted
 from bonectl.core.geometry import Geometry
 from bonectl.core.header import DTYPES, PROJECTIONS, SINOGRAMS, VOLUME, Header
-from bonectl.core.plan import Plan
 from bonectl.core.slabs import SLAB_BYTES, Array
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, UsageError
@@ -473,10 +473,10 @@ def _no_type(dtype: str) -> str:
     return f"no type {dtype!r}; there are {', '.join(np.dtype(d).name for d in DTYPES)}"
 
 
-def plan(header: Header, *, turned: bool) -> Plan:
+def cost(header: Header, *, turned: bool) -> Cost:
     """What changing a stack takes, about: slabs on their way, and a scan that is turned where it is held."""
     held = turned and turning.is_held(header)
-    return Plan(
+    return Cost(
         memory_bytes=memory.resident() + PASSING * max(SLAB_BYTES, header.slice_bytes) + held * header.total_bytes,
         scratch_bytes=header.total_bytes if turned and not held else None,
         seconds=header.total_bytes / (RATE / 2 if turned else RATE),

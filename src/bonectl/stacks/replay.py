@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from bonectl.core import progress
-from bonectl.core.plan import scratch
+from bonectl.core.cost import scratch
 from bonectl.core.slabs import Array, thickness
 from bonectl.core.stack import Stack
 from bonectl.stacks import turning

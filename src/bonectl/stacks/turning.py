@@ -13,9 +13,9 @@ from contextlib import contextmanager
 import numpy as np
 
 from bonectl.core import memory, progress
+from bonectl.core.cost import scratch
 from bonectl.core.counted import counted
 from bonectl.core.header import Header
-from bonectl.core.plan import scratch
 from bonectl.core.slabs import Array, thickness
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, WriteError

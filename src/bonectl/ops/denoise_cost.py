@@ -11,8 +11,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from bonectl.core import memory, threads
+from bonectl.core.cost import Cost
 from bonectl.core.header import Header
-from bonectl.core.plan import Plan
 from bonectl.core.slabs import Array
 from bonectl.learning import device
 from bonectl.learning.denoiser import Denoiser
@@ -56,7 +56,7 @@ class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.now -= size
 
 
-def plan(header: Header, models: Sequence[Model], count: int, *, device_name: str, tile: int) -> Plan:
+def cost(header: Header, models: Sequence[Model], count: int, *, device_name: str, tile: int) -> Cost:
     """About what memory and time denoising takes.
 
     Parameters
@@ -80,7 +80,7 @@ def plan(header: Header, models: Sequence[Model], count: int, *, device_name: st
     reach = max(model.network.reach.slices for model in models)
     block = block_size(where, reach) + 2 * reach
     slabs = BLOCKS * block * header.shape[1] * header.shape[2] * 4 * max(1, count)
-    return Plan(
+    return Cost(
         memory_bytes=round(memory.resident() + slabs + (held if where.type == "cpu" else 0)),
         block=f"tiles of {tile} pixels",
         seconds=seconds,

@@ -11,7 +11,7 @@ SCHEMA = "bonectl.plan/1"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class Cost:
     """An estimate; None is what is not known.
 
     Parameters
