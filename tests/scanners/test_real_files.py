@@ -96,7 +96,7 @@ def test_a_stack_is_no_scan(there, tmp_path):
         there / "skyscan" / "Switch_rec" / "001_Rec_0000.tif",
     ):
         assert scanners.claimed(path) is None
-    with pytest.raises(DataError, match="is no scan that bonectl knows; there are dxchange"):
+    with pytest.raises(DataError, match="is no scan that bonectl knows; there are dicom, dxchange"):
         scanners.read(tmp_path / "stack.npy")
 
 
