@@ -34,9 +34,9 @@ SMALL = {"model": "lpd(iterations=3, width=6, memory=2)", "run": 2, "loss": "l2"
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    threads.choose(1)
+    threads.govern(1)
     yield
-    threads.choose(0)
+    threads.govern(0)
 
 
 @pytest.fixture(autouse=True)
@@ -84,7 +84,7 @@ def learn(pair, output, **knobs):
 @pytest.fixture(scope="module")
 def learned(pair, tmp_path_factory):
     """Trained on one phantom; deterministic. How it ended, and the file."""
-    threads.choose(1)
+    threads.govern(1)
     output = tmp_path_factory.mktemp("learned") / "lpd.safetensors"
     return learn(pair, output), output
 

@@ -25,9 +25,9 @@ from bonectl.ops.denoise import denoise, trained, untrained
 @pytest.fixture(autouse=True)
 def one_thread():
     """Networks this small wait for each other on two threads, above all on a busy machine."""
-    threads.choose(1)
+    threads.govern(1)
     yield
-    threads.choose(0)
+    threads.govern(0)
 
 
 def volume(shape=(11, 37, 50)):

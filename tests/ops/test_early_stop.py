@@ -25,9 +25,9 @@ RATE = 0.3  # so high that bone numbers become worse after a while
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    threads.choose(1)
+    threads.govern(1)
     yield
-    threads.choose(0)
+    threads.govern(0)
 
 
 def store(path, values, **changes):

@@ -40,9 +40,9 @@ def store(path, values):
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    threads.choose(1)
+    threads.govern(1)
     yield
-    threads.choose(0)
+    threads.govern(0)
 
 
 @pytest.fixture

@@ -22,9 +22,9 @@ from bonectl.training.patches import turned
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    threads.choose(1)
+    threads.govern(1)
     yield
-    threads.choose(0)
+    threads.govern(0)
 
 
 def model(seed, build=unet25d, **knobs):

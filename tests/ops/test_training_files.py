@@ -31,9 +31,9 @@ LINE += " --every 2 --threads 1 --device cpu --no-picture"
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    threads.choose(1)
+    threads.govern(1)
     yield
-    threads.choose(0)
+    threads.govern(0)
 
 
 def store(path, values, **changes):

@@ -39,7 +39,7 @@ def command(*groups: Group) -> Callable[[Callable[..., None]], Callable[..., Non
         @functools.wraps(function)
         def run(**given: Any) -> None:
             _check_specs(given)
-            threads.choose(given.pop("threads"))
+            threads.govern(given.pop("threads"))
             given.pop("debug")
             quiet, shown = given.pop("quiet"), given.pop("progress")
             argv = ("bonectl", *sys.argv[1:])

@@ -1,4 +1,8 @@
-"""How many threads the kernels use: one number for numba, FFT and torch alike."""
+"""How many threads the kernels use: one number for numba, FFT and torch alike.
+
+numba and torch keep counts of their own. In a process of the command line these follow; in a notebook's they are its
+own, and no verb sets them.
+"""
 
 import os
 from contextvars import ContextVar
@@ -12,6 +16,7 @@ MOST_PER_PROCESSOR = 16
 MOST_ANYWHERE = 64
 
 _chosen: ContextVar[int] = ContextVar("threads", default=0)
+_ours: ContextVar[bool] = ContextVar("ours", default=False)
 
 
 def available() -> int:
@@ -38,3 +43,31 @@ def choose(threads: int) -> None:
     if threads > most:
         raise UsageError(f"more than {most} threads are too many for {available()} processors; give 0 for one on each")
     _chosen.set(threads)
+
+
+def govern(threads: int) -> None:
+    """As `choose`, in a process that is ours alone: numba's and torch's own counts follow when they are first needed.
+
+    Raises
+    ------
+    UsageError
+        As `choose`.
+    """
+    choose(threads)
+    _ours.set(True)
+
+
+def settle_numba() -> None:
+    """Let numba's kernels use `count` threads, where the process is ours."""
+    if _ours.get():
+        import numba
+
+        numba.set_num_threads(min(count(), numba.config.NUMBA_NUM_THREADS))
+
+
+def settle_torch() -> None:
+    """Let torch's operators on the CPU use `count` threads, where the process is ours."""
+    if _ours.get():
+        import torch
+
+        torch.set_num_threads(count())

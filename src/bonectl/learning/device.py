@@ -7,7 +7,7 @@ from bonectl.errors import UnavailableError, UsageError
 
 
 def choose(name: str) -> torch.device:
-    """Return the device of that name; the CPU uses ``bonectl.core.threads.count()`` threads.
+    """Return the device of that name; on the CPU, torch's threads are settled (`bonectl.core.threads.settle_torch`).
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ def choose(name: str) -> torch.device:
     UnavailableError
         CUDA, or that CUDA device, is not there.
     """
-    torch.set_num_threads(threads.count())
+    threads.settle_torch()
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     kind, _, index = name.partition(":")

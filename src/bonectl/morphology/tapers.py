@@ -6,7 +6,8 @@ to the same, and the sums over all windows are those of the whole volume. Sharp 
 walls (the noise of a reconstruction, the curvature of bone), and count it as if it did not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise, product
 
@@ -27,6 +28,17 @@ TOGETHER = WHOLE**3
 
 # A window with less of the volume of interest than this share of the fullest joins its nearest fuller neighbour.
 LEAST_SHARE = 0.25
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """numba's kernels on one thread meanwhile."""
+    before = get_num_threads()
+    set_num_threads(1)
+    try:
+        yield
+    finally:
+        set_num_threads(before)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,15 +100,13 @@ class Windows:
         """
         framed = np.pad(labels, 1)
         found = []
-        threads = get_num_threads()
-        set_num_threads(1)  # hundreds of small pieces: waking threads for each costs more than counting it
-        for z, y, x in product(*([slice(a, b + 2) for a, b in pairwise(edge)] for edge in self.edges)):
-            around = framed[z, y, x]
-            centres = np.zeros(around.shape, bool)
-            centres[1:-1, 1:-1, 1:-1] = around[1:-1, 1:-1, 1:-1] != OUTSIDE
-            planes = Planes.of(around, centres)
-            found.append([count(planes) for count in counts])
-        set_num_threads(threads)
+        with _one_thread():  # hundreds of small pieces: waking threads for each costs more than counting it
+            for z, y, x in product(*([slice(a, b + 2) for a, b in pairwise(edge)] for edge in self.edges)):
+                around = framed[z, y, x]
+                centres = np.zeros(around.shape, bool)
+                centres[1:-1, 1:-1, 1:-1] = around[1:-1, 1:-1, 1:-1] != OUTSIDE
+                planes = Planes.of(around, centres)
+                found.append([count(planes) for count in counts])
         return [self.of_halves(np.stack(one)).astype(np.int64) for one in zip(*found, strict=True)]
 
     def of_halves(self, values: NDArray[np.number]) -> NDArray[np.float64]:

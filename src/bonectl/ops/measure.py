@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-import numba
-
 from bonectl.core import kit, progress, threads
 from bonectl.core.slabs import Array, windows
 from bonectl.core.spec import Spec, parse
@@ -89,7 +87,7 @@ def measure(  # noqa: PLR0913 (the volume, and what each option says)
     known beforehand, no region of the bone, no purification, no reference and no intervals, stream in bounded memory;
     all else holds the volume.
     """
-    numba.set_num_threads(min(threads.count(), numba.config.NUMBA_NUM_THREADS))
+    threads.settle_numba()
     case = planned(stack, metrics, threshold, mask, reference, purify=purify)
     wanted = sub_volumes(intervals)
     if streams(case, wanted):
@@ -151,7 +149,7 @@ def examine(  # noqa: PLR0913 (as `measure`)
     UsageError, DataError, MemoryShortageError
         As `measure`.
     """
-    numba.set_num_threads(min(threads.count(), numba.config.NUMBA_NUM_THREADS))
+    threads.settle_numba()
     case = planned(stack, metrics, threshold, mask, reference, purify=purify)
     check_room(case, max_memory, "tbth")  # which pictures show
     return _examined(case, sub_volumes(intervals), seed)
@@ -204,7 +202,7 @@ def thickness_map(
 
 
 def _thicknesses(case: "Case", spec: Spec) -> Iterator[Array]:
-    numba.set_num_threads(min(threads.count(), numba.config.NUMBA_NUM_THREADS))
+    threads.settle_numba()
     values = kit.bind("metrics", spec, "thickness_map")(held(case))
     for start in range(0, len(values), BLOCK):
         yield values[start : start + BLOCK]

@@ -7,7 +7,6 @@ part of the volume can be made alone and slabs never matter.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -160,7 +159,7 @@ def _slabs(
     drift = _nodes(shape, voxel, DRIFT, seed, "drift")[None] * mineral.drift
     for start in range(0, shape[0], CUBE):
         count = min(CUBE, shape[0] - start)
-        numba.set_num_threads(min(threads.count(), numba.config.NUMBA_NUM_THREADS))
+        threads.settle_numba()
         bent = np.empty((4, count + 1, shape[1] + 1, shape[2] + 1), np.float32)
         fill_spline(bent, bend, BEND, (start * voxel, 0.0, 0.0), voxel)
         slab = np.empty((count, shape[1], shape[2]), np.float32)

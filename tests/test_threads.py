@@ -1,0 +1,75 @@
+"""How many threads numba and torch use is their caller's: no verb of the Python door changes it."""
+
+from contextvars import Context
+
+import numba
+import pytest
+import torch
+
+import bonectl
+from bonectl.core import threads
+from bonectl.errors import BonectlError
+
+
+def counts():
+    return numba.get_num_threads(), torch.get_num_threads()
+
+
+def every_verb(tmp_path):
+    bone = bonectl.Stack.of(*_held(bonectl.phantom("iliac", shape=(8, 24, 24), voxel_size=0.05)))
+    bonectl.write(bone, tmp_path / "bone.npy")
+
+    def fresh():
+        return bonectl.read(tmp_path / "bone.npy")
+
+    yield "phantom"
+    scan = bonectl.Stack.of(*_held(bonectl.simulate(fresh(), geometry="parallel(views=20)", energy=25)))
+    yield "simulate"
+    bonectl.reconstruct(scan, method="sirt(iterations=2)").collect()
+    yield "reconstruct"
+    bonectl.denoise(fresh(), "gaussian(sigma=1)").collect()
+    yield "denoise"
+    bonectl.measure(fresh(), metrics="bvtv + tbth + euler", intervals=0.2)
+    yield "measure"
+    with pytest.raises(BonectlError):
+        bonectl.measure(fresh(), metrics="bvtv", threshold=1e9)
+    yield "measure, refused"
+    files = [tmp_path / "bone.npy"]
+    bonectl.train(files, files, output=tmp_path / "net.safetensors", steps=1, patch=8, batch=1)
+    yield "train"
+
+
+def _held(stack):
+    return stack.collect(), stack.header
+
+
+def test_no_verb_changes_its_callers_threads(tmp_path):
+    """Counts that no verb would choose, in a context that no command line has governed."""
+
+    def run():
+        before = counts()
+        torch.set_num_threads(before[1] + 1)
+        numba.set_num_threads(1)
+        try:
+            chosen = counts()
+            for verb in every_verb(tmp_path):
+                assert counts() == chosen, verb
+        finally:
+            numba.set_num_threads(before[0])
+            torch.set_num_threads(before[1])
+
+    Context().run(run)
+
+
+def test_a_process_of_the_command_line_is_governed():
+    def run():
+        before = torch.get_num_threads()
+        try:
+            threads.govern(3)
+            assert torch.get_num_threads() == before  # not before it is needed
+            threads.settle_torch()
+            assert torch.get_num_threads() == 3
+        finally:
+            torch.set_num_threads(before)
+
+    Context().run(run)
