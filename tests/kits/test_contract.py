@@ -10,13 +10,24 @@ from bonectl.core.spec import Spec, parse
 PARTS = [(name, part) for name in kit.NAMES for part in kit.names(name)]
 
 
+def parameters(loaded):
+    """Those of a function, or of a class's constructor and of the base's that it hands ``**knobs`` on to."""
+    found = []
+    for made in inspect.getmro(loaded)[:2] if isinstance(loaded, type) else [loaded]:
+        own = list(inspect.signature(made).parameters.values())
+        found += [p for p in own if p.kind is not p.VAR_KEYWORD]
+        if len(found) == len(own):
+            break
+    return found
+
+
 @pytest.mark.parametrize(("name", "part"), PARTS)
 def test_a_part_is_its_files_name_with_documented_defaults(name, part):
     loaded = kit.load(name, part)
     described = kit.describe(name, part)
     assert loaded.__module__ == f"bonectl.{name}.{part}"
     assert described.summary
-    knobs = [p for p in inspect.signature(loaded).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    knobs = [p for p in parameters(loaded) if p.kind is p.KEYWORD_ONLY]
     assert all(p.default is not p.empty for p in knobs)
     assert {p.name: p.default for p in knobs} == dict(described.knobs)
 
@@ -76,9 +87,40 @@ def test_a_model_learns_what_it_says():
 
 @pytest.mark.parametrize(("name", "part"), PARTS)
 def test_flows_are_those_of_the_loaded_part(name, part):
-    parameters = inspect.signature(kit.load(name, part)).parameters.values()
-    flows = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    loaded = kit.load(name, part)
+    if isinstance(loaded, type):
+        taken = [p for p in inspect.signature(loaded.__call__).parameters.values() if p.name != "self"]
+    else:
+        taken = parameters(loaded)
+    flows = [p.name for p in taken if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     assert list(kit.describe(name, part).flows) == flows
+
+
+def test_knobs_of_the_base_are_those_of_the_part(tmp_path, monkeypatch):
+    """Five adversaries, three bone losses and three regions repeated signature and text of what they share."""
+    wgan, gan = (kit.describe("losses", name) for name in ("wgan", "gan"))
+    assert list(wgan.knobs) == ["penalty", *gan.knobs] == ["penalty", "conditional", "steps", "rate", "width", "layers"]
+    assert wgan.kinds["penalty"] == 10.0
+    head, _, entries = wgan.doc.partition("Parameters\n----------\n")
+    assert head.startswith("Difference of the scores")
+    assert entries.startswith("penalty : float\n    Weight of the gradient penalty.\nconditional : bool\n")
+    assert entries.index("layers : int") < entries.index("Raises\n------")
+    assert kit.describe("losses", "euler").flows == ("sample",)
+    assert kit.describe("regions", "total").flows == ("bone", "spacing")
+    (tmp_path / "wee.py").write_text(
+        "from bonectl.regions._compartment import Compartment\n\n\n"
+        'class Wee(Compartment):\n    """Wee.\n\n    Notes\n    -----\n    None.\n    """\n\n'
+        "    def __init__(self, *, gap: float = 0.1):\n        super().__init__(gap=gap)\n"
+    )
+    monkeypatch.setattr(kit, "_folder", lambda name: tmp_path)
+    kit.describe.cache_clear()
+    try:
+        wee = kit.describe("regions", "wee")
+        assert wee.knobs == {"gap": 0.1}  # its constructor hands nothing on
+        assert (wee.called, wee.flows) == ("Wee", ("bone", "spacing"))
+        assert wee.doc.index("gap : float") < wee.doc.index("Notes")
+    finally:
+        kit.describe.cache_clear()
 
 
 @pytest.mark.parametrize(("name", "part"), PARTS)

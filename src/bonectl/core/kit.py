@@ -1,15 +1,17 @@
 """A folder is a register: list, describe and load the parts of a kit.
 
-A part is one file with one public function or class of the same name. Names, knobs and summaries are read
-from the source as text, so that help, completion and early checks import nothing. What the system must know of a
-part beyond that (`FACTS`) stands in its file too, as constants: nothing is kept elsewhere under a part's name.
+A part is one file with one public function of the same name, or one class (``wgan.py`` holds ``Wgan``). Names, knobs
+and summaries are read from the source as text, so that help, completion and early checks import nothing; of a class its
+first base is read too, so that parts which share knobs state them once. What the system must know of a part beyond
+that (`FACTS`) stands in its file too, as constants: nothing is kept elsewhere under a part's name.
 """
 
 import ast
 import difflib
 import importlib
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -49,6 +51,8 @@ FACTS: Mapping[str, Mapping[str, str]] = {
     },
 }
 
+_Node = ast.FunctionDef | ast.ClassDef
+
 # Sizes of numbers that a knob may hold.
 LEAST, MOST = 1e-30, 1e12
 
@@ -66,8 +70,10 @@ class Part:
         A value of the knob's type by knob name: its default, or where that is None one of the annotation's first type.
     doc : str
         The whole docstring.
+    called : str
+        Name of the function or class.
     flows : tuple of str
-        Names of the positional parameters.
+        Names of the positional parameters, of a class those of its ``__call__``.
     facts : mapping
         The file's constants that are literals, by name.
     functions : mapping
@@ -78,6 +84,7 @@ class Part:
     knobs: Mapping[str, Value]
     kinds: Mapping[str, Value]
     doc: str
+    called: str
     flows: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
     functions: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
@@ -110,14 +117,21 @@ def describe(kit: str, name: str) -> Part:
     """
     known(kit, name)
     tree = ast.parse((_folder(kit) / f"{name}.py").read_text(encoding="utf-8"))
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name:
-            init = [n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__"]
-            made = node if isinstance(node, ast.FunctionDef) else init[0] if init else None
-            knobs, kinds = ({}, {}) if made is None else (_knobs(made), _kinds(made))
-            doc = inspect.cleandoc(ast.get_docstring(node) or "")
-            return Part(name, knobs, kinds, doc, _flows(made), _facts(tree), _functions(tree, name))
-    raise AssertionError(f"{kit}/{name}.py defines no {name}")
+    part = _part(tree, name)
+    if part is None:
+        raise AssertionError(f"{kit}/{name}.py defines no {name}")
+    lineage = _lineage(tree, part)
+    makers = _makers(lineage)
+    return Part(
+        name,
+        knobs={knob: default for maker in makers for knob, default in _knobs(maker).items()},
+        kinds={knob: kind for maker in makers for knob, kind in _kinds(maker).items()},
+        doc=_doc(lineage),
+        called=part.name,
+        flows=_flows(lineage),
+        facts=_facts(tree),
+        functions=_functions(tree, name),
+    )
 
 
 def check(kit: str, specs: Iterable[Spec]) -> None:
@@ -158,8 +172,8 @@ def fact(kit: str, name: str, which: str) -> Any:
 
 def load(kit: str, name: str, function: str | None = None) -> Any:
     """Import one part, or another public function of its file."""
-    known(kit, name)
-    return getattr(importlib.import_module(f"bonectl.{kit}.{name}"), function or name)
+    called = function or describe(kit, name).called
+    return getattr(importlib.import_module(f"bonectl.{kit}.{name}"), called)
 
 
 def bind(kit: str, spec: Spec, function: str | None = None) -> Callable[..., Any]:
@@ -171,7 +185,9 @@ def bind(kit: str, spec: Spec, function: str | None = None) -> Callable[..., Any
         When the kit has no such part, or the part no such knob.
     """
     check(kit, [spec])
-    return partial(load(kit, spec.name, function), **spec.knobs)
+    part = load(kit, spec.name, function)
+    is_made = isinstance(part, type) and describe(kit, spec.name).flows
+    return part(**spec.knobs) if is_made else partial(part, **spec.knobs)
 
 
 def known(kit: str, name: str) -> None:
@@ -235,8 +251,65 @@ def _functions(tree: ast.Module, part: str) -> dict[str, Mapping[str, Value]]:
     return {node.name: _knobs(node) for node in there if node.name != part and not node.name.startswith("_")}
 
 
-def _flows(function: ast.FunctionDef | None) -> tuple[str, ...]:
-    return () if function is None else tuple(arg.arg for arg in function.args.args if arg.arg != "self")
+def _part(tree: ast.Module, name: str) -> _Node | None:
+    """The function of a part's name; where there is none, the class."""
+    functions: list[_Node] = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == name]
+    classes = [n for n in tree.body if isinstance(n, ast.ClassDef) and n.name.lower() == name]
+    return next(iter([*functions, *classes]), None)
+
+
+def _lineage(tree: ast.Module, part: _Node) -> list[_Node]:
+    """A part, and the first base of a class where that is of this package: the text says from which file it comes."""
+    bases = part.bases if isinstance(part, ast.ClassDef) else []
+    base = next((node.id for node in bases if isinstance(node, ast.Name)), None)
+    for node in tree.body:
+        match node:
+            case ast.ImportFrom(module=str(module), names=names) if base in [alias.name for alias in names]:
+                file = Path(__file__).parents[1].joinpath(*module.split(".")[1:]).with_suffix(".py")
+                there = ast.parse(file.read_text(encoding="utf-8")).body
+                return [part, *(n for n in there if isinstance(n, ast.ClassDef) and n.name == base)]
+    return [part]
+
+
+def _makers(lineage: Sequence[_Node]) -> list[ast.FunctionDef]:
+    """What takes the knobs: a function, or constructors; that of the base where ``**knobs`` are handed on to it."""
+    found = []
+    for node in lineage:
+        if maker := _method(node, "__init__"):
+            found.append(maker)
+            if maker.args.kwarg is None:
+                break
+    return found
+
+
+def _method(node: _Node, name: str) -> ast.FunctionDef | None:
+    """A method of a class; a function is its own."""
+    if isinstance(node, ast.FunctionDef):
+        return node
+    return next((n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == name), None)
+
+
+def _doc(lineage: Sequence[_Node]) -> str:
+    """The docstring, with the parameters of the base behind those of the class."""
+    doc, *bases = [inspect.cleandoc(ast.get_docstring(node) or "") for node in lineage]
+    for base in bases:
+        inherited = _PARAMETERS.search(base)
+        if inherited is None:
+            continue
+        own = _PARAMETERS.search(doc)
+        place = own.end() if own else min([m.start() for m in _SECTION.finditer(doc)], default=len(doc))
+        doc = doc[:place] + (f"\n{inherited[1]}" if own else f"\n\n{inherited[0]}") + doc[place:]
+    return doc
+
+
+# Sections of numpydoc: the entries of the parameters, and where a section begins.
+_PARAMETERS = re.compile(r"^Parameters\n-+\n(.*?)(?=\n\n|\Z)", re.DOTALL | re.MULTILINE)
+_SECTION = re.compile(r"\n\n\w+\n---")
+
+
+def _flows(lineage: Sequence[_Node]) -> tuple[str, ...]:
+    takers = [taker for node in lineage if (taker := _method(node, "__call__"))]
+    return tuple(arg.arg for arg in takers[0].args.args if arg.arg != "self") if takers else ()
 
 
 def _knobs(function: ast.FunctionDef) -> dict[str, Value]:

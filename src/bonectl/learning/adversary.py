@@ -63,8 +63,10 @@ class Adversary(nn.Module):
         Critic steps before each step of the denoiser.
     rate : float
         Learning rate of the critic (Adam).
-    width, layers : int
-        See :class:`PatchCritic`.
+    width : int
+        Channels of its first layer.
+    layers : int
+        Its halvings: a score sees 16, 34 or 70 pixels with 1, 2 or 3.
 
     Raises
     ------
@@ -72,13 +74,14 @@ class Adversary(nn.Module):
         A number below 1, or a rate that is not positive.
     """
 
-    def __init__(self, *, conditional: bool, steps: int, rate: float, width: int, layers: int) -> None:
+    def __init__(
+        self, *, conditional: bool = False, steps: int = 1, rate: float = 3e-4, width: int = 64, layers: int = 3
+    ) -> None:
         super().__init__()
+        self.part = type(self).__name__.lower()
         if min(steps, width, layers) < 1 or not rate > 0:
-            raise UsageError(
-                f"{type(self).__name__}(steps={steps}, rate={rate}, width={width}, layers={layers}): all must be "
-                "positive"
-            )
+            knobs = f"steps={steps}, rate={rate}, width={width}, layers={layers}"
+            raise UsageError(f"{self.part}({knobs}): all must be positive")
         self.conditional = conditional
         self.steps = steps
         self.least = 3 * 2**layers  # pixels that leave a score after two 4 × 4 convolutions without stride
@@ -164,7 +167,7 @@ class Adversary(nn.Module):
         side = min(values.shape[2:])
         if side < self.least:
             raise UsageError(
-                f"{type(self).__name__}: its critic judges patches of at least {self.least} pixels, not {side}; give "
+                f"{self.part}: its critic judges patches of at least {self.least} pixels, not {side}; give "
                 "a larger --patch or fewer layers"
             )
         images = values.flatten(0, 1).unsqueeze(1)

@@ -6,23 +6,16 @@ occupancies, differentiable, and on a mask of zeros and ones exactly the Euler n
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor
 from torch.nn.functional import pad
 
 from bonectl.errors import UsageError
-from bonectl.learning.sample import Sample
-from bonectl.losses._occupancy import occupancy, window_means
+from bonectl.losses._occupancy import OfWindows
 
 
-def euler(
-    sample: Sample,
-    *,
-    threshold: float = 0.4,
-    tau: float = 0.15,
-    window: int = 16,
-    connectivity: int = 26,
-) -> Tensor:
+class Euler(OfWindows):
     """Mean over windows of the absolute difference of the soft Euler number, per voxel.
 
     Windows keep errors of opposite sign from cancelling. It wants a network that is decent already (``@70%``), and
@@ -32,12 +25,6 @@ def euler(
     ----------
     sample : Sample
         With a target, (b, z, y, x), normalised units; z is the length of a run of slices.
-    threshold : float
-        Between marrow and bone [normalised units]: 0.4 is 480 mgHA/cm³.
-    tau : float
-        Half-width of the soft step around it [normalised units].
-    window : int
-        Side of the cubes that are compared [voxels].
     connectivity : int
         Which voxels of bone touch: 26 (by a face, edge or corner) or 6 (by a face).
 
@@ -51,9 +38,14 @@ def euler(
     UsageError
         When the connectivity is neither 26 nor 6.
     """
-    estimate = euler_density(occupancy(sample.estimate, threshold, tau), connectivity)
-    target = euler_density(occupancy(sample.target, threshold, tau), connectivity)
-    return window_means(estimate - target, window).abs().mean()
+
+    def __init__(self, *, connectivity: int = 26, **knobs: Any) -> None:
+        super().__init__(**knobs)
+        self.connectivity = connectivity
+
+    def density(self, mask: Tensor) -> Tensor:
+        """Return the contributions of the cells."""
+        return euler_density(mask, self.connectivity)
 
 
 def euler_density(mask: Tensor, connectivity: int) -> Tensor:

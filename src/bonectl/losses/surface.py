@@ -4,32 +4,21 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from bonectl.learning.sample import Sample
-from bonectl.losses._occupancy import occupancy, window_means
+from bonectl.losses._occupancy import OfWindows
 
 
-def surface(sample: Sample, *, threshold: float = 0.4, tau: float = 0.15, window: int = 16) -> Tensor:
+class Surface(OfWindows):
     """Mean over windows of the absolute difference of the soft surface area, per voxel.
-
-    Parameters
-    ----------
-    sample : Sample
-        With a target, (b, z, y, x), normalised units.
-    threshold : float
-        Between marrow and bone [normalised units]: 0.4 is 480 mgHA/cm³.
-    tau : float
-        Half-width of the soft step around it [normalised units].
-    window : int
-        Side of the cubes that are compared [voxels].
 
     Returns
     -------
     Tensor, ()
         [1/voxel]
     """
-    estimate = surface_density(occupancy(sample.estimate, threshold, tau))
-    target = surface_density(occupancy(sample.target, threshold, tau))
-    return window_means(estimate - target, window).abs().mean()
+
+    def density(self, mask: Tensor) -> Tensor:
+        """Return the area at each voxel."""
+        return surface_density(mask)
 
 
 def surface_density(mask: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """Adversarial loss, Wasserstein with gradient penalty (Arjovsky et al. 2017; Gulrajani et al. 2017)."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -9,7 +11,7 @@ from bonectl.learning.adversary import Adversary
 from bonectl.learning.sample import Sample
 
 
-class wgan(Adversary):  # noqa: N801 (a part has the name of its file)
+class Wgan(Adversary):
     """Difference of the scores that a critic with a bounded slope gives to targets and estimates.
 
     The critic minimises D(estimate) - D(target) + penalty · (norm of its gradient - 1)², the denoiser -D(estimate). D
@@ -20,16 +22,6 @@ class wgan(Adversary):  # noqa: N801 (a part has the name of its file)
     ----------
     penalty : float
         Weight of the gradient penalty.
-    conditional : bool
-        Whether the critic sees the noisy slice beside the one it judges.
-    steps : int
-        Critic steps before each step of the denoiser.
-    rate : float
-        Learning rate of the critic (Adam).
-    width : int
-        Channels of its first layer.
-    layers : int
-        Its halvings: a score sees 16, 34 or 70 pixels with 1, 2 or 3.
 
     Raises
     ------
@@ -37,19 +29,10 @@ class wgan(Adversary):  # noqa: N801 (a part has the name of its file)
         When the penalty is not positive: without it the critic has no bound.
     """
 
-    def __init__(
-        self,
-        *,
-        penalty: float = 10.0,
-        conditional: bool = False,
-        steps: int = 1,
-        rate: float = 3e-4,
-        width: int = 64,
-        layers: int = 3,
-    ) -> None:
+    def __init__(self, *, penalty: float = 10.0, **knobs: Any) -> None:
         if not penalty > 0:
             raise UsageError(f"wgan(penalty={penalty}): without a positive penalty the critic's slope has no bound")
-        super().__init__(conditional=conditional, steps=steps, rate=rate, width=width, layers=layers)
+        super().__init__(**knobs)
         self.penalty = penalty
 
     def wanted(self, real: Tensor, fake: Tensor) -> Tensor:

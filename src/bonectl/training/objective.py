@@ -252,9 +252,9 @@ def weight(term: Spec, step: int, steps: int) -> float:
 
 
 def _made(term: Spec) -> Loss:
-    """Return a loss with its knobs set: a function, or an object of a class for one that learns."""
+    """Return a loss with its knobs set; one that learns is made first, and takes samples then."""
     part = kit.bind("losses", term)
-    loss: Loss = part() if isinstance(kit.load("losses", term.name), type) else part
+    loss: Loss = part if kit.describe("losses", term.name).flows else part()
     return loss
 
 
