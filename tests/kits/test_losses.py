@@ -8,11 +8,12 @@ import scipy.stats
 import skimage.measure
 import skimage.metrics
 import torch
+from safetensors.torch import load_file
 from skimage.morphology import ball, skeletonize
 
 from bonectl.core import kit
 from bonectl.core.spec import parse
-from bonectl.errors import DataError, UnavailableError, UsageError
+from bonectl.errors import DataError, MissingInputError, UnavailableError, UsageError
 from bonectl.learning.encoder import Encoder, TrainedEncoder
 from bonectl.learning.sample import Sample
 from bonectl.losses import _vgg
@@ -64,9 +65,7 @@ def no_weights_by_chance(tmp_path, monkeypatch):
 
 @pytest.fixture
 def name(request, tmp_path, monkeypatch):
-    """A loss, ready for small samples; vgg and encoder find a weight file."""
-    if request.param == "vgg":
-        monkeypatch.setenv("BONECTL_VGG_WEIGHTS", str(weight_file(tmp_path)[0]))
+    """A loss, ready for small samples; encoder finds a weight file."""
     if request.param == "encoder":
         monkeypatch.setenv("BONECTL_ENCODER_WEIGHTS", str(encoder_file(tmp_path)))
     return TEXTS.get(request.param, request.param)
@@ -348,41 +347,95 @@ def test_msssim_is_made_of_scikit_images_ssim(scales):
     assert 1 - float(loss(f"msssim(scales={scales})", estimate, target)) == pytest.approx(np.mean(indices), abs=1e-6)
 
 
-def test_vgg_is_three_equal_normalised_channels_away_from_the_border(tmp_path):
+def vgg_graph(state, image, layers):
+    """The network written out: three equal colours, normalised, zeros beyond them."""
+    means, deviations = (torch.tensor(values).view(1, 3, 1, 1) for values in (_vgg.MEANS, _vgg.DEVIATIONS))
+    x = (image.expand(-1, 3, -1, -1) - means) / deviations
+    for number in layers:
+        if number is None:
+            x = torch.nn.functional.max_pool2d(x, 2)
+        else:
+            weight, bias = (state[f"features.{number}.{part}"].float() for part in ("weight", "bias"))
+            x = torch.relu(torch.nn.functional.conv2d(x, weight, bias, padding=1))
+    return x
+
+
+def test_vgg_is_three_equal_normalised_channels_amid_the_mean_colour(tmp_path):
     path, state = weight_file(tmp_path)
-    estimate, target = pair((1, 1, 24, 24), torch.float32)
-
-    def features(image):
-        colours = (image.expand(1, 3, 24, 24) - torch.tensor(_vgg.MEANS).view(1, 3, 1, 1)) / torch.tensor(
-            _vgg.DEVIATIONS
-        ).view(1, 3, 1, 1)
-        x = torch.relu(torch.nn.functional.conv2d(colours, state["features.0.weight"], state["features.0.bias"]))
-        return torch.nn.functional.conv2d(x, state["features.2.weight"], state["features.2.bias"])
-
-    network = _vgg.pretrained("vgg16", "conv1_2", str(path), "cpu", torch.float32)
-    for image in (estimate, target):
-        torch.testing.assert_close(network(image)[..., 2:-2, 2:-2], features(image), atol=1e-4, rtol=1e-4)
+    network = _vgg.pretrained("vgg16", "relu1_2", str(path), "cpu", torch.float32)
+    for image in pair((1, 1, 24, 24), torch.float32):
+        torch.testing.assert_close(network(image), vgg_graph(state, image, (0, 2)), atol=1e-4, rtol=1e-4)
 
 
-def test_vgg_is_found_by_knob_environment_and_torch_home_in_this_order(tmp_path, monkeypatch):
+def test_the_weights_that_come_along_give_the_features_of_the_written_out_network():
+    state = load_file(_vgg.SHIPPED)
+    image = torch.rand((2, 1, 48, 48), generator=torch.Generator().manual_seed(1))
+    features = _vgg.pretrained("vgg16", "relu3_3", "", "cpu", torch.float32)(image)
+    truth = vgg_graph(state, image, (0, 2, None, 5, 7, None, 10, 12, 14))
+    assert float((features - truth).abs().max() / truth.abs().max()) < 1e-5
+    assert 20 < float(truth.mean()) < 400  # of the order that the manual's weights are for
+
+
+def test_beyond_the_border_lies_the_mean_colour_and_not_black():
+    """A plain grey picture has nothing to see; amid black its border answered 30 times as much as its inside."""
+    network = _vgg.pretrained("vgg16", "relu3_3", "", "cpu", torch.float32)
+    features = network(torch.full((1, 1, 48, 48), 0.45))
+    inside, border = float(features[..., 5:7, 5:7].mean()), float(features[..., 0, :].mean())
+    assert border < 6 * inside
+    first, *others = network.network
+    amid_black = torch.nn.functional.conv2d(
+        torch.full((1, 1, 48, 48), 0.45), first.weight[:, :1], first.bias + first.weight[:, 1].sum((1, 2)), padding=1
+    )
+    assert float(torch.nn.Sequential(*others)(amid_black)[..., 0, :].mean()) > 25 * inside
+
+
+def test_vgg_may_look_at_some_slices_and_at_others_in_the_next_step():
+    estimate, target = pair((1, 8, 16, 16), torch.float32)
+    whole = [float(loss("vgg(layer=relu1_2)", estimate[:, i : i + 1], target[:, i : i + 1])) for i in range(8)]
+    part = kit.bind("losses", parse("vgg(layer=relu1_2, slices=2)"))
+    for step in range(5):
+        found = float(part(Sample(estimate=estimate, clean=target, step=step)))
+        assert found == pytest.approx((whole[step % 8] + whole[(step + 4) % 8]) / 2, rel=1e-5)
+    with pytest.raises(UsageError, match="slices=-1"):
+        loss("vgg(slices=-1)", estimate, target)
+
+
+def test_vgg_is_found_by_knob_environment_and_then_what_came_along_or_torch_keeps(tmp_path, monkeypatch):
     places = [tmp_path / name for name in ("knob.pth", "environment.pth")]
     hub = tmp_path / "torch" / "hub" / "checkpoints" / "vgg19-dcbb9e9d.pth"
     hub.parent.mkdir(parents=True)
     for path in (*places, hub):
         path.touch()
-    assert _vgg.located("vgg19", "") == hub
+    assert _vgg.located("vgg19", "relu3_3", "") == hub
+    assert _vgg.located("vgg16", "conv3_3", "") == _vgg.SHIPPED
     monkeypatch.setenv("BONECTL_VGG_WEIGHTS", str(places[1]))
-    assert _vgg.located("vgg19", "") == places[1]
-    assert _vgg.located("vgg19", str(places[0])) == places[0]
+    assert _vgg.located("vgg19", "relu3_3", "") == _vgg.located("vgg16", "relu3_3", "") == places[1]
+    assert _vgg.located("vgg19", "relu3_3", str(places[0])) == places[0]
+    with pytest.raises(MissingInputError, match=r"torch/vgg16-397923af\.pth: there are no weights of vgg16"):
+        _vgg.located("vgg16", "relu3_3", str(tmp_path / "torch"))
 
 
 def test_absent_weights_are_an_error_that_says_what_to_fetch_and_where():
-    with pytest.raises(UnavailableError, match=r"vgg16-397923af\.pth to .*checkpoints") as failure:
-        loss("vgg", *pair((1, 1, 16, 16)))
+    with pytest.raises(UnavailableError, match=r"vgg16-397923af\.pth to there") as failure:
+        loss("vgg(layer=relu4_1)", *pair((1, 1, 16, 16)))
     assert failure.value.status == 69
 
 
-@pytest.mark.parametrize(("new", "message"), [("vgg16.pth", "no hash"), ("vgg16-00000000.pth", "SHA-256 begins")])
+def test_the_original_weights_for_pictures_of_0_to_255_are_refused(tmp_path):
+    """They have the same keys, and were taken: features 40 times too weak, without a word."""
+    state = {key: value.float() for key, value in load_file(_vgg.SHIPPED).items()}
+    state["features.0.weight"] /= 255 * torch.tensor(_vgg.DEVIATIONS).view(1, 3, 1, 1)
+    torch.save(state, tmp_path / "w")
+    named = tmp_path / f"vgg16_features-amdegroot-{hashlib.sha256((tmp_path / 'w').read_bytes()).hexdigest()[:8]}.pth"
+    (tmp_path / "w").rename(named)
+    with pytest.raises(DataError, match="is for pictures of 0 to 255"):
+        loss(f"vgg(weights='{named}')", *pair((1, 1, 16, 16)))
+
+
+@pytest.mark.parametrize(
+    ("new", "message"),
+    [("vgg16.pth", r"no hash.*rename it vgg16-[0-9a-f]{8}\.pth"), ("vgg16-00000000.pth", "SHA-256 begins")],
+)
 def test_weights_that_are_not_what_their_name_says_are_refused(tmp_path, new, message):
     path, _ = weight_file(tmp_path)
     with pytest.raises(DataError, match=message):

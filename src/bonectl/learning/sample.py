@@ -39,11 +39,14 @@ class Sample:
         The same voxels as they should be, when the pairing gives a target.
     noisy : Tensor, (b, z, y, x), optional
         The same voxels as the model saw them.
+    step : int
+        How many steps were taken before.
     """
 
     estimate: Tensor
     clean: Tensor | None = None
     noisy: Tensor | None = None
+    step: int = 0
 
     @property
     def target(self) -> Tensor:

@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from bonectl.core import progress, reading
+from bonectl.core.home import expanded
 from bonectl.errors import DataError, MissingInputError, UnavailableError
 
 
@@ -113,7 +114,7 @@ def located(given: str, variable: str, part: str, made: str) -> Path:
         Neither names a file; the message says how to make one.
     """
     named = given or os.environ.get(variable, "")
-    path = Path(os.path.expanduser(named))  # noqa: PTH111 (stays as it is where there is no home)
+    path = expanded(named)
     if named and path.is_file():
         return path
     reason = f"the weights of {part} are not at {path}" if named else f"no weights of {part}"

@@ -14,13 +14,17 @@ def vgg(
     weights: str = "",
     low: float = 0.0,
     high: float = 1.0,
+    slices: int = 0,
 ) -> Tensor:
     """Mean absolute difference of the features that a VGG network trained on ImageNet sees in each slice.
 
-    Needs the user's weight file; nothing is downloaded and nothing stands in for it (``randvgg`` is another loss).
-    Looked for: ``weights``, the environment variable BONECTL_VGG_WEIGHTS, then TORCH_HOME/hub/checkpoints
-    (~/.cache/torch without TORCH_HOME); the name's last digits must be the file's SHA-256. Features shift grey
-    values: put ``l1``, ``lowpass`` or ``hist`` beside it.
+    The original weights of VGG16 up to relu3_3 come with bonectl (Simonyan and Zisserman 2015, University of Oxford, CC
+    BY 4.0); nothing is downloaded. Others are looked for by ``weights`` and the environment variable
+    BONECTL_VGG_WEIGHTS, and for deeper layers and vgg19 in TORCH_HOME/hub/checkpoints (~/.cache/torch without
+    TORCH_HOME); the name's last digits must be the file's SHA-256. torchvision's weights were trained anew: their
+    features are weaker by two orders, so say which were used. Responses of the original at relu3_3 are of the order of
+    200: 0.0004 beside 1 of ``l1`` pulls about as much, or let ``train --balance`` set it. What lies beyond the border
+    counts as the mean colour. Features shift grey values: put ``l1``, ``lowpass`` or ``hist`` beside it.
 
     Parameters
     ----------
@@ -35,6 +39,9 @@ def vgg(
         File (.pth or .safetensors), or the folder that holds it.
     low, high : float
         Values the network sees as black and white [normalised units]; nothing is clipped.
+    slices : int
+        Slices that are looked at in a step, evenly spread over those of its patches and others in the next; 0: all. It
+        is the dearest part of a step.
 
     Returns
     -------
@@ -42,12 +49,14 @@ def vgg(
 
     Raises
     ------
+    MissingInputError
+        When the file that is named is not there.
     UnavailableError
-        When there is no weight file.
+        When there is no file of the weights of a deeper layer, or of vgg19.
     DataError
-        When the file is not what its name says.
+        When the file is not what its name says, or is for pictures of 0 to 255.
     UsageError
         When there is no such network or layer, or patches are too small for it.
     """
     features = pretrained(net, layer, weights, str(sample.estimate.device), sample.estimate.dtype)
-    return distance(sample, features, low, high)
+    return distance(sample, features, low, high, slices)

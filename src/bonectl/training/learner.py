@@ -153,7 +153,7 @@ class Learner:
         batch = batch.to(self.where)
         with torch.autocast(self.where.type, torch.bfloat16, enabled=device.half(self.where)):
             estimate = self._estimate(batch)
-        sample = Sample(estimate=estimate, clean=batch.clean, noisy=batch.noisy)
+        sample = Sample(estimate=estimate, clean=batch.clean, noisy=batch.noisy, step=self.step)
         critics = self.objective.learn(sample, self.step, self.recipe.critic_pace(self.step))
         score = self.objective(sample, self.step)
         self.optimiser.zero_grad()

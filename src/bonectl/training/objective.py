@@ -260,7 +260,8 @@ def _made(term: Spec) -> Loss:
 
 def _in_full(sample: Sample) -> Sample:
     """Return a sample with half-precision values as float32, others as they are."""
-    return Sample(estimate=_full(sample.estimate), clean=_optional(sample.clean), noisy=_optional(sample.noisy))
+    clean, noisy = _optional(sample.clean), _optional(sample.noisy)
+    return Sample(estimate=_full(sample.estimate), clean=clean, noisy=noisy, step=sample.step)
 
 
 def _optional(values: Tensor | None) -> Tensor | None:
