@@ -18,7 +18,6 @@ from bonectl.core.kit import bind
 from bonectl.core.slabs import Array
 from bonectl.core.spec import parse
 from bonectl.core.stack import Stack
-from bonectl.errors import UsageError
 from bonectl.ops import calibrate as _calibrate
 from bonectl.ops import info as _info
 from bonectl.ops import phantom as _phantom
@@ -90,9 +89,7 @@ def write(stack: Stack, path: Name, *, force: bool = False) -> None:
         When a value is not finite.
     """
     path = Path(path)
-    format_ = io.named(path)
-    if format_ is None:
-        raise UsageError(f"{path}: no format by that name; there are {', '.join(io.SUFFIXES)}")
+    format_ = io.to_write(path)
     whole = form.kept_finite(stack)
     with atomic.replacing(path, force=force) as temporary, temporary.open("wb") as file:
         io.module(format_).write(whole, file)

@@ -50,13 +50,13 @@ def nothing_left(folder, *names):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("magic.npy", "is neither NPY nor TIFF"),
+        ("magic.npy", "is in none of the formats"),
         ("head.npy", "ends inside its header"),
         ("data.npy", "7 of 16 slices are missing; re-copy the file"),
         ("slab.npy", "8 of 16 slices are missing; re-copy the file"),
         ("long.npy", "follow the last slice"),
         ("empty.npy", "is empty"),
-        ("junk.npy", "is neither NPY nor TIFF"),
+        ("junk.npy", "is in none of the formats"),
         ("half.tif", "re-copy the file"),
         ("dir.tif", "re-copy the file"),
     ],

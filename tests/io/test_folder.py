@@ -11,7 +11,7 @@ from bonectl.core.header import Entry, Header
 from bonectl.core.progress import reporting
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, MissingInputError
-from bonectl.io import folder
+from bonectl.io.slices import files, series
 
 STACK = (np.arange(12 * 4 * 5) % 251).astype("u2").reshape(12, 4, 5)
 
@@ -46,7 +46,7 @@ def test_ours_round_trip_with_header(tmp_path):
     header = Header(
         shape=STACK.shape, dtype="<u2", spacing=(0.02, 0.01, 0.01), unit="mgHA/cm3", history=(Entry("a", "1", "t"),)
     )
-    folder.write(Stack.of(STACK, header), tmp_path, "x_%04d.tif")
+    files.write(Stack.of(STACK, header), tmp_path, "x_%04d.tif")
     for path in (tmp_path, tmp_path / "x_%04d.tif", tmp_path / "x_%d.tif"):
         with io.open(path) as stack:
             assert stack.header == header
@@ -57,7 +57,7 @@ def test_ours_round_trip_with_header(tmp_path):
 
 
 def test_a_set_that_lost_its_end_is_noticed_by_the_slices_own_headers(tmp_path):
-    folder.write(Stack.of(STACK, Header(shape=STACK.shape, dtype="<u2")), tmp_path, "x_%04d.tif")
+    files.write(Stack.of(STACK, Header(shape=STACK.shape, dtype="<u2")), tmp_path, "x_%04d.tif")
     (tmp_path / "x_0011.tif").unlink()
     with pytest.raises(DataError, match="holds 11 × 4 × 5 voxels of a stack of 12 × 4 × 5"):
         collected(tmp_path)
@@ -142,8 +142,8 @@ def test_nothing_there(tmp_path):
 
 
 def test_a_slice_that_changes_while_it_is_read(tmp_path):
-    folder.write(Stack.of(STACK, Header(shape=STACK.shape, dtype="<u2")), tmp_path, "x_%04d.tif")
-    stack = folder.read(folder.slices(tmp_path), str(tmp_path))
+    files.write(Stack.of(STACK, Header(shape=STACK.shape, dtype="<u2")), tmp_path, "x_%04d.tif")
+    stack = files.read(series.slices(tmp_path), str(tmp_path))
     tifffile.imwrite(tmp_path / "x_0005.tif", STACK[0, :3])
     with pytest.raises(DataError, match="changed while it was read"):
         stack.collect()
@@ -153,7 +153,7 @@ def test_a_slice_that_changes_while_it_is_read(tmp_path):
 def test_a_slice_that_changes_between_the_two_looks_is_looked_at_again(tmp_path):
     for k in range(3):
         tifffile.imwrite(tmp_path / f"s_{k}.tif", np.full((8, 9), k, np.uint16))
-    stack = folder.read(folder.slices(tmp_path), "x")
+    stack = files.read(series.slices(tmp_path), "x")
     tifffile.imwrite(tmp_path / "s_1.tif", np.full((8, 8), 7, np.uint16))
     with pytest.raises(DataError, match="was changed while it was read"):
         stack.collect()
@@ -164,4 +164,4 @@ def test_slices_come_out_the_same_however_they_lie(tmp_path, kind):
     values = np.random.default_rng(0).integers(0, 60000, (4, 33, 21)).astype(np.uint16)
     for k, one in enumerate(values):
         tifffile.imwrite(tmp_path / f"s_{k}.tif", one, **kind)
-    np.testing.assert_array_equal(folder.read(folder.slices(tmp_path), "x").collect(), values)
+    np.testing.assert_array_equal(files.read(series.slices(tmp_path), "x").collect(), values)

@@ -421,8 +421,8 @@ def mixed_pages(*pages):
         (lambda: b"II*\0\xff\xff\xff\xff", "not whole"),
         (lambda: b"II*\0\x08\0\0\0" + bytes(100), "not whole"),
         (lambda: b"II+\0\x10\0\0\0" + bytes(100), "known form"),
-        (lambda: b"II", "neither NPY nor TIFF"),
-        (lambda: b"GIF89a", "neither NPY nor TIFF"),
+        (lambda: b"II", "in none of the formats"),
+        (lambda: b"GIF89a", "in none of the formats"),
     ],
 )
 def test_refusals(raw, said):

@@ -7,7 +7,8 @@ import pytest
 from bonectl.core import kit
 from bonectl.core.spec import Spec, parse
 
-PARTS = [(name, part) for name in kit.NAMES for part in kit.names(name)]
+ALL = [(name, part) for name in kit.NAMES for part in kit.names(name)]
+PARTS = [(name, part) for name, part in ALL if name not in kit.FILES]
 
 
 def parameters(loaded):
@@ -38,7 +39,7 @@ def test_a_part_prints_as_the_call_that_makes_it(name, part):
     assert parse(described.call) == Spec(part, described.knobs)
 
 
-@pytest.mark.parametrize(("name", "part"), [(name, part) for name, part in PARTS if name in kit.FACTS])
+@pytest.mark.parametrize(("name", "part"), [(name, part) for name, part in ALL if name in kit.FACTS])
 def test_a_part_states_what_the_register_must_know(name, part):
     for which in kit.FACTS[name]:
         kit.fact(name, part, which)
@@ -121,6 +122,24 @@ def test_knobs_of_the_base_are_those_of_the_part(tmp_path, monkeypatch):
         assert wee.doc.index("gap : float") < wee.doc.index("Notes")
     finally:
         kit.describe.cache_clear()
+
+
+@pytest.mark.parametrize(("name", "part"), [(name, part) for name, part in ALL if name in kit.FILES])
+def test_a_part_that_is_a_file_reads_or_writes_and_is_described(name, part):
+    described = kit.describe(name, part)
+    assert described.summary
+    assert {"read", "write"} & described.functions.keys()
+    for function in described.functions:
+        assert callable(kit.load(name, part, function))
+
+
+def test_facts_of_formats_tell_them_apart():
+    facts = [kit.describe("io", name).facts for name in kit.names("io")]
+    suffixes = [suffix for fact in facts for suffix in fact["SUFFIXES"]]
+    assert len(set(suffixes)) == len(suffixes)
+    assert all(suffix.startswith(".") and suffix == suffix.lower() for suffix in suffixes)
+    begins = [begin for fact in facts for begin in fact["BEGINS"]]
+    assert not [(a, b) for a in begins for b in begins if a is not b and a.startswith(b)]
 
 
 @pytest.mark.parametrize(("name", "part"), PARTS)

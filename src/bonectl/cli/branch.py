@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from bonectl.cli import streams
+from bonectl.cli import destination, streams
 from bonectl.cli.options import Request
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def branch(header: "Header", request: Request, notes: "Mapping[str, Fact]") -> "
     BonectlError
         As `streams.writing`, from the push that comes after the failure, or at the end of the block.
     """
-    streams.check_output(request)
+    destination.check_output(request)
     writer = _Writer(header, request, notes)
     try:
         yield writer.push

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bonectl.cli.options import DASH, Request
+from bonectl.core import reading
 from bonectl.core.spec import Value, parse_sum
 from bonectl.errors import UsageError
 
@@ -59,7 +60,7 @@ def _read(given: Path | str | None) -> Iterator[Path]:
     if given is None:
         return
     path = Path(given)
-    if path != DASH and os.path.isdir(path):  # noqa: PTH112 (false, not an error, where it may not be looked at)
+    if path != DASH and reading.is_folder(path):
         yield from _listed(path)
     elif matching := _matching(path):
         yield from matching
@@ -78,12 +79,10 @@ def _written(output: Path | None) -> Iterator[Path]:
 
 def _matching(path: Path) -> list[Path]:
     """The files that a pattern such as ``slice_%05d.tif`` names by now."""
-    from bonectl import io
+    from bonectl.io.slices import series
 
-    if not io.PATTERN.search(path.name):
-        return []
-    folder = io.module("folder")
-    return list(folder.matching(path)) if os.path.isdir(path.parent) else []  # noqa: PTH112
+    is_pattern = series.PATTERN.search(path.name) and reading.is_folder(path.parent)
+    return list(series.matching(path)) if is_pattern else []
 
 
 def _listed(folder: Path) -> list[Path]:

@@ -183,16 +183,32 @@ def kit_page(name: str) -> str:
     entries = []
     for part_name in kit.names(name):
         part = kit.describe(name, part_name)
-        entries.append(f".SS {escape(part.call)}\n{_part(part)}")
+        title = _format_title(part) if name == "io" else part.call
+        entries.append(f".SS {escape(title)}\n{_part(part)}")
     flags = [f"--{option}" for option, k in KIT_OF.items() if k == name]
     where = f"Named by {' or '.join(flags)}. " if flags else ""
-    language = "A part is written name(knob=value, ...); what is not given keeps the default shown."
+    language = _FORMATS if name == "io" else _LANGUAGE
     sections = {
-        "DESCRIPTION": escape(where + language),
+        "DESCRIPTION": escape(where + " ".join(language.split())),
         "PARTS": "\n".join(entries),
         "SEE ALSO": _see(["bonectl(1)"]),
     }
-    return page(f"bonectl-{name}", 7, f"the {name} that bonectl knows", sections)
+    known = "formats" if name == "io" else name
+    return page(f"bonectl-{name}", 7, f"the {known} that bonectl knows", sections)
+
+
+_LANGUAGE = "A part is written name(knob=value, ...); what is not given keeps the default shown."
+
+_FORMATS = """
+A file is read in the format that its first bytes tell, whatever its name. It is written in the format that the end of
+its name stands for, or in that of --format.
+"""
+
+
+def _format_title(part: kit.Part) -> str:
+    """Name, suffixes, and what is done with a format."""
+    done = [word for function, word in (("read", "read"), ("write", "written")) if function in part.functions]
+    return f"{part.name}: {part.facts['TITLE']} ({', '.join(part.facts['SUFFIXES'])}), {' and '.join(done)}"
 
 
 def statuses() -> str:
@@ -338,6 +354,8 @@ def _lower(text: str) -> str:
 
 def _values(option: Option) -> tuple[str, ...]:
     """Words that complete an option's value; empty where any file may stand."""
+    if option.name == "format":
+        return kit.defining("io", "write")
     return tuple(kit.names(KIT_OF[option.name])) if option.name in KIT_OF else option.choices
 
 

@@ -11,7 +11,18 @@ import typer
 from bonectl.cli import boundary, streams, tables
 from bonectl.cli.command import command
 from bonectl.cli.files import apart
-from bonectl.cli.options import DASH, READS, Calibrate, Force, MaxMemory, Output, Request, Seed, size_in_bytes
+from bonectl.cli.options import (
+    DASH,
+    FORMATS_READ,
+    READS,
+    Calibrate,
+    Force,
+    MaxMemory,
+    Output,
+    Request,
+    Seed,
+    size_in_bytes,
+)
 from bonectl.cli.tables import Style
 from bonectl.core import atomic, progress
 from bonectl.core.counted import counted
@@ -38,8 +49,8 @@ def measure(
         list[Path] | None,
         typer.Argument(
             metavar="IN...",
-            help="Stacks to read: NPY, TIFF, or a folder of TIFF slices; - or nothing is standard input. Several give "
-            "one line each.",
+            help=f"Stacks to read: {FORMATS_READ}, or folders of TIFF slices; - or nothing is standard input. Several "
+            "give one line each.",
             show_default=False,
         ),
     ] = None,
@@ -573,7 +584,7 @@ def _samples(folder: Path) -> list[Path]:
 
     if not folder.is_dir():
         raise MissingInputError(f"{folder}: there is no such folder; `bonectl denoise --each` makes one")
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in io.SUFFIXES)
+    paths = sorted(path for path in folder.iterdir() if io.named(path))
     if len(paths) < 2:
         raise UsageError(f"{folder}: holds {counted(len(paths), 'sample')}; an interval needs at least 2")
     return paths

@@ -12,17 +12,16 @@ from typing import Annotated
 import typer
 
 from bonectl.cli.report import Progress
+from bonectl.core import kit
 from bonectl.errors import UsageError
 
 DASH = Path("-")
 
+# The format of a stream between commands.
+STREAM = "npy"
 
-class Format(StrEnum):
-    """Formats of a stack."""
-
-    npy = "npy"
-    tiff = "tiff"
-    ome = "ome"
+# The formats that are read, for help; bonectl-io(7) says more of them.
+FORMATS_READ = ", ".join(kit.defining("io", "read"))
 
 
 class NaN(StrEnum):
@@ -37,7 +36,7 @@ Source = Annotated[
     Path,
     typer.Argument(
         metavar="IN",
-        help="Stack to read: NPY, TIFF, or a folder of TIFF slices; - or nothing is standard input.",
+        help=f"Stack to read: {FORMATS_READ}, or a folder of TIFF slices; - or nothing is standard input.",
         show_default=False,
     ),
 ]
@@ -51,11 +50,12 @@ Output = Annotated[
     ),
 ]
 Form = Annotated[
-    Format | None,
+    str | None,
     typer.Option(
         "--format",
-        help="Format of the output where its name does not tell.",
-        show_default="by name, else npy",
+        metavar="FORMAT",
+        help=f"Format of the output where its name does not tell: {', '.join(kit.defining('io', 'write'))}.",
+        show_default=f"by name, else {STREAM}",
     ),
 ]
 Bare = Annotated[
@@ -163,7 +163,7 @@ class Request:
     argv: tuple[str, ...]
     source: Path = DASH
     output: Path = DASH
-    format: Format | None = None
+    format: str | None = None
     bare: bool = False
     force: bool = False
     no_history: bool = False
@@ -224,6 +224,7 @@ KIT_OF = {
     "geometry": "geometries",
     "noise": "noises",
     "calibrate": "calibrations",
+    "format": "io",
 }
 
 

@@ -35,12 +35,12 @@ def of_files(read: Mapping[str, Path | None]) -> "dict[str, Fact]":
 
 def digest(path: Path) -> str:
     """The first digits of the SHA-256 of a file, or of the files of a folder or pattern."""
-    from bonectl import io
+    from bonectl.core import arrival
+    from bonectl.io.slices import series
 
-    several = path.is_dir() or io.PATTERN.search(path.name)
     total = hashlib.sha256()
-    for each in io.module("folder").slices(path) if several else [path]:
-        with io.module("arrival").opened(each) as file:
+    for each in series.slices(path) if series.is_several(path) else [path]:
+        with arrival.opened(each) as file:
             while piece := file.read(1 << 20):
                 total.update(piece)
     return total.hexdigest()[:DIGITS]

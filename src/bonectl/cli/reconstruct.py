@@ -584,12 +584,12 @@ def _fields(request: Request, beam: _Beam) -> "Fields | None":
 def _frames(request: Request, option: str, path: Path) -> Iterator["Stack"]:
     if path == DASH:
         raise UsageError("only the scan itself can come from standard input; give flats and darks as files")
-    from bonectl.io import folder
+    from bonectl.io.slices import files, series
 
     role = option.removeprefix("--").removesuffix("s")
-    named = folder.frames(path, role) if path.is_dir() else []
+    named = series.frames(path, role) if path.is_dir() else []
     if len(named) > 1:
-        yield folder.read(named, str(path))
+        yield files.read(named, str(path))
         return
     path = named[0] if named else path
     if (
@@ -607,24 +607,24 @@ def _frames(request: Request, option: str, path: Path) -> Iterator["Stack"]:
 
 def _home(source: Path) -> Path:
     """What a scan lies in: itself, or the folder of a pattern such as ``proj_%04d.tif``."""
-    from bonectl.io import PATTERN
+    from bonectl.io.slices.series import PATTERN
 
     return source.parent if PATTERN.search(source.name) else source
 
 
 def _left_lying(request: Request, flats: Path) -> str:
     """A word on dark frames that lie beside the scan or its flats and were not named."""
-    from bonectl.io import folder
+    from bonectl.io.slices import series
 
     for place in (_home(request.source), _home(flats)):
         home = place if place.is_dir() else place.parent
-        if place != DASH and home.is_dir() and (dark := folder.frames(home, "dark")):
+        if place != DASH and home.is_dir() and (dark := series.frames(home, "dark")):
             return f"; {dark[0].name} lies beside: give --darks {home}"
     return ""
 
 
 def _others(path: Path) -> int:
     """How many files of the same series lie beside one that was named alone."""
-    from bonectl.io import folder
+    from bonectl.io.slices import series
 
-    return folder.beside(path)
+    return series.beside(path)

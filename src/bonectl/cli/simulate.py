@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bonectl.cli import files, streams
+from bonectl.cli import destination, files, streams
 from bonectl.cli.branch import branch
 from bonectl.cli.command import command
 from bonectl.cli.options import READS, WRITES, Device, Energy, Matrix, Request, Seed
@@ -154,5 +154,5 @@ def _beside(request: Request, path: Path) -> Request:
     from dataclasses import replace
 
     second = replace(request, output=path, format=None, bare=False)
-    streams.check_output(second)
+    destination.check_output(second)
     return second

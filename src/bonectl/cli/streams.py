@@ -8,7 +8,6 @@ import json
 import os
 import shlex
 import shutil
-import stat
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -17,21 +16,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import bonectl
-from bonectl.cli import files
-from bonectl.cli.options import DASH, Format, NaN, Request
-from bonectl.core import atomic
+from bonectl.cli.destination import STDOUT, check_output, format_of, is_special, speaking, write
+from bonectl.cli.options import DASH, NaN, Request
 from bonectl.core.cost import SCHEMA, Cost
 from bonectl.core.printable import printable
-from bonectl.errors import MissingInputError, OutputError, UsageError, WriteError
+from bonectl.errors import MissingInputError, UsageError, WriteError
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from bonectl.core.header import Fact, Header
     from bonectl.core.stack import Stack
 
 STDIN = "standard input"
-STDOUT = "standard output"
 
 
 @contextlib.contextmanager
@@ -134,23 +129,12 @@ def writing(
         return
     header = stack.header if request.no_history else remembered(stack.header, request, notes or {})
     stack = Stack(header, form.kept_finite(stack).slabs)
-    if request.output == DASH:
-        _write_standard_output(stack, request)
-    elif _is_pattern(request.output):
-        _write_folder(stack, request)
-    elif _is_special(request.output):
-        with speaking(str(request.output)), request.output.open("wb") as file:
-            _format(request).write(stack, file)
-    elif request.bare:
-        _write_bare(stack, request)
-    else:
-        with atomic.replacing(request.output, force=request.force) as temporary, temporary.open("wb") as file:
-            _format(request).write(stack, file)
+    write(stack, request)
 
 
 def comes_once(source: Path) -> bool:
     """Whether an input is gone when it has been read: standard input, a named pipe, a device."""
-    return source == DASH or _is_special(source)
+    return source == DASH or is_special(source)
 
 
 def say(text: str, *, styled: bool = False) -> None:
@@ -174,35 +158,6 @@ def say(text: str, *, styled: bool = False) -> None:
     with speaking():
         sys.stdout.buffer.write(f"{text}\n".encode("utf-8", "backslashreplace"))
         sys.stdout.buffer.flush()
-
-
-def check_output(request: Request) -> None:
-    """Refuse before any work what could not be written after it.
-
-    Raises
-    ------
-    UsageError
-        Binary to a terminal; output and input one file; no format by that name; ``--bare`` without a file name.
-    OutputError, PermissionDeniedError
-        The output exists, its folder does not, or may not be written to.
-    WriteError
-        When standard output is closed.
-    """
-    output = request.output
-    form = _form(request)
-    if request.bare and (output == DASH or form is not Format.npy or _is_pattern(output)):
-        raise UsageError("--bare writes OUT.npy and OUT.npy.json; give -o with a name that ends in .npy")
-    files.apart([request.source], files.written(request))
-    if output == DASH:
-        _check_standard_output(request)
-    elif _is_pattern(output):
-        _check_folder(request)
-    elif output.is_dir():
-        raise OutputError(f"{output}: is a folder; for a file per slice give {output}/slice_%05d.tif")
-    elif not _is_special(output):
-        atomic.check(output, force=request.force)
-        if request.bare:
-            atomic.check(files.sidecar(output), force=request.force)
 
 
 def remembered(header: "Header", request: Request, notes: Mapping[str, "Fact"]) -> "Header":
@@ -258,154 +213,11 @@ def _cut(stack: "Stack", slab: int) -> "Stack":
     return replace(stack, slabs=stack.blocks(slab)) if slab else stack
 
 
-# ---- writing ----
-
-
-def _form(request: Request) -> Format:
-    """The format of the output: ``--format``, else by name."""
-    from bonectl import io
-
-    output = request.output
-    named = io.named(output)
-    if output == DASH or _is_special(output):
-        return request.format or Format.npy
-    if request.format is not None:
-        form = request.format
-    elif named is not None:
-        form = Format(named)
-    else:
-        raise UsageError(f"{output}: no format has that suffix; name it .npy, .tif or .tiff, or give --format")
-    if _is_pattern(output) and form is not Format.tiff:
-        raise UsageError(f"{output}: a file per slice is TIFF; name it slice_%05d.tif")
-    return form
-
-
-def _format(request: Request) -> "ModuleType":
-    from bonectl import io
-
-    return io.module(_form(request).value)
-
-
-def _is_pattern(path: Path) -> bool:
-    from bonectl import io
-
-    return io.PATTERN.search(path.name) is not None
-
-
-def _is_special(path: Path) -> bool:
-    """Whether this is a device or a named pipe, which is written to and never replaced."""
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return False
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
-
-
-def _check_standard_output(request: Request) -> None:
-    if sys.stdout is None:
-        raise WriteError("standard output is closed; give -o FILE")
-    if sys.stdout.isatty() and not request.dry_run:
-        raise UsageError("a stack is not for a terminal: give -o FILE, or pipe it into the next command")
-
-
-def _check_folder(request: Request) -> None:
-    """The folder of a pattern: not there yet, or without files that the pattern would name."""
-    from bonectl import io
-
-    folder = request.output.parent
-    if len(io.PATTERN.findall(request.output.name)) > 1:
-        raise UsageError(f"{request.output}: two places for a number; a slice has one, as in slice_%05d.tif")
-    if not folder.exists():
-        atomic.check(folder)
-        return
-    if not folder.is_dir():
-        raise OutputError(f"{folder}: is a file, not a folder")
-    atomic.check(folder / ".bonectl", force=True)
-    if not request.force and (there := _slices_of(request.output)):
-        raise OutputError(f"{there[0]}: exists already; give --force to replace the slices, or another name")
-
-
-def _slices_of(pattern: Path) -> list[Path]:
-    from bonectl.io import folder
-
-    return sorted(folder.matching(pattern))
-
-
-@contextlib.contextmanager
-def speaking(name: str = STDOUT) -> Iterator[None]:
-    """Name the failure of a write; a reader that went away is not one.
-
-    Raises
-    ------
-    WriteError
-        When the disk is full, or fails.
-    """
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise WriteError(f"{name}: {(error.strerror or str(error)).lower()}") from error
-
-
-def _write_standard_output(stack: "Stack", request: Request) -> None:
-    with speaking():
-        _format(request).write(stack, sys.stdout.buffer)
-
-
-def _write_bare(stack: "Stack", request: Request) -> None:
-    from bonectl.io import npy
-
-    with (
-        atomic.replacing(request.output, force=request.force) as array,
-        atomic.replacing(files.sidecar(request.output), force=request.force) as sidecar,
-    ):
-        with array.open("wb") as file:
-            text = npy.write_bare(stack, file)
-        sidecar.write_text(text, "ascii")
-
-
-def _write_folder(stack: "Stack", request: Request) -> None:
-    """All slices under a hidden name first; then the folder, or its files one by one, last slice first.
-
-    In that order a set that was interrupted while it was moved lacks its first slices, which every reader
-    of ours notices by the count in each file's header.
-    """
-    from bonectl.io import folder
-
-    target, pattern = request.output.parent, request.output.name
-    if not target.exists():
-        with atomic.replacing(target) as temporary:
-            temporary.mkdir()
-            folder.write(stack, temporary, pattern)
-        return
-    with _scratch(target, request.output) as temporary:
-        folder.write(stack, temporary, pattern)
-        atomic.settle(temporary)
-        for new in temporary.iterdir():
-            atomic.inherit(target / new.name, new)
-        for old in _slices_of(request.output):
-            old.unlink()
-        for new in sorted(temporary.iterdir(), reverse=True):
-            new.replace(target / new.name)
-
-
-@contextlib.contextmanager
-def _scratch(folder: Path, output: Path) -> Iterator[Path]:
-    """A hidden folder inside `folder`, gone afterwards whatever happens."""
-    try:
-        with atomic.vanishing(folder) as temporary:
-            temporary.mkdir()
-            yield temporary
-    except OSError as error:
-        raise atomic.failure(output, error) from error
-
-
 def _print_cost(header: "Header", request: Request, cost: Cost) -> None:
     """What would be written and what that takes, as ``key<tab>value`` lines or as JSON."""
     output = STDOUT if request.output == DASH else plain(str(request.output))
     free = None
-    if request.output != DASH and not _is_special(request.output):
+    if request.output != DASH and not is_special(request.output):
         place = next(parent for parent in request.output.absolute().parents if parent.is_dir())
         free = shutil.disk_usage(place).free
     if request.as_json:
@@ -413,7 +225,7 @@ def _print_cost(header: "Header", request: Request, cost: Cost) -> None:
             "schema": SCHEMA,
             "command": request.command,
             "output": output,
-            "format": _form(request).value,
+            "format": format_of(request),
             "shape": list(header.shape),
             "axes": list(header.axes),
             "dtype": header.dtype,
@@ -426,7 +238,7 @@ def _print_cost(header: "Header", request: Request, cost: Cost) -> None:
         return
     lines = {
         "output": printable(output),
-        "format": _form(request).value,
+        "format": format_of(request),
         "shape": " × ".join(f"{n} {axis}" for n, axis in zip(header.shape, header.axes, strict=True)),
         "type": header.dtype,
         "unit": header.unit,

@@ -24,7 +24,7 @@ from bonectl.errors import UsageError
 
 NAMES = (
     "losses", "models", "pairings", "methods", "metrics", "phantoms", "geometries", "noises", "calibrations",
-    "segmentations", "regions", "scanners",
+    "segmentations", "regions", "scanners", "io",
 )  # fmt: skip
 
 # What every part of a kit states of itself, as constants at the top of its file, and what each means.
@@ -49,7 +49,18 @@ FACTS: Mapping[str, Mapping[str, str]] = {
         "PLACE": "when it is asked whether a file or folder is its, from 1: the surest signs first",
         "EXTRA": "the extra of the installation that it needs, as in bonectl[hdf5], or ''",
     },
+    "io": {
+        "TITLE": "what people call the format",
+        "SUFFIXES": "ends of names that stand for it, in lower case, the usual one first",
+        "BEGINS": "first bytes of its files, any of these; none where another format's reader takes them",
+    },
 }
+
+# Kits whose part is a whole file with functions of its own, any of those that the kit knows (`read`, `write`).
+FILES = ("io",)
+
+# What one part of a kit is called, where it is not the kit's name without its s.
+_NOUNS = {"losses": "loss", "geometries": "geometry", "io": "format"}
 
 _Node = ast.FunctionDef | ast.ClassDef
 
@@ -71,7 +82,7 @@ class Part:
     doc : str
         The whole docstring.
     called : str
-        Name of the function or class.
+        Name of the function or class; empty where the part is a whole file (`FILES`).
     flows : tuple of str
         Names of the positional parameters, of a class those of its ``__call__``.
     facts : mapping
@@ -107,6 +118,13 @@ def names(kit: str, by: str | None = None) -> list[str]:
 
 
 @cache
+def defining(kit: str, function: str) -> tuple[str, ...]:
+    """Names of the parts whose files have a function of that name; found as text, for help that must be quick."""
+    there = {name: (_folder(kit) / f"{name}.py").read_text(encoding="utf-8") for name in names(kit)}
+    return tuple(name for name, text in there.items() if f"\ndef {function}(" in text)
+
+
+@cache
 def describe(kit: str, name: str) -> Part:
     """Read a part's knobs and docstring without importing it.
 
@@ -117,6 +135,9 @@ def describe(kit: str, name: str) -> Part:
     """
     known(kit, name)
     tree = ast.parse((_folder(kit) / f"{name}.py").read_text(encoding="utf-8"))
+    if kit in FILES:
+        doc = inspect.cleandoc(ast.get_docstring(tree) or "")
+        return Part(name, {}, {}, doc, called="", facts=_facts(tree), functions=_functions(tree, ""))
     part = _part(tree, name)
     if part is None:
         raise AssertionError(f"{kit}/{name}.py defines no {name}")
@@ -173,7 +194,8 @@ def fact(kit: str, name: str, which: str) -> Any:
 def load(kit: str, name: str, function: str | None = None) -> Any:
     """Import one part, or another public function of its file."""
     called = function or describe(kit, name).called
-    return getattr(importlib.import_module(f"bonectl.{kit}.{name}"), called)
+    file = importlib.import_module(f"bonectl.{kit}.{name}")
+    return getattr(file, called) if called else file
 
 
 def bind(kit: str, spec: Spec, function: str | None = None) -> Callable[..., Any]:
@@ -194,7 +216,7 @@ def known(kit: str, name: str) -> None:
     """Refuse a name that is not in the kit, with a suggestion."""
     there = names(kit)
     if name not in there:
-        noun = {"losses": "loss", "geometries": "geometry"}.get(kit, kit.removesuffix("s"))
+        noun = _NOUNS.get(kit, kit.removesuffix("s"))
         raise UsageError(f"no {noun} {name!r}{suggestion(name, there)}; there are {', '.join(there)}")
 
 

@@ -1,6 +1,8 @@
 """What it amounts to that an input cannot be opened or read."""
 
 import errno
+import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from bonectl.errors import BonectlError, DataError, MissingInputError, PermissionDeniedError, WriteError
@@ -28,3 +30,20 @@ def failure(path: Path | str, error: OSError) -> BonectlError:
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return WriteError(f"{path}: cannot be opened: {reason}; raise the limit (ulimit -n)")
     return WriteError(f"{path}: cannot be read: {reason}")
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder lies there; no, and no error, where it may not be looked at or no name can be so long."""
+    return _is(path, stat.S_ISDIR)
+
+
+def is_file(path: Path) -> bool:
+    """Whether a regular file lies there; no, and no error, as for `is_folder`."""
+    return _is(path, stat.S_ISREG)
+
+
+def _is(path: Path, kind: Callable[[int], bool]) -> bool:
+    try:
+        return kind(path.stat().st_mode)
+    except (OSError, ValueError):  # ValueError: a NUL in the name
+        return False

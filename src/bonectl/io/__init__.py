@@ -1,43 +1,93 @@
-"""File and stream formats, one file each: `claims` first bytes, `read`s and `write`s stacks.
+"""File and stream formats, one file each: a format states its facts, `read`s stacks, and `write`s them if it can.
 
-`open` and `read` choose the format by the bytes; `SUFFIXES` tells which format a name stands for.
+`open` and `read` choose the format by the bytes, `to_write` by the name. What is no format here is a folder, or begins
+with an underscore.
 """
 
 import os
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from io import RawIOBase
 from pathlib import Path
-from types import MappingProxyType, ModuleType
-from typing import Any, BinaryIO, cast
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from bonectl.core.stack import Stack
-from bonectl.errors import DataError
+from bonectl.core import kit
+from bonectl.errors import DataError, UsageError
 
-SUFFIXES: Mapping[str, str] = MappingProxyType(
-    {".npy": "npy", ".tif": "tiff", ".tiff": "tiff", ".ome.tif": "ome", ".ome.tiff": "ome"}
-)
-"""Format by the end of a name, in lower case; the longest that fits counts (`named`)."""
+if TYPE_CHECKING:
+    from bonectl.core.stack import Stack
 
-PATTERN = re.compile(r"%0?\d*d")
-"""The place of the slice's number in the name of a file per slice, as in ``slice_%05d.tif``."""
+
+def readers() -> tuple[str, ...]:
+    """Formats that read, in alphabetical order."""
+    return kit.defining("io", "read")
+
+
+def writers() -> tuple[str, ...]:
+    """Formats that write, in alphabetical order."""
+    return kit.defining("io", "write")
+
+
+def title(name: str) -> str:
+    """What people call a format."""
+    return str(kit.fact("io", name, "TITLE"))
+
+
+def titles() -> str:
+    """All that is read, in words: ``NPY, TIFF``."""
+    return ", ".join(sorted(map(title, readers()), key=str.lower))
+
+
+def suffixes(names: Iterable[str]) -> list[str]:
+    """The ends of names that stand for these formats."""
+    return [suffix for name in names for suffix in kit.fact("io", name, "SUFFIXES")]
 
 
 def named(path: Path) -> str | None:
-    """The format that a file's name stands for; None where it stands for none."""
-    ends = [suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)]
-    return SUFFIXES[max(ends, key=len)] if ends else None
+    """The format that a file's name stands for, by the longest end that fits; None where it stands for none."""
+    ends = {suffix: name for name in kit.names("io") for suffix in kit.fact("io", name, "SUFFIXES")}
+    fitting = [suffix for suffix in ends if path.name.lower().endswith(suffix)]
+    return ends[max(fitting, key=len)] if fitting else None
+
+
+def to_write(path: Path, name: str | None = None) -> str:
+    """The format to write a file in: the one of that name, else the one that the file's name stands for.
+
+    Raises
+    ------
+    UsageError
+        When there is none, or it is only read.
+    """
+    if name is not None:
+        kit.known("io", name)
+    found = name or named(path)
+    there = ", ".join(suffixes(writers()))
+    if found is None:
+        raise UsageError(f"{path}: no format has that suffix; name it {there}, or give --format")
+    if found not in writers():
+        raise UsageError(
+            f"{path}: bonectl reads {title(found)}, but does not write it; "
+            f"give --format {', '.join(writers())}, or another name: {there}"
+        )
+    return found
+
+
+def claimant(head: bytes) -> str | None:
+    """The format whose files begin so; None where there is none."""
+    found = (name for name in kit.names("io") if head.startswith(tuple(kit.fact("io", name, "BEGINS"))))
+    return next(found, None)
 
 
 def module(name: str) -> ModuleType:
     """The format of that name, imported only now: a pipe of NPY streams never pays for TIFF."""
+    kit.known("io", name)
     return import_module(f"bonectl.io.{name}")
 
 
 @contextmanager
-def open(path: Path, *, stored: bool = False) -> Iterator[Stack]:
+def open(path: Path, *, stored: bool = False) -> Iterator["Stack"]:
     """The stack in a file, in a folder of slices, or in the files of a pattern such as ``slice_%05d.tif``.
 
     Parameters
@@ -53,38 +103,49 @@ def open(path: Path, *, stored: bool = False) -> Iterator[Stack]:
     DataError
         When the bytes are no stack.
     """
-    # (os.path.isdir is false, and no error, for names that cannot be)
-    if os.path.isdir(path) or PATTERN.search(path.name):  # noqa: PTH112
-        folder = module("folder")
-        paths = folder.slices(path)
+    from bonectl.core import arrival
+    from bonectl.io.slices import series
+
+    if series.is_several(path):
+        paths = series.slices(path)
         if len(paths) > 1:
-            stack = folder.read(paths, str(path))
+            from bonectl.io.slices import files
+
+            stack = files.read(paths, str(path))
             yield stack if stored else stack.restored()
             return
         path = paths[0]
-    with module("arrival").opened(path) as file:
+    with arrival.opened(path) as file:
         yield read(file, str(path), stored=stored)
 
 
-def read(file: BinaryIO, name: str, *, stored: bool = False) -> Stack:
-    """The stack in an open file or pipe, by the format that claims its first bytes; `stored` as for `open`.
+def read(file: BinaryIO, name: str, *, stored: bool = False) -> "Stack":
+    """The stack in an open file or pipe, by the format whose first bytes it has; `stored` as for `open`.
 
     Raises
     ------
     DataError
-        When no format does, or the bytes are damaged.
+        When no format has them, or the bytes are damaged.
     WriteError
         When reading fails.
     """
-    arrival = module("arrival")
-    head = bytes(arrival.receive(file, 8))
+    from bonectl.core import arrival
+
+    head = bytes(arrival.receive(file, _longest()))
     if not head:
         raise DataError(f"{name}: is empty; did the command that was to write it fail?")
-    for format_ in dict.fromkeys(SUFFIXES.values()):
-        if module(format_).claims(head):
-            stack = cast(Stack, module(format_).read(_from_start(head, file), name))
-            return stack if stored else stack.restored()
-    raise DataError(f"{name}: is neither NPY nor TIFF (it begins with {head!r})")
+    found = claimant(head)
+    if found is None:
+        raise DataError(f"{name}: is in none of the formats {titles()} (it begins with {head[:8]!r})")
+    if found not in readers():
+        raise DataError(f"{name}: is {title(found)}, which bonectl does not read; it reads {titles()}")
+    stack = cast("Stack", module(found).read(_from_start(head, file), name))
+    return stack if stored else stack.restored()
+
+
+def _longest() -> int:
+    """As many first bytes as tell all formats apart."""
+    return max(len(begin) for name in kit.names("io") for begin in kit.fact("io", name, "BEGINS"))
 
 
 def _from_start(head: bytes, file: BinaryIO) -> BinaryIO:

@@ -2,7 +2,7 @@
 
 The format is NPY version 1.0, C order, little-endian. The header's dict is followed by two spaces and
 a comment, ``# bonectl {...}``, one line of ASCII JSON (`bonectl.core.header.Header.to_json`), padded with
-spaces so that the data start at a multiple of 64 bytes. The whole header has at most `LONGEST` bytes,
+spaces so that the data start at a multiple of 64 bytes. The whole header has at most 9,000 bytes,
 because numpy refuses to load more than 10,000. `numpy.load` and its `mmap_mode` read it unchanged.
 
 Reading goes forward only, so files and pipes are alike: magic, length, header, exactly the promised
@@ -16,7 +16,6 @@ spacing), two axes (one slice). Values keep their type and are never rescaled; o
 Format: numpy.lib.format, https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html.
 """
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,17 +26,21 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from bonectl.core import progress
+from bonectl.core import arrival, progress, reading
 from bonectl.core.counted import counted
 from bonectl.core.header import DTYPES, MOST_VOXELS, Header
 from bonectl.core.slabs import Array, thickness
 from bonectl.core.stack import Stack
 from bonectl.errors import BonectlError, DataError
-from bonectl.io import _json, arrival
+from bonectl.io import _json
 from bonectl.io._whole import held_back
 
 LONGEST = 9000
 """Most bytes of a header that we write, magic and padding included; numpy refuses over 10,000."""
+
+TITLE = "NPY"
+SUFFIXES = (".npy",)
+BEGINS = (b"\x93NUMPY",)
 
 _MAGIC = b"\x93NUMPY"
 _MARK = "# bonectl "
@@ -66,11 +69,6 @@ class _Layout:
     @property
     def total_bytes(self) -> int:
         return prod(self.shape) * np.dtype(self.dtype).itemsize
-
-
-def claims(head: bytes) -> bool:
-    """Whether a file that begins with `head` is NPY."""
-    return head.startswith(_MAGIC)
 
 
 def read(file: BinaryIO, name: str) -> Stack:
@@ -200,7 +198,7 @@ def _layout(file: BinaryIO, name: str) -> _Layout:
     head = bytes(arrival.receive(file, 8))
     if not head:
         raise DataError(f"{name}: is empty; did the command that was to write it fail?")
-    if not claims(head):
+    if not head.startswith(_MAGIC):
         raise DataError(f"{name}: is no NPY file (it begins with {head[:6]!r})")
     version = tuple(head[6:])
     if version not in ((1, 0), (2, 0), (3, 0)):
@@ -286,9 +284,12 @@ def _header(layout: _Layout, file: BinaryIO, name: str) -> Header:
 
 def _sidecar(file: BinaryIO, name: str) -> dict[str, Any] | None:
     """The header beside a file; None where there is none, or it is somebody else's, which is told."""
-    path = _beside(file)
-    text = None if path is None else _text(path)
-    if path is None or text is None:
+    place = arrival.path_of(file)
+    if place is None:
+        return None
+    path = place.with_name(f"{place.name}.json")
+    text = _text(path)
+    if text is None:
         return None
     told = _json.loaded(text, str(path)) if _OURS.search(text) else {}
     if "bonectl" in told:
@@ -297,20 +298,10 @@ def _sidecar(file: BinaryIO, name: str) -> dict[str, Any] | None:
     return None
 
 
-def _beside(file: BinaryIO) -> Path | None:
-    """Where the header of a file may lie; nowhere for a pipe, or for what only bears a file's name."""
-    called = getattr(file, "name", None)  # "<stdin>", or a number, where the file has been opened for us
-    try:
-        is_named = isinstance(called, str) and os.path.samestat(os.stat(called), os.fstat(file.fileno()))  # noqa: PTH116
-    except (OSError, ValueError):
-        return None
-    return Path(f"{called}.json") if is_named else None
-
-
 def _text(path: Path) -> str | None:
     """What a regular file holds; None where there is none, which a named pipe is not, or it may not be read."""
     try:
-        return path.read_text("utf-8", "replace") if os.path.isfile(path) else None  # noqa: PTH113 (false for long names)
+        return path.read_text("utf-8", "replace") if reading.is_file(path) else None
     except OSError as error:
         progress.note(f"{path}: is left out ({(error.strerror or str(error)).lower()})")
         return None

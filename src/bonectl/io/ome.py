@@ -18,14 +18,12 @@ from bonectl.core.stack import Stack
 from bonectl.errors import UsageError
 from bonectl.io import tiff
 
-read = tiff.read
+TITLE = "OME-TIFF"
+SUFFIXES = (".ome.tif", ".ome.tiff")
+BEGINS = ()  # those of any TIFF, as which it is read
+
 _TYPES = {"float32": "float", "float64": "double"}
 _WHOLE = ("int8", "int16", "int32", "uint8", "uint16", "uint32")
-
-
-def claims(head: bytes) -> bool:
-    """Never: its first bytes are those of any TIFF, which `bonectl.io.tiff` claims."""
-    return False
 
 
 def write(stack: Stack, file: BinaryIO) -> None:

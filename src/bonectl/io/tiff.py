@@ -37,17 +37,21 @@ from typing import Any, BinaryIO
 import numpy as np
 import tifffile
 
+from bonectl.core import arrival
 from bonectl.core.counted import counted
 from bonectl.core.header import DTYPES, MOST_VOXELS, Header
 from bonectl.core.slabs import Array, thickness
 from bonectl.core.stack import Stack
 from bonectl.errors import BonectlError, DataError, UnavailableError, WriteError
-from bonectl.io import _describe, _directories, _json, arrival
+from bonectl.io import _describe, _directories, _json
 from bonectl.io._describe import Told
 from bonectl.io._whole import held_back
 
 _CLASSIC_ENDS = (1 << 32) - (1 << 16)
-_MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+TITLE = "TIFF"
+SUFFIXES = (".tif", ".tiff")
+BEGINS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+
 _FORMATS = {"u": 1, "i": 2, "f": 3, "b": 1}
 """SampleFormat by kind of number; a mask is written as unsigned 0 and 1."""
 
@@ -107,11 +111,6 @@ class Pages:
     count: int
     slabs: Iterator[Array]
     plain: Plain | None = None
-
-
-def claims(head: bytes) -> bool:
-    """Whether a file that begins with `head` is TIFF or BigTIFF."""
-    return head[:4] in _MAGIC
 
 
 def read(file: BinaryIO, name: str) -> Stack:

@@ -9,7 +9,7 @@ from bonectl import io
 from bonectl.core import reading
 from bonectl.core.scan import Source
 from bonectl.core.stack import Stack
-from bonectl.io import folder
+from bonectl.io.slices import files
 from bonectl.scanners._projections import header
 
 TIFF = re.compile(r"[^.].*\.tiff?", re.IGNORECASE)
@@ -42,7 +42,7 @@ def frames(paths: Sequence[Path], name: str, **told: object) -> Source:
     """
     checked: list[Stack] = []
     if len(paths) > 1:
-        checked.append(folder.read(paths, name))
+        checked.append(files.read(paths, name))
         there = checked[0].header
     else:
         with io.open(paths[0]) as stack:
@@ -53,7 +53,7 @@ def frames(paths: Sequence[Path], name: str, **told: object) -> Source:
     @contextmanager
     def open_() -> Iterator[Stack]:
         if len(paths) > 1:
-            yield Stack(whole, (checked.pop() if checked else folder.read(paths, name)).slabs)
+            yield Stack(whole, (checked.pop() if checked else files.read(paths, name)).slabs)
             return
         with io.open(paths[0]) as stack:
             yield Stack(whole, stack.slabs)

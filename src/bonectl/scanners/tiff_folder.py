@@ -10,7 +10,7 @@ from bonectl.core.counted import counted
 from bonectl.core.geometry import Angles
 from bonectl.core.scan import Frames, Scan
 from bonectl.errors import DataError
-from bonectl.io import folder
+from bonectl.io.slices import series
 from bonectl.scanners import _slices
 
 TITLE = "TIFF folder with roles"
@@ -113,7 +113,7 @@ def _named(name: str, words: Iterable[str]) -> bool:
 
 
 def _series(paths: Sequence[Path], where: Path) -> list[Path]:
-    return folder.series(paths, where) if len(paths) > 1 else list(paths)
+    return series.in_order(paths, where) if len(paths) > 1 else list(paths)
 
 
 def _angles(path: Path | None, views: int, problems: list[str]) -> Angles | None:

@@ -1,12 +1,11 @@
 """A stream that is walked twice: kept in memory where it fits, else in a temporary file."""
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
-from bonectl.core import progress
+from bonectl.core import progress, temporary
 from bonectl.core.cost import scratch
 from bonectl.core.slabs import Array, thickness
 from bonectl.core.stack import Stack
@@ -50,12 +49,12 @@ def _in_file(stack: Stack) -> tuple[Iterator[Array], Iterator[Array]]:
     header = stack.header
     progress.note(f"the scan is looked at first, by way of {scratch(header.total_bytes)}")
     with turning.on_disk(header):
-        file = tempfile.TemporaryFile(prefix="bonectl-", buffering=0)  # noqa: SIM115 (the second walk closes it)
+        file = temporary.unnamed()  # the second walk closes it
 
     def first() -> Iterator[Array]:
         for slab in stack.slabs:
             with turning.on_disk(header):
-                turning.move_all(file.write, slab)
+                temporary.write_all(file, slab)
             yield slab
 
     def then() -> Iterator[Array]:
@@ -65,7 +64,7 @@ def _in_file(stack: Stack) -> tuple[Iterator[Array], Iterator[Array]]:
             for start in range(0, header.shape[0], step):
                 slab = np.empty((min(step, header.shape[0] - start), *header.shape[1:]), header.dtype)
                 with turning.on_disk(header):
-                    turning.move_all(file.readinto, slab)
+                    temporary.read_all(file, slab)
                 yield slab
 
     return first(), then()

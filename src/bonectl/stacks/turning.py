@@ -4,15 +4,12 @@ A scan comes by projections from the scanner and is reconstructed by sinograms, 
 projection.
 """
 
-import errno
-import os
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
 
-from bonectl.core import memory, progress
+from bonectl.core import memory, progress, temporary
 from bonectl.core.cost import scratch
 from bonectl.core.counted import counted
 from bonectl.core.header import Header
@@ -101,27 +98,17 @@ def _in_file(stack: Stack) -> Iterator[Array]:
     first, second, third = stack.header.shape
     line = third * stack.header.item_bytes
     with on_disk(stack.header):
-        file = tempfile.TemporaryFile(prefix="bonectl-", buffering=0)  # noqa: SIM115 (closed below)
+        file = temporary.unnamed()
     with file:
         for at, slab in _placed(stack):
             with on_disk(stack.header):
                 for row, lines in enumerate(slab):
                     file.seek((row * first + at) * line)
-                    move_all(file.write, lines)
+                    temporary.write_all(file, lines)
         file.seek(0)
         step = thickness(first * line)
         for start in range(0, second, step):
             rows = np.empty((min(step, second - start), first, third), stack.header.dtype)
             with on_disk(stack.header):
-                move_all(file.readinto, rows)
+                temporary.read_all(file, rows)
             yield rows
-
-
-def move_all(move: Callable[[memoryview], int | None], values: Array) -> None:
-    """Write an array, or read into one, to its end."""
-    left = np.ascontiguousarray(values).data.cast("B")
-    while left:
-        done = move(left)
-        if not done:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        left = left[done:]

@@ -10,13 +10,13 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from bonectl import io
-from bonectl.core import progress, reading
+from bonectl.core import arrival, progress, reading, temporary
 from bonectl.core.atomic import failure
 from bonectl.core.header import Header
 from bonectl.core.slabs import Array
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError
-from bonectl.io import arrival, npy
+from bonectl.io import npy
 from bonectl.learning.sample import Volume
 
 
@@ -111,7 +111,7 @@ def _opened(path: Path, files: ExitStack) -> Volume:
 @contextmanager
 def _spool() -> Iterator[BinaryIO]:
     try:
-        file = tempfile.TemporaryFile(prefix="bonectl-", buffering=0)  # noqa: SIM115 (closed below)
+        file = temporary.unnamed()
     except OSError as error:
         raise failure(tempfile.gettempdir(), error) from error
     with file:
@@ -122,10 +122,8 @@ def _unpacked(stack: Stack, path: Path, spool: BinaryIO) -> Header:
     """Write the values of a stack, and nothing else; returns its header."""
     with progress.task(f"unpack {path.name}", stack.header.shape[0]) as advance:
         for slab in stack.slabs:
-            left = np.ascontiguousarray(slab).data.cast("B")
             try:
-                while left:
-                    left = left[spool.write(left) :]
+                temporary.write_all(spool, slab)
             except OSError as error:
                 raise failure(tempfile.gettempdir(), error) from error
             advance(len(slab))
@@ -138,6 +136,6 @@ def _is_npy(path: Path) -> bool:
         return False
     try:
         with path.open("rb") as file:
-            return npy.claims(file.read(8))
+            return io.claimant(file.read(8)) == "npy"
     except PermissionError:
         return False  # io.open says so properly

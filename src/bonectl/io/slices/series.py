@@ -1,33 +1,32 @@
-"""A folder with one TIFF file per slice: which files belong, in which order, and whether one is missing.
+"""Which files are the slices of one stack: by folder or pattern, in which order, and whether one is missing.
 
 The slices are the ``.tif`` and ``.tiff`` files (any case) whose names differ in one number, in the order of
-that number. A gap, a number given twice, files of two series, and pages of differing size or type are
-errors that name the files. ``flat*``, ``dark*`` and ``*_180deg*`` are other roles of a scan, not slices,
-unless the folder holds nothing else. Files whose names begin with a dot are ignored.
+that number. A gap, a number given twice, and files of two series are errors that name the files. ``flat*``, ``dark*``
+and ``*_180deg*`` are other roles of a scan, not slices, unless the folder holds nothing else. Files whose names begin
+with a dot are ignored.
 """
 
-import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import BinaryIO
-
-import numpy as np
 
 from bonectl.core import progress, reading
 from bonectl.core.counted import counted
-from bonectl.core.header import Header
-from bonectl.core.slabs import Array, thickness
-from bonectl.core.stack import Stack
 from bonectl.errors import DataError, MissingInputError
-from bonectl.io import PATTERN, arrival, tiff
-from bonectl.io._whole import held_back
+
+PATTERN = re.compile(r"%0?\d*d")
+"""The place of the slice's number in the name of a file per slice, as in ``slice_%05d.tif``."""
 
 _NUMBERED = re.compile(r"(?P<prefix>.*?)(?P<number>\d+)(?P<suffix>\.tiff?)", re.IGNORECASE)
 _SUFFIX = re.compile(r".*\.tiff?", re.IGNORECASE)
 _ROLE = re.compile(r"(flats?|darks?|.*_180deg)([^a-z].*|\.tiff?)", re.IGNORECASE)
+
+
+def is_several(path: Path) -> bool:
+    """Whether a name stands for a folder of slices, or for a pattern of their names."""
+    return reading.is_folder(path) or PATTERN.search(path.name) is not None
 
 
 @dataclass(frozen=True)
@@ -54,43 +53,6 @@ def frames(folder: Path, role: str) -> list[Path]:
     """The files of a scan's folder that have a role in it, ``flat`` or ``dark``, in order; maybe none."""
     named = re.compile(rf"({role}s?)([^a-z].*|\.tiff?)", re.IGNORECASE)
     return sorted(path for path in _listed(folder) if named.fullmatch(path.name) and _SUFFIX.fullmatch(path.name))
-
-
-def read(paths: Sequence[Path], name: str) -> Stack:
-    """One stack of single-page files, in this order; every file is checked before the first slab.
-
-    Raises
-    ------
-    DataError
-        When sizes or types differ, a file holds several pages, or the slices' own headers promise more.
-    """
-    first, place = _single(paths[0])
-    places = [place]
-    for path in paths[1:]:
-        other, place = _single(path)
-        if other.page != first.page:
-            raise DataError(f"{name}: {path.name} is {other.page}, {paths[0].name} is {first.page}; slices are alike")
-        places.append(place)
-    header = first.told.header((len(paths), *first.page.shape), first.page.dtype, name)
-    return Stack(header, _slabs(places, header))
-
-
-def write(stack: Stack, folder: Path, pattern: str) -> None:
-    """Write one file per slice into an existing folder, named by the pattern; `core.atomic.settle` waits for the disk.
-
-    Raises
-    ------
-    OSError
-        As the file system raises it.
-    """
-    header = stack.header
-    single = header.replace(shape=(1, *header.shape[1:]), geometry=None)
-    index = 0
-    for slab in held_back(stack):
-        for one in slab:
-            with (folder / name_of(pattern, index)).open("wb") as file:
-                tiff.write_slice(Stack(single, iter([one[None]])), file, header)
-            index += 1
 
 
 def name_of(pattern: str, number: int) -> str:
@@ -136,10 +98,10 @@ def _members(folder: Path) -> list[Path]:
         others = sorted(path.name for path in set(files) - set(found))
         many = counted(len(others), "file has", "files have")
         progress.note(f"{folder}: {many} another role in a scan, no slice of it ({others[0]} ...)")
-    return series(found or files, folder)
+    return in_order(found or files, folder)
 
 
-def series(found: Sequence[Path], where: Path) -> list[Path]:
+def in_order(found: Sequence[Path], where: Path) -> list[Path]:
     """Files that are one unbroken series, in the order of the number in their names.
 
     Raises
@@ -181,55 +143,3 @@ def _listed(folder: Path) -> list[Path]:
         return sorted(folder.iterdir())
     except OSError as error:
         raise reading.failure(folder, error) from error
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where a slice's pixels are.
-
-    Parameters
-    ----------
-    path : Path
-    state : tuple
-        Size and time of the file when it was checked.
-    plain : tiff.Plain, optional
-        How they lie there, where no decoder is needed.
-    """
-
-    path: Path
-    state: tuple[int, int]
-    plain: tiff.Plain | None
-
-
-def _single(path: Path) -> tuple[tiff.Pages, _Place]:
-    with arrival.opened(path) as file:
-        pages = tiff.pages(file, str(path))
-        state = _state(file)
-    if pages.count != 1:
-        raise DataError(
-            f"{path}: holds {counted(pages.count, 'page')}, but lies among others; a folder has one page per file"
-        )
-    return pages, _Place(path, state, pages.plain)
-
-
-def _state(file: BinaryIO) -> tuple[int, int]:
-    status = os.fstat(file.fileno())
-    return status.st_size, status.st_mtime_ns
-
-
-def _slabs(places: Sequence[_Place], header: Header) -> Iterator[Array]:
-    size = thickness(header.slice_bytes)
-    for start in range(0, len(places), size):
-        yield np.concatenate([_slice(place, header) for place in places[start : start + size]])
-
-
-def _slice(place: _Place, header: Header) -> Array:
-    """One slice; a file that is as it was when it was checked is not taken apart a second time."""
-    shape = (1, *header.shape[1:])
-    with arrival.opened(place.path) as file:
-        if place.plain is not None and _state(file) == place.state:
-            return place.plain.values(file, shape)
-        pages = tiff.pages(file, str(place.path))
-        if pages.page.shape != header.shape[1:] or pages.page.dtype != header.dtype:
-            raise DataError(f"{place.path}: was changed while it was read")
-        return next(pages.slabs)

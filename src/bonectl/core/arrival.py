@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from bonectl.core import reading
+from bonectl.core import reading, temporary
 from bonectl.core.counted import counted
 from bonectl.errors import DataError, WriteError
 
@@ -67,6 +67,17 @@ def regular_size(file: BinaryIO) -> int | None:
     return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
+def path_of(file: BinaryIO) -> Path | None:
+    """Where a file lies; None for a pipe, or for what only bears a file's name."""
+    called = getattr(file, "name", None)  # "<stdin>", or a number, where the file has been opened for us
+    if not isinstance(called, str):
+        return None
+    try:
+        return Path(called) if os.path.samestat(Path(called).stat(), os.fstat(file.fileno())) else None
+    except (OSError, ValueError):
+        return None
+
+
 def seekable(file: BinaryIO, name: str) -> BinaryIO:
     """Return `file` itself, or a copy of what is left of it in an unnamed temporary file."""
     return file if file.seekable() else _spooled(file, name)
@@ -80,13 +91,13 @@ def on_disk(file: BinaryIO, name: str) -> BinaryIO:
 def _spooled(file: BinaryIO, name: str) -> BinaryIO:
     """A copy without a name, so that nothing stays behind however the process ends."""
     try:
-        spool = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the slabs read from it
+        spool = temporary.unnamed(buffered=True)  # lives as long as the slabs read from it
         shutil.copyfileobj(file, spool, _SPOOLED_AT_ONCE)
         spool.seek(0)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise WriteError(f"{name}: cannot be copied to {tempfile.gettempdir()}: {reason}") from error
-    return cast(BinaryIO, spool)
+    return spool
 
 
 def promised(name: str, found: int, total: int, slices: str = "slices") -> DataError:
