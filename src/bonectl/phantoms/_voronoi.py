@@ -17,8 +17,10 @@ from bonectl.core.lengths import SPOKEN, is_length
 from bonectl.core.slabs import Array
 from bonectl.core.stack import Stack, chain
 from bonectl.errors import UsageError
-from bonectl.phantoms._kernels import CUBE, Rules, Sites, Slab, fill_share, fill_spline, mineralise
+from bonectl.phantoms._mineral import mineralise
+from bonectl.phantoms._rods_and_plates import CUBE, Rules, Sites, Slab, fill_share
 from bonectl.phantoms._solid import DENSEST, Shape, check_grid
+from bonectl.phantoms._spline import fill_spline
 
 # A body-centred cubic cell of side L holds 2 seeds, so spacing a (density 1/a³) needs L = 2^(1/3) a. Each seed is moved
 # by up to this share of L along each axis: enough for irregular cells, too little for slivers.

@@ -1,4 +1,4 @@
-"""Compiled steps of the trabecular phantom: smooth fields, the level of the bone's surface, mineral packets.
+"""Compiled steps of the trabecular phantom: the level of the bone's surface, and the share of voxels inside it.
 
 Nothing here depends on how the volume is cut: places are worked out from voxel numbers, chance from hashes.
 """
@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
+
+from bonectl.phantoms._hashes import join, mix, unit
 
 Floats = NDArray[np.float64]
 Field = NDArray[np.float32]
@@ -83,67 +85,6 @@ class Near(NamedTuple):
     face: Floats  # (3,) distances to the faces towards the next 3 seeds [mm]
     normal: Floats  # (3, 3) their normals
     cosine: Floats  # (3, 3) between them
-
-
-@njit(cache=True, error_model="numpy")
-def _weights(t: float) -> tuple[float, float, float, float]:
-    """The four cubic B-spline weights at fraction t of an interval."""
-    u = 1.0 - t
-    return (
-        u * u * u / 6.0,
-        (3.0 * t * t * t - 6.0 * t * t + 4.0) / 6.0,
-        (3.0 * u * u * u - 6.0 * u * u + 4.0) / 6.0,
-        t * t * t / 6.0,
-    )
-
-
-@njit(cache=True, error_model="numpy", parallel=True)
-def fill_spline(values: Field, nodes: Floats, step: float, first: tuple[float, float, float], voxel: float) -> None:
-    """Evaluate B-spline fields (fields, z, y, x) at first + index · voxel; nodes lie every `step` from -step on.
-
-    Separable: nodes collapse along z and y once per row.
-    """
-    fields, depth, height, width = values.shape
-    for row in prange(depth * height):
-        k, j = row // height, row % height
-        z = (first[0] + k * voxel) / step + 1.0
-        y = (first[1] + j * voxel) / step + 1.0
-        iz, iy = int(z), int(y)
-        wz, wy = _weights(z - iz), _weights(y - iy)
-        line = np.zeros(nodes.shape[3])
-        for f in range(fields):
-            for i in range(nodes.shape[3]):
-                line[i] = 0.0
-            for a in range(4):
-                for b in range(4):
-                    w = wz[a] * wy[b]
-                    for i in range(nodes.shape[3]):
-                        line[i] += w * nodes[f, iz + a - 1, iy + b - 1, i]
-            for i in range(width):
-                x = (first[2] + i * voxel) / step + 1.0
-                ix = int(x)
-                w = _weights(x - ix)
-                values[f, k, j, i] = w[0] * line[ix - 1] + w[1] * line[ix] + w[2] * line[ix + 1] + w[3] * line[ix + 2]
-
-
-@njit(cache=True, error_model="numpy")
-def _mix(value: Any) -> Any:
-    """SplitMix64's finaliser (Steele, Lea & Flood, OOPSLA 2014): a 64-bit hash of 64 bits."""
-    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return value ^ (value >> np.uint64(31))
-
-
-@njit(cache=True, error_model="numpy")
-def _join(bits: Any, value: int) -> Any:
-    """The hash of a hash and one more number."""
-    return _mix(bits * np.uint64(0x9E3779B97F4A7C15) + np.uint64(value) + np.uint64(1))
-
-
-@njit(cache=True, error_model="numpy")
-def _unit(bits: Any) -> float:
-    """The top 53 bits of a hash as a number in [0, 1)."""
-    return float(bits >> np.uint64(11)) * (1.0 / 9007199254740992.0)
 
 
 @njit(cache=True, error_model="numpy")
@@ -227,13 +168,13 @@ def _plate(k: int, seed: Any, swell: float, near: Near, rules: Rules) -> float:
     """exp(-(distance to plate k - its half thickness) / fillet); 0 where that face carries none."""
     m, n = (k + 1) % 3, (k + 2) % 3
     a, b = near.number[seed[0]], near.number[seed[k + 1]]
-    bits = _join(_join(rules.salt, min(a, b)), max(a, b))
+    bits = join(join(rules.salt, min(a, b)), max(a, b))
     # faces along z carry more plates than faces across it; the mean over directions stays
-    if _unit(bits) >= rules.plates * 1.5 * (1.0 - near.normal[k, 0] ** 2):
+    if unit(bits) >= rules.plates * 1.5 * (1.0 - near.normal[k, 0] ** 2):
         return 0.0
     face, cosine = near.face, near.cosine
     beyond = max(0.0, face[k] * cosine[k, m] - face[m], face[k] * cosine[k, n] - face[n])  # past the face's edge
-    own = swell * rules.plate * (1.0 - OWN_THICKNESS + 2.0 * OWN_THICKNESS * _unit(_mix(bits)))
+    own = swell * rules.plate * (1.0 - OWN_THICKNESS + 2.0 * OWN_THICKNESS * unit(mix(bits)))
     return float(np.exp((own - np.sqrt(face[k] ** 2 + beyond**2)) / rules.fillet))
 
 
@@ -243,15 +184,15 @@ def _rod(k: int, seed: Any, swell: float, near: Near, rules: Rules) -> float:
     m, n = (k + 1) % 3, (k + 2) % 3
     a, b, c = near.number[seed[0]], near.number[seed[k + 1]], near.number[seed[m + 1]]
     low, high = min(a, b, c), max(a, b, c)
-    bits = _join(_join(_join(rules.salt, low), a + b + c - low - high), high)
-    if _unit(bits) < rules.drop:
+    bits = join(join(join(rules.salt, low), a + b + c - low - high), high)
+    if unit(bits) < rules.drop:
         return 0.0
     face, cosine = near.face, near.cosine[k, m]
     sine2 = max(1e-3, 1.0 - cosine * cosine)
     square = max(0.0, face[k] ** 2 - 2.0 * cosine * face[k] * face[m] + face[m] ** 2) / sine2
     along_k, along_m = (face[k] - cosine * face[m]) / sine2, (face[m] - cosine * face[k]) / sine2
     beyond = max(0.0, along_k * near.cosine[k, n] + along_m * near.cosine[m, n] - face[n])  # past the rod's end
-    own = swell * rules.rod * (1.0 - OWN_THICKNESS + 2.0 * OWN_THICKNESS * _unit(_mix(bits)))
+    own = swell * rules.rod * (1.0 - OWN_THICKNESS + 2.0 * OWN_THICKNESS * unit(mix(bits)))
     return float(np.exp((own - np.sqrt(square + beyond**2)) / rules.fillet))
 
 
@@ -356,72 +297,3 @@ def fill_share(share: Field, slab: Slab, sites: Sites, rules: Rules, oversample:
                         share[k, j, i] = 1.0
                     else:
                         share[k, j, i] = _part((k, j, i), slab, far, near, rules, oversample)
-
-
-@njit(cache=True, error_model="numpy")
-def _packets(z: float, y: float, x: float, salt: Any, point: Floats, value: Floats) -> None:
-    """Fill in the 27 packets around a place [packet size], and their values: mean 0, SD 1.
-
-    A value is a sum of four uniform numbers, nearly normal and bounded by ±3.46.
-    """
-    n = 0
-    for cz in range(int(z) - 1, int(z) + 2):
-        for cy in range(int(y) - 1, int(y) + 2):
-            for cx in range(int(x) - 1, int(x) + 2):
-                bits = _join(_join(_join(salt, cz + 1), cy + 1), cx + 1)
-                point[n, 0] = cz + float(bits & np.uint64(0xFFFFF)) / 1048576.0
-                point[n, 1] = cy + float((bits >> np.uint64(20)) & np.uint64(0xFFFFF)) / 1048576.0
-                point[n, 2] = cx + float((bits >> np.uint64(40)) & np.uint64(0xFFFFF)) / 1048576.0
-                bits = _mix(bits)
-                total = 0.0
-                for piece in range(4):
-                    total += float((bits >> np.uint64(16 * piece)) & np.uint64(0xFFFF)) / 65536.0
-                value[n] = (total - 2.0) * SQRT3
-                n += 1
-
-
-@njit(cache=True, error_model="numpy")
-def _nearest_packet(z: float, y: float, x: float, point: Floats) -> int:
-    """Which of the 27 packets a place belongs to."""
-    best, chosen = 1e30, 0
-    for n in range(27):
-        gap = (point[n, 0] - z) ** 2 + (point[n, 1] - y) ** 2 + (point[n, 2] - x) ** 2
-        if gap < best:
-            best, chosen = gap, n
-    return chosen
-
-
-@njit(cache=True, error_model="numpy", parallel=True)
-def mineralise(share: Field, mean: Field, start: int, size: float, spread: float, salt: Any) -> None:
-    """Turn the share of bone into mineral [mgHA/cm³], in place.
-
-    Parameters
-    ----------
-    share, mean : (z, y, x) arrays
-        Share of bone, and mean mineral there.
-    start : int
-        Number of the first slice.
-    size : float
-        Of a voxel, in packets. Packets are the cells of jittered points on a cubic grid, taken at 2 × 2 × 2 places of
-        a voxel.
-    spread : float
-        SD between packets [mgHA/cm³].
-    salt : uint64
-        Makes hashes those of this phantom.
-    """
-    depth, height, width = share.shape
-    for row in prange(depth * height):
-        k, j = row // height, row % height
-        point, value = np.empty((27, 3)), np.empty(27)
-        z, y, quarter = (start + k + 0.5) * size, (j + 0.5) * size, 0.25 * size
-        for i in range(width):
-            if share[k, j, i] == 0.0:
-                continue
-            x = (i + 0.5) * size
-            _packets(z, y, x, salt, point, value)
-            total = 0.0
-            for a in (-quarter, quarter):
-                for b in (-quarter, quarter):
-                    for c in (-quarter, quarter):
-                        total += value[_nearest_packet(z + a, y + b, x + c, point)]
-            share[k, j, i] *= mean[k, j, i] + spread * total / 8.0
