@@ -14,6 +14,7 @@ from bonectl.errors import UsageError
 from bonectl.morphology.cells import BONE, MARROW
 from bonectl.morphology.cut import Cut
 from bonectl.morphology.specimen import Specimen
+from bonectl.phantoms._grid import Grid
 from bonectl.phantoms.shaft import shaft
 
 
@@ -32,16 +33,16 @@ def numbers(text, there):
 
 
 def test_the_shaft_holds_what_it_says():
-    stack = shaft((12, 150, 160), 0.02, 0, canal=0.12)
+    stack = shaft(Grid((12, 150, 160), 0.02), canal=0.12)
     known, grey = stack.header.answers, stack.collect()
     assert grey.sum(dtype=float) / 1100 * 0.02**3 == pytest.approx(known["bv_mm3"], rel=2e-3)
     assert euler_number(grey > 550, 3) == known["chi"] == -12
     assert known["ttar_mm2"] == pytest.approx(pi * 1.2**2)
     assert known["ctar_mm2"] + known["maar_mm2"] == pytest.approx(known["ttar_mm2"])
     coat = 1e-4  # d(volume)/d(thickness of a coat) is the surface
-    near = shaft((12, 150, 160), 0.02, 0, diameter=2.4 + coat, wall=0.4 + coat, canal=0.12 - coat).header.answers
+    near = shaft(Grid((12, 150, 160), 0.02), diameter=2.4 + coat, wall=0.4 + coat, canal=0.12 - coat).header.answers
     assert (near["bv_mm3"] - known["bv_mm3"]) / (coat / 2) == pytest.approx(known["bs_mm2"], rel=2e-3)
-    assert shaft((4, 64, 64), 0.02, 0, canals=0).header.answers["ctpo"] == 0
+    assert shaft(Grid((4, 64, 64), 0.02), canals=0).header.answers["ctpo"] == 0
 
 
 @pytest.mark.parametrize(
@@ -56,11 +57,11 @@ def test_the_shaft_holds_what_it_says():
 )
 def test_a_shaft_that_cannot_be_is_refused(knobs, message):
     with pytest.raises(UsageError, match=message):
-        shaft((4, 64, 64), 0.02, 0, **knobs)
+        shaft(Grid((4, 64, 64), 0.02), **knobs)
 
 
 def test_the_shaft_measures_as_it_is():
-    stack = shaft((20, 150, 160), 0.02, 0, canal=0.12, canals=16)
+    stack = shaft(Grid((20, 150, 160), 0.02), canal=0.12, canals=16)
     known, there = stack.header.answers, specimen(stack)
     found = numbers("cortical", there) | numbers("ctth", there)
     assert found["ttar"] == pytest.approx(known["ttar_mm2"], rel=2e-3)
@@ -87,7 +88,7 @@ def test_cortical_thickness_needs_cubic_voxels_and_areas_do_not():
 
 
 def test_compartments_tile_the_bone():
-    stack = shaft((8, 150, 160), 0.02, 0)
+    stack = shaft(Grid((8, 150, 160), 0.02))
     bone = stack.collect() > 550
     total, cortex, marrow = (region(name, bone, (0.02,) * 3) for name in ("total", "cortical", "trabecular"))
     assert (total == (cortex ^ marrow)).all()

@@ -9,6 +9,7 @@ from bonectl.core import kit, threads
 from bonectl.core.spec import parse
 from bonectl.errors import UsageError
 from bonectl.ops.phantom import phantom as make
+from bonectl.phantoms._grid import Grid
 
 SOLIDS = ("ball", "shell", "torus", "disc", "plates", "rods", "lattice")
 PRESETS = ("vertebra", "iliac", "femur")
@@ -16,7 +17,7 @@ PRESETS = ("vertebra", "iliac", "femur")
 
 def made(name, shape=(64, 72, 80), voxel=0.05, seed=0, **knobs):
     part = getattr(importlib.import_module(f"bonectl.phantoms.{name}"), name)
-    return part(shape, voxel, seed, **knobs)
+    return part(Grid(shape, voxel, seed), **knobs)
 
 
 def delta_chi(mask):

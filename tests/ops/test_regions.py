@@ -7,13 +7,14 @@ from bonectl.core.header import Header
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, UsageError
 from bonectl.ops.measure import measure, thickness_map
+from bonectl.phantoms._grid import Grid
 from bonectl.phantoms.shaft import shaft
 
 KNOBS = {"diameter": 1.6, "wall": 0.3, "canal": 0.08}
 
 
 def bone(planes=12):
-    return shaft((planes, 92, 96), 0.02, 0, **KNOBS)
+    return shaft(Grid((planes, 92, 96), 0.02), **KNOBS)
 
 
 def stack(array, unit="mgHA/cm3", slab=None):

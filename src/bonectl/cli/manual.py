@@ -297,7 +297,7 @@ def _knobs(text: str, knobs: Iterable[str]) -> str:
 
 
 # What flows into a part and is made by the program, and what is said of all data alike: no conditions.
-_MADE = {"A", "y", "counts", "header", "rng", "rows", "shape, voxel, seed", "size", "slices", "spacing", "voxel"}
+_MADE = {"A", "y", "counts", "grid", "header", "rng", "rows", "size", "slices", "spacing", "voxel"}
 _ALIKE = {"With a target, (b, z, y, x), normalised units", "Of the volume", "Empty"}
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from bonectl.errors import DataError
 from bonectl.morphology.distance import FAR, Distances, squared_distance
 from bonectl.morphology.inscribed import STEPS, inscribe
-from bonectl.morphology.isosurface import Level, surface_points, smoothed
+from bonectl.morphology.isosurface import Level, smoothed, surface_points
 from bonectl.morphology.painting import next_inside, paint, paint_balls
 from bonectl.morphology.ridge import ridge_balls
 

@@ -5,10 +5,9 @@ import time
 from bonectl.core import memory, threads
 from bonectl.core.cost import Cost
 from bonectl.core.kit import bind
-from bonectl.core.lengths import SPOKEN, is_length
 from bonectl.core.spec import Spec
 from bonectl.core.stack import Stack
-from bonectl.errors import UsageError
+from bonectl.phantoms._grid import Grid
 
 
 def phantom(spec: Spec, shape: tuple[int, int, int], voxel: float, seed: int = 0) -> Stack:
@@ -35,11 +34,8 @@ def phantom(spec: Spec, shape: tuple[int, int, int], voxel: float, seed: int = 0
     UsageError
         When there is no such phantom or knob, or the object does not fit into the volume.
     """
-    if len(shape) != 3 or min(shape) < 1:
-        raise UsageError(f"a phantom of shape {','.join(map(str, shape))}; give three positive lengths, as 64,128,128")
-    if not is_length(voxel):
-        raise UsageError(f"a voxel size of {voxel:g} mm; it must be {SPOKEN}")
-    stack = bind("phantoms", spec)(tuple(shape), float(voxel), int(seed))
+    grid = Grid(tuple(shape), float(voxel), int(seed))  # type: ignore[arg-type]
+    stack = bind("phantoms", spec)(grid)
     assert isinstance(stack, Stack)
     return stack
 

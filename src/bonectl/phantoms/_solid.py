@@ -10,8 +10,7 @@ from bonectl.core.lengths import SPOKEN, is_length
 from bonectl.core.slabs import Array
 from bonectl.core.stack import Stack, chain
 from bonectl.errors import UsageError
-
-Shape = tuple[int, int, int]
+from bonectl.phantoms._grid import Grid
 
 # (z, y, x) [mm] from the centre of the volume, broadcastable → distance to the surface [mm], negative inside. It must
 # nowhere change faster than position does (1-Lipschitz), as every exact distance and every minimum of such does.
@@ -24,17 +23,12 @@ LIGHTEST, DENSEST = 1e-3, 1e5
 CHUNK = 4096
 
 
-def solid(
-    shape: Shape, voxel: float, distance: Distance, answers: Mapping[str, float], *, mineral: float, oversample: int
-) -> Stack:
+def solid(grid: Grid, distance: Distance, answers: Mapping[str, float], *, mineral: float, oversample: int) -> Stack:
     """The stack of a solid of uniform mineral.
 
     Parameters
     ----------
-    shape : (int, int, int)
-        Voxels along (z, y, x).
-    voxel : float
-        Side of a voxel [mm].
+    grid : Grid
     distance : callable
         Signed distance to the surface.
     answers : mapping
@@ -47,12 +41,12 @@ def solid(
     Raises
     ------
     UsageError
-        When the grid or a knob makes no sense.
+        When a knob makes no sense.
     """
-    check_grid(shape, voxel, oversample)
+    check_samples(oversample)
     if not LIGHTEST <= mineral <= DENSEST:
         raise UsageError(f"mineral={mineral:g} mgHA/cm3; it must be from {LIGHTEST:g} to {DENSEST:g}")
-    total = float(np.prod(shape)) * voxel**3
+    total = float(np.prod(grid.shape)) * grid.voxel**3
     known = {
         "tv_mm3": total,
         "bvtv": answers["bv_mm3"] / total,
@@ -60,16 +54,12 @@ def solid(
         "bmd_mgha_cm3": mineral * answers["bv_mm3"] / total,
         "tmd_mgha_cm3": mineral,
     }
-    header = Header(shape=shape, axes=VOLUME, spacing=(voxel,) * 3, unit="mgHA/cm3", answers=known)
-    return chain(header, _slices(shape, voxel, distance, mineral, oversample))
+    header = Header(shape=grid.shape, axes=VOLUME, spacing=(grid.voxel,) * 3, unit="mgHA/cm3", answers=known)
+    return chain(header, _slices(grid, distance, mineral, oversample))
 
 
-def check_grid(shape: Shape, voxel: float, oversample: int) -> None:
-    """Refuse a grid without voxels, a voxel without size, and oversampling below 1 or beyond 16."""
-    if min(shape) < 1:
-        raise UsageError(f"a phantom of {'×'.join(map(str, shape))} voxels; every side needs at least 1")
-    if not is_length(voxel):
-        raise UsageError(f"voxels of {voxel:g} mm; the side must be {SPOKEN}")
+def check_samples(oversample: int) -> None:
+    """Refuse oversampling below 1 or beyond 16."""
     if not 1 <= oversample <= 16:
         raise UsageError(f"oversample={oversample}; give 1 to 16 samples per voxel side")
 
@@ -82,14 +72,8 @@ def inside(name: str, needed: float, there: float) -> None:
         raise UsageError(f"{name} of {needed:g} mm does not fit into a volume of {there:g} mm; turn its knobs")
 
 
-def extent(shape: Shape, voxel: float) -> tuple[float, float, float]:
-    """Sides (z, y, x) of the volume [mm]."""
-    return shape[0] * voxel, shape[1] * voxel, shape[2] * voxel
-
-
-def _slices(
-    shape: Shape, voxel: float, distance: Distance, mineral: float, oversample: int
-) -> Iterator[NDArray[np.float32]]:
+def _slices(grid: Grid, distance: Distance, mineral: float, oversample: int) -> Iterator[NDArray[np.float32]]:
+    shape, voxel = grid.shape, grid.voxel
     z, y, x = ((np.arange(n, dtype=np.float64) + (1 - n) / 2) * voxel for n in shape)
     sub = ((np.arange(oversample) + 0.5) / oversample - 0.5) * voxel
     offsets = np.stack(np.meshgrid(sub, sub, sub, indexing="ij"), axis=-1).reshape(-1, 3)

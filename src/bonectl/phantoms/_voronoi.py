@@ -17,9 +17,10 @@ from bonectl.core.lengths import SPOKEN, is_length
 from bonectl.core.slabs import Array
 from bonectl.core.stack import Stack, chain
 from bonectl.errors import UsageError
+from bonectl.phantoms._grid import Grid, Shape
 from bonectl.phantoms._mineral import mineralise
 from bonectl.phantoms._rods_and_plates import CUBE, Rules, Sites, Slab, fill_share
-from bonectl.phantoms._solid import DENSEST, Shape, check_grid
+from bonectl.phantoms._solid import DENSEST, check_samples
 from bonectl.phantoms._spline import fill_spline
 
 # A body-centred cubic cell of side L holds 2 seeds, so spacing a (density 1/a³) needs L = 2^(1/3) a. Each seed is moved
@@ -113,19 +114,13 @@ class Mineral:
             raise UsageError(f"packets of {self.packet:g} mm; give a positive size")
 
 
-def trabecular_stack(
-    shape: Shape, voxel: float, seed: int, bone: Architecture, mineral: Mineral, oversample: int
-) -> Stack:
+def trabecular_stack(grid: Grid, bone: Architecture, mineral: Mineral, oversample: int) -> Stack:
     """The stack of one realisation.
 
     Parameters
     ----------
-    shape : (int, int, int)
-        Voxels along (z, y, x).
-    voxel : float
-        [mm].
-    seed : int
-        Another number gives another bone of the same kind.
+    grid : Grid
+        Another seed gives another bone of the same kind.
     bone, mineral
         What to build.
     oversample : int
@@ -134,7 +129,7 @@ def trabecular_stack(
     Raises
     ------
     UsageError
-        When the grid makes no sense.
+        When `oversample` makes no sense.
 
     Notes
     -----
@@ -143,15 +138,16 @@ def trabecular_stack(
     cosine between the two faces. Bone is where the smooth minimum of distance minus thickness, over the rods and
     plates that exist, is negative.
     """
-    check_grid(shape, voxel, oversample)
-    total = float(np.prod(shape)) * voxel**3
-    header = Header(shape=shape, axes=VOLUME, spacing=(voxel,) * 3, unit="mgHA/cm3", answers={"tv_mm3": total})
-    return chain(header, _slabs(shape, voxel, seed, bone, mineral, oversample))
+    check_samples(oversample)
+    total = float(np.prod(grid.shape)) * grid.voxel**3
+    header = Header(
+        shape=grid.shape, axes=VOLUME, spacing=(grid.voxel,) * 3, unit="mgHA/cm3", answers={"tv_mm3": total}
+    )
+    return chain(header, _slabs(grid, bone, mineral, oversample))
 
 
-def _slabs(
-    shape: Shape, voxel: float, seed: int, bone: Architecture, mineral: Mineral, oversample: int
-) -> Iterator[NDArray[np.float32]]:
+def _slabs(grid: Grid, bone: Architecture, mineral: Mineral, oversample: int) -> Iterator[NDArray[np.float32]]:
+    shape, voxel, seed = grid.shape, grid.voxel, grid.seed
     salt = np.uint64(generator(seed, "hash").integers(1 << 63))
     scale = np.array([bone.stretch ** (-2 / 3), bone.stretch ** (1 / 3), bone.stretch ** (1 / 3)])
     rules = Rules(scale, bone.rod, bone.plate, bone.plates, bone.drop, FILLET * bone.rod, salt)

@@ -5,13 +5,12 @@ from math import pi
 import numpy as np
 
 from bonectl.core.stack import Stack
-from bonectl.phantoms._solid import Shape, extent, inside, solid
+from bonectl.phantoms._grid import Grid
+from bonectl.phantoms._solid import inside, solid
 
 
 def ball(
-    shape: Shape,
-    voxel: float,
-    seed: int,
+    grid: Grid,
     *,
     diameter: float | None = None,
     mineral: float = 1100.0,
@@ -21,8 +20,8 @@ def ball(
 
     Parameters
     ----------
-    shape, voxel, seed
-        The grid; nothing is drawn.
+    grid : Grid
+        Its voxels; nothing is drawn.
     diameter : float, optional
         [mm]; two thirds of the shortest side when not given.
     mineral : float
@@ -30,7 +29,7 @@ def ball(
     oversample : int
         Samples per voxel side at the surface.
     """
-    shortest = min(extent(shape, voxel))
+    shortest = min(grid.extent)
     d = shortest * 2 / 3 if diameter is None else diameter
     inside("a ball", d, shortest)
     answers = {
@@ -42,8 +41,7 @@ def ball(
         "tbth_mm": d,
     }
     return solid(
-        shape,
-        voxel,
+        grid,
         lambda z, y, x: np.sqrt(z * z + y * y + x * x) - d / 2,
         answers,
         mineral=mineral,

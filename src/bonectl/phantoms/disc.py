@@ -5,13 +5,12 @@ from math import pi
 import numpy as np
 
 from bonectl.core.stack import Stack
-from bonectl.phantoms._solid import Shape, extent, inside, solid
+from bonectl.phantoms._grid import Grid
+from bonectl.phantoms._solid import inside, solid
 
 
 def disc(
-    shape: Shape,
-    voxel: float,
-    seed: int,
+    grid: Grid,
     *,
     diameter: float | None = None,
     mineral: float = 200.0,
@@ -21,8 +20,8 @@ def disc(
 
     Parameters
     ----------
-    shape, voxel, seed
-        The grid; nothing is drawn.
+    grid : Grid
+        Its voxels; nothing is drawn.
     diameter : float, optional
         [mm]; four fifths of the shorter of the sides y and x when not given.
     mineral : float
@@ -30,7 +29,7 @@ def disc(
     oversample : int
         Samples per voxel side at the rim.
     """
-    height, *sides = extent(shape, voxel)
+    height, *sides = grid.extent
     d = min(sides) * 0.8 if diameter is None else diameter
     inside("a disc", d, min(sides))
     answers = {
@@ -41,8 +40,7 @@ def disc(
         "chi": 1.0,
     }
     return solid(
-        shape,
-        voxel,
+        grid,
         lambda z, y, x: np.hypot(y, x) - d / 2,
         answers,
         mineral=mineral,

@@ -1,17 +1,17 @@
 """Trabecular bone like that of the human femoral head."""
 
 from bonectl.core.stack import Stack
-from bonectl.phantoms._solid import Shape
+from bonectl.phantoms._grid import Grid
 from bonectl.phantoms._voronoi import Architecture, Mineral, trabecular_stack
 
 
-def femur(shape: Shape, voxel: float, seed: int, *, mineral: float = 1100.0, oversample: int = 2) -> Stack:
+def femur(grid: Grid, *, mineral: float = 1100.0, oversample: int = 2) -> Stack:
     """Dense, many plates: trabecular bone like that of the human femoral head.
 
     Parameters
     ----------
-    shape, voxel, seed
-        The grid, and which of all such bones.
+    grid : Grid
+        Its voxels, and which of all such bones.
     mineral : float
         Mean mineral density inside the bone [mgHA/cm³].
     oversample : int
@@ -25,4 +25,4 @@ def femur(shape: Shape, voxel: float, seed: int, *, mineral: float = 1100.0, ove
     /mm³. The answers hold TV alone: the rest is a matter of chance, and to be measured.
     """
     bone = Architecture(spacing=0.81, rod=0.075, plate=0.076, plates=0.3, drop=0.02, stretch=1.4)
-    return trabecular_stack(shape, voxel, seed, bone, Mineral(mean=mineral), oversample)
+    return trabecular_stack(grid, bone, Mineral(mean=mineral), oversample)

@@ -7,13 +7,12 @@ import numpy as np
 from bonectl.core.slabs import Array
 from bonectl.core.stack import Stack
 from bonectl.errors import UsageError
-from bonectl.phantoms._solid import Shape, extent, inside, solid
+from bonectl.phantoms._grid import Grid
+from bonectl.phantoms._solid import inside, solid
 
 
 def lattice(
-    shape: Shape,
-    voxel: float,
-    seed: int,
+    grid: Grid,
     *,
     diameter: float = 0.15,
     period: float = 0.8,
@@ -26,8 +25,8 @@ def lattice(
 
     Parameters
     ----------
-    shape, voxel, seed
-        The grid; nothing is drawn.
+    grid : Grid
+        Its voxels; nothing is drawn.
     diameter : float
         Of a rod [mm].
     period : float
@@ -44,7 +43,7 @@ def lattice(
     BS = 2 π r Σ length − 24 √2 r² n, from the intersections of two and of three crossed cylinders (16/3 r³ and
     8 (2 − √2) r³).
     """
-    sides = extent(shape, voxel)
+    sides = grid.extent
     if period <= diameter * sqrt(2.0):
         raise UsageError(f"rods of {diameter:g} mm every {period:g} mm leave no lattice; the period must be larger")
     inside("a rod", diameter, min(sides))
@@ -72,4 +71,4 @@ def lattice(
         "chi": float(sum(number) - 2 * nodes),
         "connd_per_mm3": (1 + 2 * nodes) / prod(sides),
     }
-    return solid(shape, voxel, distance, answers, mineral=mineral, oversample=oversample)
+    return solid(grid, distance, answers, mineral=mineral, oversample=oversample)

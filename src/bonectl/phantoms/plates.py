@@ -5,13 +5,12 @@ import numpy as np
 from bonectl.core.slabs import Array
 from bonectl.core.stack import Stack
 from bonectl.errors import UsageError
-from bonectl.phantoms._solid import Shape, extent, inside, solid
+from bonectl.phantoms._grid import Grid
+from bonectl.phantoms._solid import inside, solid
 
 
 def plates(
-    shape: Shape,
-    voxel: float,
-    seed: int,
+    grid: Grid,
     *,
     thickness: float = 0.2,
     spacing: float = 0.6,
@@ -22,8 +21,8 @@ def plates(
 
     Parameters
     ----------
-    shape, voxel, seed
-        The grid; nothing is drawn.
+    grid : Grid
+        Its voxels; nothing is drawn.
     thickness : float
         Of a plate [mm].
     spacing : float
@@ -33,7 +32,7 @@ def plates(
     oversample : int
         Samples per voxel side at the surface.
     """
-    depth, height, width = extent(shape, voxel)
+    depth, height, width = grid.extent
     if spacing <= 0:
         raise UsageError(f"plates {spacing:g} mm apart; the spacing must be positive")
     inside("a plate", thickness, width)
@@ -52,6 +51,6 @@ def plates(
         "cavities": 0.0,
         "chi": float(count),
         "tbth_mm": thickness,
-        "tbn_per_mm": count / (shape[2] * voxel),  # plate model, BV/TV / Tb.Th
+        "tbn_per_mm": count / (grid.shape[2] * grid.voxel),  # plate model, BV/TV / Tb.Th
     }
-    return solid(shape, voxel, distance, answers, mineral=mineral, oversample=oversample)
+    return solid(grid, distance, answers, mineral=mineral, oversample=oversample)

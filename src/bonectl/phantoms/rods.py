@@ -7,13 +7,12 @@ import numpy as np
 from bonectl.core.slabs import Array
 from bonectl.core.stack import Stack
 from bonectl.errors import UsageError
-from bonectl.phantoms._solid import Shape, extent, inside, solid
+from bonectl.phantoms._grid import Grid
+from bonectl.phantoms._solid import inside, solid
 
 
 def rods(
-    shape: Shape,
-    voxel: float,
-    seed: int,
+    grid: Grid,
     *,
     diameter: float = 0.2,
     period: float = 0.8,
@@ -24,8 +23,8 @@ def rods(
 
     Parameters
     ----------
-    shape, voxel, seed
-        The grid; nothing is drawn.
+    grid : Grid
+        Its voxels; nothing is drawn.
     diameter : float
         Of a rod [mm].
     period : float
@@ -35,7 +34,7 @@ def rods(
     oversample : int
         Samples per voxel side at the surface.
     """
-    length, height, width = extent(shape, voxel)
+    length, height, width = grid.extent
     if period <= diameter:
         raise UsageError(f"rods of {diameter:g} mm every {period:g} mm touch; the period must be larger")
     inside("a rod", diameter, min(height, width))
@@ -57,4 +56,4 @@ def rods(
         "chi": float(number),
         "tbth_mm": diameter,
     }
-    return solid(shape, voxel, distance, answers, mineral=mineral, oversample=oversample)
+    return solid(grid, distance, answers, mineral=mineral, oversample=oversample)

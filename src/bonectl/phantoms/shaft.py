@@ -8,13 +8,12 @@ from bonectl.core.counted import counted
 from bonectl.core.slabs import Array
 from bonectl.core.stack import Stack
 from bonectl.errors import UsageError
-from bonectl.phantoms._solid import Shape, extent, inside, solid
+from bonectl.phantoms._grid import Grid
+from bonectl.phantoms._solid import inside, solid
 
 
-def shaft(  # noqa: PLR0913 (its knobs are what it is)
-    shape: Shape,
-    voxel: float,
-    seed: int,
+def shaft(
+    grid: Grid,
     *,
     diameter: float | None = None,
     wall: float | None = None,
@@ -27,8 +26,8 @@ def shaft(  # noqa: PLR0913 (its knobs are what it is)
 
     Parameters
     ----------
-    shape, voxel, seed
-        The grid; nothing is drawn.
+    grid : Grid
+        Its voxels; nothing is drawn.
     diameter : float, optional
         Outer diameter [mm]; four fifths of the shorter side across when not given.
     wall : float, optional
@@ -42,7 +41,7 @@ def shaft(  # noqa: PLR0913 (its knobs are what it is)
     oversample : int
         Samples per voxel side at the surface.
     """
-    length, height, width = extent(shape, voxel)
+    length, height, width = grid.extent
     d = min(height, width) * 4 / 5 if diameter is None else diameter
     t = d / 6 if wall is None else wall
     bore = t / 4 if canal is None else canal
@@ -76,4 +75,4 @@ def shaft(  # noqa: PLR0913 (its knobs are what it is)
         "ctpo": holes / (outer - inner),
         "ctth_mm": t,
     }
-    return solid(shape, voxel, distance, answers, mineral=mineral, oversample=oversample)
+    return solid(grid, distance, answers, mineral=mineral, oversample=oversample)

@@ -5,13 +5,12 @@ from math import pi
 import numpy as np
 
 from bonectl.core.stack import Stack
-from bonectl.phantoms._solid import Shape, extent, inside, solid
+from bonectl.phantoms._grid import Grid
+from bonectl.phantoms._solid import inside, solid
 
 
 def shell(
-    shape: Shape,
-    voxel: float,
-    seed: int,
+    grid: Grid,
     *,
     diameter: float | None = None,
     wall: float | None = None,
@@ -22,8 +21,8 @@ def shell(
 
     Parameters
     ----------
-    shape, voxel, seed
-        The grid; nothing is drawn.
+    grid : Grid
+        Its voxels; nothing is drawn.
     diameter : float, optional
         Outer diameter [mm]; two thirds of the shortest side when not given.
     wall : float, optional
@@ -33,7 +32,7 @@ def shell(
     oversample : int
         Samples per voxel side at the surface.
     """
-    shortest = min(extent(shape, voxel))
+    shortest = min(grid.extent)
     d = shortest * 2 / 3 if diameter is None else diameter
     t = d / 6 if wall is None else wall
     inside("a shell", d, shortest)
@@ -48,8 +47,7 @@ def shell(
         "tbth_mm": t,
     }
     return solid(
-        shape,
-        voxel,
+        grid,
         lambda z, y, x: np.abs(np.sqrt(z * z + y * y + x * x) - middle) - t / 2,
         answers,
         mineral=mineral,

@@ -5,13 +5,12 @@ from math import pi
 import numpy as np
 
 from bonectl.core.stack import Stack
-from bonectl.phantoms._solid import Shape, extent, inside, solid
+from bonectl.phantoms._grid import Grid
+from bonectl.phantoms._solid import inside, solid
 
 
 def torus(
-    shape: Shape,
-    voxel: float,
-    seed: int,
+    grid: Grid,
     *,
     diameter: float | None = None,
     thickness: float | None = None,
@@ -22,8 +21,8 @@ def torus(
 
     Parameters
     ----------
-    shape, voxel, seed
-        The grid; nothing is drawn.
+    grid : Grid
+        Its voxels; nothing is drawn.
     diameter : float, optional
         Of the ring's centre line [mm]; half of the shorter of the sides y and x when not given.
     thickness : float, optional
@@ -33,7 +32,7 @@ def torus(
     oversample : int
         Samples per voxel side at the surface.
     """
-    height, *sides = extent(shape, voxel)
+    height, *sides = grid.extent
     d = min(sides) / 2 if diameter is None else diameter
     t = min(d / 3, height / 2) if thickness is None else thickness
     inside("a torus", d + t, min(sides))
@@ -47,8 +46,7 @@ def torus(
         "tbth_mm": t,
     }
     return solid(
-        shape,
-        voxel,
+        grid,
         lambda z, y, x: np.hypot(np.hypot(y, x) - d / 2, z) - t / 2,
         answers,
         mineral=mineral,

@@ -1,14 +1,12 @@
 """Trabecular bone of any kind, from rods and plates on a Voronoi tessellation."""
 
 from bonectl.core.stack import Stack
-from bonectl.phantoms._solid import Shape
+from bonectl.phantoms._grid import Grid
 from bonectl.phantoms._voronoi import Architecture, Mineral, trabecular_stack
 
 
 def trabecular(  # noqa: PLR0913 (its knobs are what it is)
-    shape: Shape,
-    voxel: float,
-    seed: int,
+    grid: Grid,
     *,
     spacing: float = 0.9,
     rod: float = 0.078,
@@ -27,8 +25,8 @@ def trabecular(  # noqa: PLR0913 (its knobs are what it is)
 
     Parameters
     ----------
-    shape, voxel, seed
-        The grid, and which of all such bones.
+    grid : Grid
+        Its voxels, and which of all such bones.
     spacing : float
         Size of a cell of the network [mm]: sets Tb.Sp and Conn.D.
     rod : float
@@ -72,4 +70,4 @@ def trabecular(  # noqa: PLR0913 (its knobs are what it is)
         warp=warp,
         variation=variation,
     )
-    return trabecular_stack(shape, voxel, seed, bone, Mineral(mean=mineral, packets=packets, drift=drift), oversample)
+    return trabecular_stack(grid, bone, Mineral(mean=mineral, packets=packets, drift=drift), oversample)

@@ -1,17 +1,17 @@
 """Trabecular bone like that of a human vertebra."""
 
 from bonectl.core.stack import Stack
-from bonectl.phantoms._solid import Shape
+from bonectl.phantoms._grid import Grid
 from bonectl.phantoms._voronoi import Architecture, Mineral, trabecular_stack
 
 
-def vertebra(shape: Shape, voxel: float, seed: int, *, mineral: float = 1100.0, oversample: int = 2) -> Stack:
+def vertebra(grid: Grid, *, mineral: float = 1100.0, oversample: int = 2) -> Stack:
     """Thin rods, few plates, long along z: trabecular bone like that of a human vertebra.
 
     Parameters
     ----------
-    shape, voxel, seed
-        The grid, and which of all such bones.
+    grid : Grid
+        Its voxels, and which of all such bones.
     mineral : float
         Mean mineral density inside the bone [mgHA/cm³].
     oversample : int
@@ -25,4 +25,4 @@ def vertebra(shape: Shape, voxel: float, seed: int, *, mineral: float = 1100.0, 
     Conn.D 4.2 ± 0.3 /mm³. The answers hold TV alone: the rest is a matter of chance, and to be measured.
     """
     bone = Architecture(spacing=1.02, rod=0.062, plate=0.05, plates=0.07, drop=0.1, stretch=1.4)
-    return trabecular_stack(shape, voxel, seed, bone, Mineral(mean=mineral), oversample)
+    return trabecular_stack(grid, bone, Mineral(mean=mineral), oversample)
