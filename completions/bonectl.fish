@@ -155,6 +155,7 @@ complete -c bonectl -n '__fish_seen_subcommand_from measure' -l window -r -d 'Va
 complete -c bonectl -n '__fish_seen_subcommand_from measure' -l output -s o -r -d 'Stack to write: x.npy, x.tif, or slice_%05d.tif for a file per slice; - is standard output.'
 complete -c bonectl -n '__fish_seen_subcommand_from measure' -l force -s f -d 'Replace the output if it exists.'
 complete -c bonectl -n '__fish_seen_subcommand_from measure' -l max-memory -r -d 'Memory that may be held, such as 6G or 800M (of 1024): work is cut to fit, or refused. Never changes a value.'
+complete -c bonectl -n '__fish_seen_subcommand_from measure' -l dry-run -d 'Print what would be measured, and in how much memory; read no voxel.'
 complete -c bonectl -n '__fish_seen_subcommand_from measure' -l style -x -a 'auto table tsv csv json' -d 'How to print; auto is a table on a terminal and TSV in a pipe. CSV has one line for each volume.'
 complete -c bonectl -n '__fish_seen_subcommand_from measure' -l voxel-size -r -d 'Voxel size (detector pitch of a scan) [mm] where the input has none.'
 complete -c bonectl -n '__fish_seen_subcommand_from measure' -l input-unit -r -d 'What the input\'s values are, where it does not tell.'

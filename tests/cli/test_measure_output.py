@@ -178,3 +178,38 @@ def test_a_table_of_several_shows_what_each_was_cut_at_and_how_often_it_is_doubt
     assert cuts[0] != cuts[1]
     assert lines["threshold"] == ["mgHA/cm3", *(f"{cut:.6g}" for cut in cuts)]
     assert lines["warnings"] == [str(len(one["warnings"])) for one in told]
+
+
+def test_a_dry_run_says_what_would_be_measured_and_reads_no_voxel(shell, tmp_path):
+    """A file of 27 GB that holds a header and no voxel: nothing is read, and numbers that stream would fit."""
+    from bonectl.core.header import Header
+    from bonectl.io import npy
+
+    with (tmp_path / "huge.npy").open("wb") as file:
+        file.write(npy.frame(Header(shape=(3000, 3000, 3000), dtype="|u1", unit="grey", spacing=(0.001,) * 3)))
+        file.truncate(file.tell() + 3000**3)
+    line = "bonectl measure huge.npy -m bvtv+euler --dry-run"
+    plan = json.loads(shell(f"{line} -t 100 --json").stdout)
+    assert plan["schema"] == "bonectl.plan/1"
+    assert (plan["metrics"], plan["threshold"], plan["streams"]) == (["bvtv", "euler"], "fixed(value=100.0)", True)
+    assert plan["memory_bytes"] < 3000**3 / 10
+    held = shell(f"{line} --max-memory 20G")  # Otsu's threshold needs every voxel
+    assert (held.returncode, "take about" in held.stderr.decode()) == (75, True)
+
+
+def test_a_dry_run_is_of_each_volume_and_ends_as_the_first_that_fails(shell, bone):
+    done = shell(f"bonectl measure a.npy b.npy none.npy {PLAIN} -m bvtv --dry-run", cwd=bone)
+    blocks = [dict(line.split("\t") for line in block.splitlines()) for block in done.stdout.decode().split("\n\n")]
+    assert [block["file"] for block in blocks] == ["a.npy", "b.npy"]
+    assert {block["threshold"] for block in blocks} == {"midpoint"}
+    assert done.returncode == 66
+    done = shell(f"bonectl measure a.npy {PLAIN} --map tbth --dry-run --json -o new.npy", cwd=bone)
+    plan = json.loads(done.stdout)
+    assert (plan["unit"], plan["dtype"]) == ("mm", "<f4")
+    assert not (bone / "new.npy").exists()
+
+
+def test_a_map_names_what_it_has_no_use_for(shell, bone):
+    done = shell(f"bonectl measure a.npy {PLAIN} --map tbth --window 0:1 -m bvtv -o new.npy", cwd=bone)
+    assert done.returncode == 2
+    assert "leave out --metrics and --window" in done.stderr.decode()

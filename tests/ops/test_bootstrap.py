@@ -11,11 +11,18 @@ from bonectl.core.header import Header
 from bonectl.core.stack import Stack
 from bonectl.errors import UsageError
 from bonectl.measuring import bootstrap
+from bonectl.measuring.request import Request
 from bonectl.morphology import cells, lines, rim, tapers
 from bonectl.morphology.parted import PartedTally
-from bonectl.ops.measure import examine, measure
+from bonectl.ops import measure as ops
+from bonectl.ops.measure import measure
 
 SIDE = 0.02
+
+
+def examine(volume, **asked):
+    """The numbers, and the volumes that they were measured in."""
+    return ops.examine(volume, Request(keep=True, **asked))
 
 
 def field(seed, shape, sigma):
@@ -124,7 +131,7 @@ def test_every_part_drawn_once_gives_the_numbers_themselves(bone, noisy):
 
 
 def bootstrap_parts(names):
-    from bonectl.measuring.request import parts_of
+    from bonectl.measuring.plan import parts_of
 
     return parts_of(names, Header(shape=(8, 8, 8), spacing=(SIDE,) * 3, unit="mgHA/cm3"), compared=False)
 

@@ -264,7 +264,7 @@ def test_an_empty_mask_is_refused(names):
 def test_values_that_are_not_finite_are_refused_with_their_place(names, wrong):
     grey = bone()
     grey[20, 3, 4] = wrong
-    with pytest.raises(DataError, match="z, y, x = 20, 3, 4"):
+    with pytest.raises(DataError, match=r"the first at \(20, 3, 4\)"):
         measure(stack(grey), metrics=names)
 
 

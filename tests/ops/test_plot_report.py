@@ -15,7 +15,13 @@ from bonectl.core.header import Header
 from bonectl.core.stack import Stack
 from bonectl.errors import UsageError
 from bonectl.measuring import report
-from bonectl.ops.measure import examine
+from bonectl.measuring.request import Request
+from bonectl.ops import measure as ops
+
+
+def examine(volume, **asked):
+    """The numbers, and the volumes that they were measured in."""
+    return ops.examine(volume, Request(keep=True, **asked))
 
 
 def stack(values, unit="mgHA/cm3", spacing=(0.02,) * 3):

@@ -7,12 +7,18 @@ from bonectl.core.header import Header
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError
 from bonectl.measuring.report import caption
-from bonectl.measuring.request import usual
+from bonectl.measuring.request import Request, usual
 from bonectl.measuring.tables import PURE
 from bonectl.metrics import _local
-from bonectl.ops.measure import examine, measure, thickness_map
+from bonectl.ops import measure as ops
+from bonectl.ops.measure import measure, thickness_map
 
 SIZE, VOXEL = 48, 0.02
+
+
+def examine(volume, **asked):
+    """The numbers, and the volumes that they were measured in."""
+    return ops.examine(volume, Request(keep=True, **asked))
 
 
 def clean():

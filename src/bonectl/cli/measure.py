@@ -1,16 +1,16 @@
 """``bonectl measure``: the numbers of a bone volume, beside those of a reference."""
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from bonectl.cli import boundary, streams, tables
 from bonectl.cli.command import command
-from bonectl.cli.files import apart
+from bonectl.cli.measure_inputs import EACH, Inputs, label_of
+from bonectl.cli.measure_map import ThicknessMap
+from bonectl.cli.measure_numbers import Numbers
+from bonectl.cli.measure_picture import Picture
 from bonectl.cli.options import (
     DASH,
     FORMATS_READ,
@@ -24,21 +24,7 @@ from bonectl.cli.options import (
     size_in_bytes,
 )
 from bonectl.cli.tables import Style
-from bonectl.core import atomic, progress
-from bonectl.core.counted import counted
-from bonectl.errors import BonectlError, DataError, MissingInputError, UsageError
-
-if TYPE_CHECKING:
-    from bonectl.core.stack import Stack
-    from bonectl.core.table import Columns, Table
-    from bonectl.measuring.tables import Examined
-
-
-# In a path: the name of the volume's file, without its suffix.
-NAME = "{name}"
-
-# As --label: all labels of the image, one after another.
-EACH = "each"
+from bonectl.errors import UsageError
 
 
 @command(READS)
@@ -172,6 +158,10 @@ def measure(
     output: Output = DASH,
     force: Force = False,
     max_memory: MaxMemory = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Print what would be measured, and in how much memory; read no voxel."),
+    ] = False,
     style: Annotated[
         Style,
         typer.Option(
@@ -218,6 +208,11 @@ def measure(
     bone, no --purify, no reference, no --intervals and no --plot; else it holds the volume, with up to 30 bytes for
     each voxel, 70 beside a reference. What does not fit into memory is refused before it is read.
 
+    With --dry-run no voxel is read: for each volume it prints what would be measured, at what threshold and in what
+    region, whether the volume is held or comes slab by slab, and the memory. With --json too that is one JSON object of
+    the schema bonectl.plan/1, or a list of them: command, file, shape, axes, spacing_mm, unit, metrics, threshold,
+    volume_of_interest, purify, compared, intervals, streams, memory_bytes, memory_limit_bytes and block.
+
     \b
     Examples:
       bonectl phantom iliac --shape 48,64,64 -o bone.npy
@@ -234,377 +229,29 @@ def measure(
       bonectl phantom shaft --shape 16,96,96 |
         bonectl measure -m "cortical + ctth" --mask auto
     """
-    sources = source or [DASH]
-    style = Style.json if as_json and style is Style.auto else style
-    room = size_in_bytes(max_memory)
-    picture = _plot(plot, window, sources, force=force)
-    asked = _Asked(
-        metrics=metrics, threshold=threshold, mask=mask, purify=purify,
-        label=_label(label), each=label == EACH, mask_label=mask_label,
-        reference=reference, calibrate=calibrate, intervals=intervals, seed=seed, room=room, plot=picture,
+    from bonectl.measuring import request as measuring
+
+    asked = measuring.Request(
+        metrics=metrics, threshold=threshold, purify=purify, intervals=intervals, seed=seed,
+        max_memory=size_in_bytes(max_memory), keep=plot is not None,
     )  # fmt: skip
-    if asked.each:
-        _check_each(sources, map=map, samples=samples, plot=plot)
+    inputs = Inputs(
+        sources=source or [DASH], reference=reference, mask=mask, label=label_of(label), each=label == EACH,
+        mask_label=mask_label, calibrate=calibrate,
+    )  # fmt: skip
+    request = replace(request, force=force, dry_run=dry_run, as_json=dry_run and (as_json or style is Style.json))
     if map is not None:
-        if len(sources) > 1 or metrics or reference or plot or intervals or style is not Style.auto:
-            raise UsageError(
-                "--map writes one stack; leave out --metrics, --reference, --intervals, --json, --plot and --style"
-            )
-        apart([sources[0], mask, calibrate], [output])
-        _write_map(replace(request, source=sources[0], output=output, force=force), asked, map)
+        numbers = {
+            "metrics": metrics, "reference": reference, "samples": samples, "intervals": intervals, "plot": plot,
+            "window": window, "json": as_json and not dry_run, "style": style is not Style.auto,
+        }  # fmt: skip
+        ThicknessMap(map, inputs, asked).write(replace(request, output=output), leave_out=numbers)
         return
     if output != DASH:
         raise UsageError("--output is for the stack of --map; send numbers to a file with >")
-    if window is not None and plot is None:
-        raise UsageError("--window is of the picture; give --plot too")
+    style = Style.json if as_json and style is Style.auto else style
     if as_json and style is not Style.json:
         raise UsageError(f"--json and --style {style.value}; choose one")
-    if samples is not None and len(sources) > 1:
-        raise UsageError("--samples are of one volume; measure one at a time")
-    _check_files(sources, asked, samples)
-    if len(sources) == 1 and not asked.each:
-        _measure_one(replace(request, source=sources[0]), asked, samples, style)
-    elif status := _measure_all(request, sources, asked, style):
+    picture = Picture.of(plot, window, inputs, force=force)
+    if status := Numbers(inputs, asked, picture, style, samples).print(request):
         raise typer.Exit(status)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Asked:
-    """What is to be measured, against what, and what is drawn of it; paths may hold `NAME`."""
-
-    metrics: str | None
-    threshold: str | None
-    mask: str | None
-    label: int | None
-    each: bool  # label, one after another
-    mask_label: int | None
-    purify: bool
-    reference: Path | None
-    calibrate: str | None
-    intervals: str | None
-    seed: int
-    room: int | None
-    plot: "_Plot | None"
-
-    def of(self, source: Path) -> "_Asked":
-        """As asked of one volume: its own files."""
-        reference = None if self.reference is None else _own(self.reference, source)
-        mask = None if self.mask is None else str(_own(Path(self.mask), source)) if NAME in self.mask else self.mask
-        plot = None if self.plot is None else replace(self.plot, path=_own(self.plot.path, source))
-        return replace(self, reference=reference, mask=mask, plot=plot)
-
-
-@dataclass(frozen=True)
-class _Plot:
-    """A picture to write, and the values that are black and white in it."""
-
-    path: Path
-    window: tuple[float, float] | None
-    force: bool
-
-
-def _own(path: Path, source: Path) -> Path:
-    """A path with the name of a volume in it; of standard input it is "stdin"."""
-    return Path(str(path).replace(NAME, "stdin" if source == DASH else source.stem))
-
-
-def _plot(path: Path | None, window: str | None, sources: list[Path], *, force: bool) -> _Plot | None:
-    """The picture that is asked for; what could not be written is refused before anything is read."""
-    if path is None:
-        return None
-    if path.suffix.lower() not in (".png", ".html"):
-        raise UsageError(f"{path}: a picture is named .png, a page .html")
-    paths = [_own(path, source) for source in sources]
-    if len(set(paths)) < len(paths):
-        raise UsageError(
-            f"{path}: {len(paths)} volumes and one name; write {NAME} in it, with files of different names"
-        )
-    for each in paths:
-        atomic.check(each, force=force)
-    return _Plot(path, None if window is None else _window(window), force)
-
-
-def _window(text: str) -> tuple[float, float]:
-    try:
-        low, high = (float(end) for end in text.split(":"))
-    except ValueError:
-        raise UsageError(f"--window {text!r}; write LOW:HIGH, such as -400:1600") from None
-    if not -3e38 < low < high < 3e38:  # a picture has 32-bit values
-        raise UsageError(f"--window {text}; black must lie below white, and both be finite")
-    return low, high
-
-
-def _check_files(sources: list[Path], asked: _Asked, samples: Path | None) -> None:
-    """Refuse what would be read twice and can be read once, and pictures that would replace what is read."""
-    own = [asked.of(path) for path in sources]
-    beside = [path for each in own for path in (each.reference, each.mask)]
-    apart([*sources, *beside, samples, asked.calibrate], [each.plot.path for each in own if each.plot])
-    if asked.reference == DASH or asked.mask == "-":
-        raise UsageError("only the volume itself can come from standard input; give the reference and mask as files")
-    if sources.count(DASH) > 1:
-        raise UsageError("standard input is given twice; it can be read once")
-    if len(sources) > 1:
-        for path in (asked.reference, None if asked.mask is None else Path(asked.mask)):
-            if path is not None and path.is_fifo():
-                raise UsageError(f"{path}: is a pipe, which can be read once, for {len(sources)} volumes; give a file")
-
-
-def _label(text: str | None) -> int | None:
-    """The label that is asked for; None for all of them, as one bone or as `EACH`."""
-    if text is None or text == EACH:
-        return None
-    if not text.isdecimal() or not 1 <= int(text[:20]) < 2**63:
-        raise UsageError(f"--label {text!r}; give a whole number from 1 on, or {EACH}")
-    return int(text)
-
-
-def _check_each(sources: list[Path], **of_one: str | Path | None) -> None:
-    """Refuse beside --label each what can be read once, and what is of one bone."""
-    for path in sources:
-        if _is_read_once(path):
-            name = streams.STDIN if path == DASH else path
-            raise UsageError(f"{name}: can be read once, and --label {EACH} reads for each label; give a file")
-    if one := next((name for name, value in of_one.items() if value is not None), None):
-        raise UsageError(f"--{one} is of one bone; give --label N instead of --label {EACH}")
-
-
-def _is_read_once(path: Path) -> bool:
-    return path == DASH or path.is_fifo() or path.is_char_device()
-
-
-def _measure_one(request: Request, asked: _Asked, samples: Path | None, style: Style) -> None:
-    """One volume, as it is asked for; CSV has a line for it, as for each of several."""
-    paths = [] if samples is None else _samples(samples)
-    try:
-        table = _measured(request, asked)
-    except DataError as error:
-        raise _naming(request.source, error) from error
-    if samples is not None:
-        table = _with_samples(table, request, asked, paths)
-    if style is not Style.csv:
-        tables.show(table, style)
-        return
-    with tables.several(style, _columns(asked, around=samples is not None)) as add:
-        add(str(request.source), table)
-
-
-def _measure_all(request: Request, sources: list[Path], asked: _Asked, style: Style) -> int:
-    """Each volume that can be measured; the status of the first that cannot, 0 when all were.
-
-    What can be refused before the work is refused before the work. Each is printed when it is done.
-    """
-    statuses = _refused(request, sources, asked)
-    with tables.several(style, _columns(asked, around=False)) as add:
-        for number, path in enumerate(sources):
-            if number in statuses:
-                continue
-            for found in _found(replace(request, source=path), asked):
-                if isinstance(found, Exception):
-                    name = f"bonectl {request.command}" + ("" if isinstance(found, BonectlError) else f": {path}")
-                    statuses.setdefault(number, boundary.told(name, _naming(path, found)))
-                else:
-                    add(str(path), found)
-    return statuses[min(statuses)] if statuses else 0
-
-
-def _found(request: Request, asked: _Asked) -> Iterator["Table | Exception"]:
-    """The table of a volume, or of each of its bones, or why there is none."""
-    try:
-        labels: Sequence[int | None] = _all_labels(request) if asked.each else [asked.label]
-    except Exception as error:
-        yield error
-        return
-    for label in labels:
-        try:
-            with progress.about(str(request.source) + (f", label {label}" if asked.each else "")):
-                table = _measured(request, replace(asked, label=label))
-        except Exception as error:
-            yield _of_label(label, error) if asked.each else error
-        else:
-            yield table
-
-
-def _all_labels(request: Request) -> list[int]:
-    from bonectl.measuring.labels import all_of
-
-    with streams.reading(request) as stack:
-        return all_of(stack, "the volume")
-
-
-def _of_label(label: int | None, error: Exception) -> Exception:
-    """The error, naming the label if it does not yet."""
-    if not isinstance(error, BonectlError) or f"label {label}" in str(error):
-        return error
-    return type(error)(f"label {label}: {error}").with_traceback(error.__traceback__)
-
-
-def _refused(request: Request, sources: list[Path], asked: _Asked) -> dict[int, int]:
-    """Statuses of the volumes whose headers, masks or references do not fit, which is said; no voxel is read.
-
-    Raises
-    ------
-    BonectlError
-        When the same is wrong with all of them: the request itself.
-    """
-    from bonectl.ops.measure import check
-
-    asked = replace(asked, label=1, each=False) if asked.each else asked  # no header tells labels
-    errors: dict[int, BonectlError] = {}
-    for number, path in enumerate(sources):
-        if _is_read_once(path):
-            continue  # what is read once is seen when its turn comes
-        try:
-            with _opened(replace(request, source=path), asked) as (stack, request_of):
-                check(stack, **request_of)
-        except BonectlError as error:
-            errors[number] = error
-    if len(errors) == len(sources) and len({str(error) for error in errors.values()}) == 1:
-        raise errors[0]
-    name = f"bonectl {request.command}"
-    return {number: boundary.told(name, _naming(sources[number], error)) for number, error in errors.items()}
-
-
-def _naming(path: Path, error: Exception) -> Exception:
-    """The error, naming the volume if it does not yet; what is no error of ours stays as it is."""
-    name = streams.STDIN if path == DASH else str(path)
-    if not isinstance(error, BonectlError) or name in str(error):
-        return error
-    return type(error)(f"{name}: {error}").with_traceback(error.__traceback__)
-
-
-def _columns(asked: _Asked, *, around: bool) -> "Columns":
-    """Of one line for each volume."""
-    from bonectl.measuring.columns import columns
-
-    compared = asked.reference is not None
-    wanted = compared if asked.intervals is None else asked.intervals != "none"
-    return columns(
-        asked.metrics, compared=compared, around=around or wanted, labelled=asked.each or asked.label is not None
-    )
-
-
-def _write_map(request: Request, asked: _Asked, what: str) -> None:
-    from bonectl.ops.measure import thickness_map
-
-    with _opened(request, asked) as (stack, of):
-        wanted = {name: of[name] for name in ("threshold", "mask", "purify", "max_memory")}
-        streams.writing(thickness_map(stack, what=what, **wanted), request)
-
-
-def _measured(request: Request, asked: _Asked) -> "Table":
-    """One volume; mask and reference are opened anew for each."""
-    from bonectl.measuring.labels import named
-    from bonectl.ops.measure import examine, measure
-
-    with _opened(request, asked) as (stack, request_of):
-        if asked.plot is None:
-            return named(measure(stack, **request_of), asked.label)
-        found = examine(stack, **request_of)
-        found = replace(found, table=named(found.table, asked.label))
-        _draw_report(found, replace(asked.plot, path=_own(asked.plot.path, request.source)), request)
-        return found.table
-
-
-@contextlib.contextmanager
-def _opened(request: Request, asked: _Asked) -> Iterator[tuple["Stack", Mapping[str, Any]]]:
-    """The volume, and as `ops.measure.measure` takes it what is asked of it, with its own reference and mask."""
-    asked = asked.of(request.source)
-    with contextlib.ExitStack() as files:
-        stack = _one(files.enter_context(streams.reading(request)), asked.label, "the volume")
-        wanted = None
-        if asked.reference is not None:
-            wanted = _like(files.enter_context(streams.opened(asked.reference, nan=request.nan)), request)
-            wanted = _one(wanted, asked.label, "the reference") if wanted.header.unit == "label" else wanted
-        if asked.calibrate is not None:
-            stack, wanted = _calibrated(stack, wanted, asked.calibrate)
-        yield (
-            stack,
-            {
-                "metrics": asked.metrics,
-                "threshold": asked.threshold,
-                "mask": _voi(asked, files),
-                "purify": asked.purify,
-                "reference": wanted,
-                "intervals": asked.intervals,
-                "seed": asked.seed,
-                "max_memory": asked.room,
-            },
-        )
-
-
-def _voi(asked: _Asked, files: contextlib.ExitStack) -> "Stack | str | None":
-    """A file as a stack, the name of a region as it is."""
-    from bonectl.core import kit
-
-    if asked.mask is not None and asked.mask.partition("(")[0].strip() not in kit.names("regions"):
-        return _one(files.enter_context(streams.opened(Path(asked.mask))), asked.mask_label, "the mask")
-    if asked.mask_label is not None:
-        raise UsageError("--mask-label is of a label image in a file; give it as --mask")
-    return asked.mask
-
-
-def _one(stack: "Stack", label: int | None, what: str) -> "Stack":
-    """One label of a label image, where that is asked for."""
-    from bonectl.measuring.labels import chosen
-
-    return stack if label is None else chosen(stack, label, what)
-
-
-def _calibrated(stack: "Stack", reference: "Stack | None", text: str) -> tuple["Stack", "Stack | None"]:
-    """The volume in mgHA/cm3, and the reference where it is in the same unit as the volume was."""
-    from bonectl.core.spec import parse
-    from bonectl.ops.calibrate import calibrated
-
-    spec = parse(text)
-    if reference is not None and reference.header.unit == stack.header.unit:
-        reference = calibrated(reference, spec)
-    return calibrated(stack, spec), reference
-
-
-def _draw_report(found: "Examined", plot: _Plot, request: Request) -> None:
-    """Write the picture or the page, whole or not at all."""
-    import shlex
-
-    import bonectl
-    from bonectl.measuring import report
-
-    if plot.path.suffix.lower() == ".png":
-        data = report.png(found, window=plot.window)
-    else:
-        title = streams.STDIN if request.source == DASH else streams.plain(request.source.name)
-        origin = f"bonectl {bonectl.__version__}, {streams.now()}: {streams.plain(shlex.join(request.argv))}"
-        data = report.html(found, title=title, origin=origin, window=plot.window).encode()
-    with atomic.replacing(plot.path, force=plot.force) as temporary:
-        temporary.write_bytes(data)
-
-
-def _samples(folder: Path) -> list[Path]:
-    """The stacks in a folder, one sample each."""
-    from bonectl import io
-
-    if not folder.is_dir():
-        raise MissingInputError(f"{folder}: there is no such folder; `bonectl denoise --each` makes one")
-    paths = sorted(path for path in folder.iterdir() if io.named(path))
-    if len(paths) < 2:
-        raise UsageError(f"{folder}: holds {counted(len(paths), 'sample')}; an interval needs at least 2")
-    return paths
-
-
-def _with_samples(table: "Table", request: Request, asked: _Asked, paths: list[Path]) -> "Table":
-    """The table with intervals from samples, which are held one at a time."""
-    from bonectl.ops.samples import with_intervals
-
-    alike = replace(asked.of(request.source), intervals="none", plot=None)
-    found = []
-    for path in paths:
-        try:
-            found.append(_measured(replace(request, source=path), alike))
-        except BonectlError as error:
-            raise _naming(path, error) from error
-    return with_intervals(table, found)
-
-
-def _like(reference: "Stack", request: Request) -> "Stack":
-    """A plain reference is declared by the same options as the volume."""
-    silent = reference.header.unit == "grey" or None in reference.header.spacing
-    return streams.declared(reference, request) if silent else reference

@@ -12,7 +12,7 @@ import numpy as np
 
 from bonectl.core.calibration import Calibration
 from bonectl.core.geometry import Geometry
-from bonectl.core.lengths import SPOKEN, PartialSpacing, is_length
+from bonectl.core.lengths import SPOKEN, PartialSpacing, is_cubic, is_length
 from bonectl.errors import DataError, UsageError
 
 VERSION = 1
@@ -219,7 +219,7 @@ class Header:
         sides = [s for s in self.spacing if s is not None]
         if self.is_scan or len(sides) < 3:
             raise UsageError("the voxel size is unknown; give --voxel-size in mm")
-        if max(sides) > min(sides) * 1.001:
+        if not is_cubic(sides):
             raise UsageError(f"voxels of {' × '.join(f'{s:g}' for s in sides)} mm; cubic voxels are needed")
         return sides[2]
 

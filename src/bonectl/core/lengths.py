@@ -1,5 +1,7 @@
 """Lengths: their types, and which numbers can be one in a scanner."""
 
+from collections.abc import Iterable
+
 from bonectl.errors import UsageError
 
 MM_PER_CM = 10.0
@@ -35,3 +37,18 @@ def check_lengths(**lengths: float) -> None:
     for name, value in lengths.items():
         if not is_length(value):
             raise UsageError(f"{name} = {value} mm; it must be {SPOKEN}")
+
+
+# Voxel sizes that differ by less than this share are the same: files round them.
+ROUNDED = 1e-3
+
+
+def same(side: float, other: float) -> bool:
+    """Whether two voxel sizes are one, within 0.1 %."""
+    return abs(other - side) <= ROUNDED * abs(side)
+
+
+def is_cubic(sides: Iterable[float]) -> bool:
+    """Whether the sides of a voxel are the same, within 0.1 %."""
+    known = list(sides)
+    return max(known) <= min(known) * (1 + ROUNDED)

@@ -8,7 +8,8 @@ from bonectl.core import progress
 from bonectl.core.header import Header
 from bonectl.core.slabs import Array
 from bonectl.errors import DataError
-from bonectl.measuring.request import Case, rule_of, units_differ
+from bonectl.measuring.plan import Plan, units_differ
+from bonectl.measuring.threshold_rule import rule_of
 from bonectl.measuring.values import BLOCK, Mask, collected
 from bonectl.morphology import voi
 from bonectl.morphology.cells import MARROW, Labels
@@ -19,26 +20,26 @@ from bonectl.morphology.tally import Tally
 EMPTY = "the mask is empty: no voxel is inside the volume of interest"
 
 
-def held(case: Case) -> Specimen:
+def read(plan: Plan) -> Specimen:
     """The volume, read and cut."""
-    values = collected(case.stack, "the volume")
-    return segmented(case, values, case.region.inside(values), "the volume")
+    values = collected(plan.stack, "the volume")
+    return segmented(plan, values, plan.region.inside(values), "the volume")
 
 
-def beside(case: Case, header: Header, reference: Volume) -> Case:
-    """The case beside a reference of grey values, now that they are read: of two levels, they are a mask.
+def beside(plan: Plan, header: Header, reference: Volume) -> Plan:
+    """The plan beside a reference of grey values, now that they are read: of two levels, they are a mask.
 
     Such levels say nothing of the threshold of a grey volume.
     """
-    unit = case.stack.header.unit
+    unit = plan.stack.header.unit
     if header.unit != "grey":
-        return case
+        return plan
     if reference.has_two_levels:
-        rule = rule_of(None, unit, "label") if case.threshold is None else case.rule
-        return replace(case, rule=rule)
+        rule = rule_of(None, unit, "label") if plan.request.threshold is None else plan.rule
+        return replace(plan, rule=rule)
     if unit not in ("label", "grey"):
         raise units_differ(unit, header.unit)
-    return case
+    return plan
 
 
 def extent_of(specimen: Specimen) -> voi.Extent:
@@ -57,11 +58,11 @@ def labelled(bone: Mask, inside: Mask | None) -> Labels:
     return labels
 
 
-def segmented(case: Case, values: Array, inside: Mask | None, what: str, cut: Cut | None = None) -> Specimen:
-    """Cut one volume, and add up what its voxels are; by the case's rule, unless the cut is known."""
+def segmented(plan: Plan, values: Array, inside: Mask | None, what: str, cut: Cut | None = None) -> Specimen:
+    """Cut one volume, and add up what its voxels are; by the plan's rule, unless the cut is known."""
     with progress.task(f"cut {what}", 1, "volume") as advance:
-        specimen = _cut_out(case, values, inside, cut)
-        check_filled(specimen.tally, specimen.cut, f"{what}, purified," if case.purify else what)
+        specimen = _cut_out(plan, values, inside, cut)
+        check_filled(specimen.tally, specimen.cut, f"{what}, purified," if plan.request.purify else what)
         advance()
     return specimen
 
@@ -95,19 +96,19 @@ def check_filled(sums: Tally, cut: Cut, what: str) -> None:
         raise DataError(f"{what} is nothing but bone: all {total} voxels are {cut}; a higher threshold may be right")
 
 
-def _cut_out(case: Case, values: Array, inside: Mask | None, cut: Cut | None) -> Specimen:
-    unit = case.stack.header.unit
+def _cut_out(plan: Plan, values: Array, inside: Mask | None, cut: Cut | None) -> Specimen:
+    unit = plan.stack.header.unit
     if inside is not None and not inside.any():
         raise DataError(EMPTY)
     two_levels = unit != "label" and Volume(values, unit, inside).has_two_levels
     if cut is None:
-        cut = case.rule_for(unit, two_levels=two_levels).cut(values, unit, case.spacing, inside)
+        cut = plan.rule_for(unit, two_levels=two_levels).cut(values, unit, plan.spacing, inside)
     if two_levels and cut.filter is NONE:
         cut = replace(cut, mask=True, rule=f"{cut.rule}, two levels: a mask")
     grey = None if unit == "label" else values
     bone = cut.bone(values)
     if inside is None:
-        inside = case.region.around(bone, case.spacing)
+        inside = plan.region.around(bone, plan.spacing)
     around = bone if inside is not None and _goes_on(values, bone, inside) else None
-    specimen = Specimen(labelled(bone, inside), case.spacing, unit, cut, grey, around=around)
-    return specimen.purify() if case.purify else specimen
+    specimen = Specimen(labelled(bone, inside), plan.spacing, unit, cut, grey, around=around)
+    return specimen.purify() if plan.request.purify else specimen

@@ -8,10 +8,7 @@ from typing import Any
 from bonectl.core import progress
 from bonectl.core.table import Doubt, Finding, Histogram, Number, Row, Table
 from bonectl.errors import UsageError
-from bonectl.measuring.request import (
-    Case,
-    Part,
-)
+from bonectl.measuring.plan import Part, Plan
 from bonectl.morphology import trust, voi
 from bonectl.morphology.cut import Cut
 from bonectl.morphology.specimen import Specimen
@@ -39,41 +36,47 @@ class Examined:
     Parameters
     ----------
     table : Table
-    specimen : Specimen
-        The volume, cut, with what was worked out about it.
+    volume : Specimen, optional
+        Cut, with what was worked out about it; None of one that came slab by slab.
     reference : Specimen, optional
     """
 
     table: Table
-    specimen: Specimen
+    volume: Specimen | None = None
     reference: Specimen | None = None
 
+    @property
+    def specimen(self) -> Specimen:
+        """The volume, which was asked for with `Request.keep`."""
+        assert self.volume is not None
+        return self.volume
 
-def judged(table: Table, case: Case, extent: voi.Extent) -> Table:
+
+def judged(table: Table, plan: Plan, extent: voi.Extent) -> Table:
     """The table with its warnings, which are also said."""
     numbers = {row.number.name: row.number.value for row in table.rows}
-    width = min(voxels * side for voxels, side in zip(extent.voxels, case.spacing, strict=True))
-    doubts = trust.doubts(numbers, max(case.spacing), width, _cut_off(case), extent.shell)
-    warnings = (*table.warnings, *case.told, *doubts, *_two_laws(case))
+    width = min(voxels * side for voxels, side in zip(extent.voxels, plan.spacing, strict=True))
+    doubts = trust.doubts(numbers, max(plan.spacing), width, _cut_off(plan), extent.shell)
+    warnings = (*table.warnings, *plan.told, *doubts, *_two_laws(plan))
     for warning in warnings:
         progress.note(f"do not trust: {warning}")
     return replace(table, warnings=warnings)
 
 
-def _two_laws(case: Case) -> tuple[str, ...]:
+def _two_laws(plan: Plan) -> tuple[str, ...]:
     """A warning where volume and reference owe their density to different calibrations."""
-    ours = case.stack.header.calibration
-    theirs = None if case.reference is None else case.reference.header.calibration
-    if case.stack.header.unit != "mgHA/cm3" or ours is None or theirs is None:
+    ours = plan.stack.header.calibration
+    theirs = None if plan.reference is None else plan.reference.header.calibration
+    if plan.stack.header.unit != "mgHA/cm3" or ours is None or theirs is None:
         return ()
     if isclose(ours.slope, theirs.slope, rel_tol=1e-3) and isclose(ours.intercept, theirs.intercept, abs_tol=1):
         return ()
     return (f"density: the volume is calibrated by {ours.source}, the reference by {theirs.source}",)
 
 
-def _cut_off(case: Case) -> tuple[str, ...]:
+def _cut_off(plan: Plan) -> tuple[str, ...]:
     """The volumes whose values come from a scan of a region of interest; a mask has no values."""
-    volumes = {"the volume": case.stack, "the reference": case.reference}
+    volumes = {"the volume": plan.stack, "the reference": plan.reference}
     headers = {name: stack.header for name, stack in volumes.items() if stack is not None}
     return tuple(name for name, told in headers.items() if told.region_of_interest and told.unit != "label")
 
@@ -99,16 +102,16 @@ def found_by(parts: Sequence[Part], given: Mapping[str, Any]) -> list[Finding]:
     return found
 
 
-def table_of(case: Case, findings: list[Finding], cut: Cut) -> Table:
+def table_of(plan: Plan, findings: list[Finding], cut: Cut) -> Table:
     """What was found in one volume, with its conditions; beside a phantom's known answers where it has any."""
-    header = case.stack.header
+    header = plan.stack.header
     conditions: dict[str, float | int | str | None] = {
         "shape": " ".join(map(str, header.shape)),
-        **{f"voxel_{axis}_mm": side for axis, side in zip("zyx", case.spacing, strict=True)},
+        **{f"voxel_{axis}_mm": side for axis, side in zip("zyx", plan.spacing, strict=True)},
         "unit": header.unit,
-        "volume_of_interest": case.region.name,
+        "volume_of_interest": plan.region.name,
         **cut_conditions(cut, "threshold"),
-        "purification": PURE if case.purify else "none",
+        "purification": PURE if plan.request.purify else "none",
     }
     if header.calibration is not None and header.unit == "mgHA/cm3":
         pseudo = " (pseudo-calibrated: structure may be trusted, density not)" if header.calibration.pseudo else ""
@@ -116,7 +119,7 @@ def table_of(case: Case, findings: list[Finding], cut: Cut) -> Table:
     rows = tuple(Row(found) for found in findings if isinstance(found, Number))
     histograms = tuple(found for found in findings if isinstance(found, Histogram))
     table = Table(rows, conditions, histograms, warnings=(*cut.doubts, *said(findings)))
-    if header.answers and case.reference is None:
+    if header.answers and plan.reference is None:
         return replace(table.beside(header.answers), reference="known answers of the phantom")
     return table
 

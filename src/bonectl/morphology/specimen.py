@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bonectl.core.lengths import Spacing
+from bonectl.core.lengths import Spacing, is_cubic
 from bonectl.errors import UsageError
 from bonectl.morphology.cells import BONE, MARROW, OUTSIDE, Labels
 from bonectl.morphology.components import Pieces, pieces
@@ -128,7 +128,7 @@ class Specimen:
         UsageError
             When the voxels are not cubic within 0.1 %: `what` is defined on cubic voxels.
         """
-        if max(self.spacing) > min(self.spacing) * 1.001:
+        if not is_cubic(self.spacing):
             sides = " × ".join(f"{side:g}" for side in self.spacing)
             raise UsageError(f"{what} needs cubic voxels, these are {sides} mm; resample the volume first")
         return self.spacing[2]

@@ -2,51 +2,46 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Unpack
 
 from bonectl.core import kit, progress, threads
+from bonectl.core.cost import Cost
+from bonectl.core.lengths import is_cubic
 from bonectl.core.slabs import Array, windows
 from bonectl.core.spec import Spec, parse
 from bonectl.core.stack import Stack
 from bonectl.core.table import Number, Table, compared
 from bonectl.errors import UsageError
 from bonectl.measuring import bootstrap
-from bonectl.measuring.request import SAME_SIDE, Case, Part, check_room, maps, planned, streams, sub_volumes
-from bonectl.measuring.specimens import beside, check_filled, extent_of, held, labelled, segmented
+from bonectl.measuring.plan import Plan
+from bonectl.measuring.request import Options, Request, maps
+from bonectl.measuring.specimens import beside, check_filled, extent_of, labelled, read, segmented
 from bonectl.measuring.tables import Examined, cut_conditions, flowing, found_by, judged, said, table_of
 from bonectl.measuring.values import BLOCK, collected, finite
 from bonectl.morphology import voi
 from bonectl.morphology.cells import Labels
 from bonectl.morphology.cut import Cut, Volume
-from bonectl.morphology.specimen import Specimen
 from bonectl.morphology.tally import tally
 
+# In whose memory a map is made, of marrow too.
+FULL_GRID = ("tbth",)
 
-def measure(  # noqa: PLR0913 (the volume, and what each option says)
-    stack: Stack,
-    *,
-    metrics: str | None = None,
-    threshold: float | str | None = None,
-    mask: Stack | str | None = None,
-    reference: Stack | None = None,
-    intervals: float | str | None = None,
-    seed: int = 0,
-    purify: bool = False,
-    max_memory: int | None = None,
-) -> Table:
+
+def measure(stack: Stack, **options: Unpack[Options]) -> Table:
     """Measure a bone volume.
 
     Parameters
     ----------
     stack : Stack
-        A volume in mgHA/cm3, 1/cm or grey values, or a mask (unit "label"). With a calibration in its header,
-        1/cm becomes mgHA/cm3 first.
+        A volume in mgHA/cm³, 1/cm or grey values, or a mask (unit "label"). With a calibration in its header,
+        1/cm becomes mgHA/cm³ first.
     metrics : str, optional
         Sum of metric names with their knobs, such as ``"bvtv + tbth(convention=bonej)"``; nothing is all that the
         data allow.
     threshold : float or str, optional
         What is bone: a value in the volume's unit (bone lies above it), a segmentation such as
         ``"otsu(sigma=1)"``, or ``"reference"``: Otsu's threshold of the reference, applied to both. Nothing is, for
-        a mask, every voxel above 0 (a label below 0 is refused); for mgHA/cm3, half-way between marrow and bone; else
+        a mask, every voxel above 0 (a label below 0 is refused); for mgHA/cm³, half-way between marrow and bone; else
         ``"reference"`` where there is one, and ``"otsu"`` where not.
     mask : Stack or str, optional
         Volume of interest (TV): a stack whose voxels are not 0, or a region such as ``"cylinder"``, ``"auto"`` or
@@ -87,62 +82,17 @@ def measure(  # noqa: PLR0913 (the volume, and what each option says)
     known beforehand, no region of the bone, no purification, no reference and no intervals, stream in bounded memory;
     all else holds the volume.
     """
-    threads.settle_numba()
-    case = planned(stack, metrics, threshold, mask, reference, purify=purify)
-    wanted = sub_volumes(intervals)
-    if streams(case, wanted):
-        return _stream(case)
-    check_room(case, max_memory)
-    return _examined(case, wanted, seed).table
+    return examine(stack, Request(**options)).table
 
 
-def check(  # noqa: PLR0913 (as `measure`)
-    stack: Stack,
-    *,
-    metrics: str | None = None,
-    threshold: float | str | None = None,
-    mask: Stack | str | None = None,
-    reference: Stack | None = None,
-    intervals: float | str | None = None,
-    seed: int = 0,
-    purify: bool = False,
-    max_memory: int | None = None,
-) -> None:
-    """Refuse what `measure` would refuse before it reads a voxel, and read none.
+def examine(stack: Stack, request: Request) -> Examined:
+    """The numbers of a volume, and where they are wanted the volumes that they were measured in.
 
     Parameters
     ----------
-    stack, metrics, threshold, mask, reference, intervals, seed, purify, max_memory
+    stack : Stack
         As `measure`.
-
-    Raises
-    ------
-    UsageError, MemoryShortageError
-        As `measure`.
-    """
-    case = planned(stack, metrics, threshold, mask, reference, purify=purify)
-    if not streams(case, sub_volumes(intervals)):
-        check_room(case, max_memory)
-
-
-def examine(  # noqa: PLR0913 (as `measure`)
-    stack: Stack,
-    *,
-    metrics: str | None = None,
-    threshold: float | str | None = None,
-    mask: Stack | str | None = None,
-    reference: Stack | None = None,
-    intervals: float | str | None = None,
-    seed: int = 0,
-    purify: bool = False,
-    max_memory: int | None = None,
-) -> Examined:
-    """As `measure`, and keep the volumes: for pictures of what was measured.
-
-    Parameters
-    ----------
-    stack, metrics, threshold, mask, reference, intervals, seed, purify, max_memory
-        As `measure`. The volume is always held as a whole.
+    request : Request
 
     Raises
     ------
@@ -150,9 +100,25 @@ def examine(  # noqa: PLR0913 (as `measure`)
         As `measure`.
     """
     threads.settle_numba()
-    case = planned(stack, metrics, threshold, mask, reference, purify=purify)
-    check_room(case, max_memory, "tbth")  # which pictures show
-    return _examined(case, sub_volumes(intervals), seed)
+    plan = planned(stack, request)
+    if plan.streams:
+        return Examined(_stream(plan))
+    found = _alone(plan) if plan.reference is None else _compared(plan, plan.reference)
+    return replace(found, table=_surrounded(found, plan))
+
+
+def planned(stack: Stack, request: Request) -> Plan:
+    """What would be measured, and how; refused is what `measure` refuses before it reads a voxel, and none is read.
+
+    Raises
+    ------
+    UsageError, MemoryShortageError
+        As `measure`.
+    """
+    plan = Plan.of(stack, request)
+    if not plan.streams:
+        plan.check_memory()
+    return plan
 
 
 def thickness_map(
@@ -185,43 +151,48 @@ def thickness_map(
     UsageError, DataError, MemoryShortageError
         As `measure`; UsageError for another map, or voxels that are not cubic.
     """
+    request = Request(threshold=threshold, mask=mask, purify=purify, max_memory=max_memory)
+    return mapped(stack, what, request)[0]
+
+
+def mapped(stack: Stack, what: str, request: Request) -> tuple[Stack, Cost]:
+    """As `thickness_map`, and the memory that it takes."""
     spec = parse(what)
     if spec.name not in maps():
         raise UsageError(f"there is no map of {spec.name!r}; there are {' and '.join(maps())}")
-    kit.check("metrics", [spec])
     knobs = kit.describe("metrics", spec.name).functions["thickness_map"]
     if odd := spec.knobs.keys() - knobs.keys():
         raise UsageError(f"a map has no knob {min(odd)!r}; it has {' and '.join(knobs)}")
-    case = planned(stack, what, threshold, mask, None, purify=purify)
-    if max(case.spacing) > min(case.spacing) * (1 + SAME_SIDE):
+    plan = Plan.of(stack, replace(request, metrics=what))
+    if not is_cubic(plan.spacing):
         raise UsageError("local thickness needs cubic voxels; resample the volume first")
-    check_room(case, max_memory, "tbth")  # a map is on the full grid, of marrow too
+    plan.check_memory(*FULL_GRID)
     facts = {"quantity": f"{kit.fact('metrics', spec.name, 'MAP')}, {spec}"}
-    header = case.stack.header.replace(dtype="<f4", unit="mm", calibration=None, answers={}, acquisition=facts)
-    return Stack(header, _thicknesses(case, spec))
+    header = plan.stack.header.replace(dtype="<f4", unit="mm", calibration=None, answers={}, acquisition=facts)
+    return Stack(header, _thicknesses(plan, spec)), plan.cost(*FULL_GRID)
 
 
-def _thicknesses(case: "Case", spec: Spec) -> Iterator[Array]:
+def _thicknesses(plan: Plan, spec: Spec) -> Iterator[Array]:
     threads.settle_numba()
-    values = kit.bind("metrics", spec, "thickness_map")(held(case))
+    values = kit.bind("metrics", spec, "thickness_map")(read(plan))
     for start in range(0, len(values), BLOCK):
         yield values[start : start + BLOCK]
 
 
-def _stream(case: Case) -> Table:
+def _stream(plan: Plan) -> Table:
     """Measure slab by slab."""
-    cut = case.rule.cut(None, case.stack.header.unit, case.spacing, None)
-    extent = voi.Extent(case.stack.header.shape)
-    sums = tally(_labelled(case, cut, extent), case.spacing, case.stack.header.unit)
+    cut = plan.rule.cut(None, plan.stack.header.unit, plan.spacing, None)
+    extent = voi.Extent(plan.stack.header.shape)
+    sums = tally(_labelled(plan, cut, extent), plan.spacing, plan.stack.header.unit)
     check_filled(sums, cut, "the volume")
-    return judged(table_of(case, found_by(case.parts, {"tally": sums}), cut), case, extent)
+    return judged(table_of(plan, found_by(plan.parts, {"tally": sums}), cut), plan, extent)
 
 
-def _labelled(case: Case, cut: Cut, extent: voi.Extent) -> Iterator[tuple[Labels, Array]]:
+def _labelled(plan: Plan, cut: Cut, extent: voi.Extent) -> Iterator[tuple[Labels, Array]]:
     """Labels and values, block by block; the extent grows with them."""
-    inside, total = case.region.blocks(), case.stack.header.shape[0]
+    inside, total = plan.region.blocks(), plan.stack.header.shape[0]
     with progress.task("measure", total) as advance:
-        for around, low, high in windows(finite(case.stack, "the volume"), total, BLOCK, cut.filter.reach or 0):
+        for around, low, high in windows(finite(plan.stack, "the volume"), total, BLOCK, cut.filter.reach or 0):
             values = around[low:high]
             labels = labelled(cut.bone(around)[low:high], inside(values))
             extent.add(labels)
@@ -229,53 +200,42 @@ def _labelled(case: Case, cut: Cut, extent: voi.Extent) -> Iterator[tuple[Labels
             advance(len(values))
 
 
-def _examined(case: Case, sub_volumes: float | str | None, seed: int) -> Examined:
-    """Measure what is held as a whole."""
-    found = _hold(case) if case.reference is None else _compare(case, case.reference)
-    both = (found.specimen,) if found.reference is None else (found.specimen, found.reference)
-    return replace(found, table=_surrounded(found.table, case.parts, both, sub_volumes, seed))
-
-
-def _surrounded(
-    table: Table,
-    parts: tuple[Part, ...],
-    specimens: tuple[Specimen] | tuple[Specimen, Specimen],
-    sub_volumes: float | str | None,
-    seed: int,
-) -> Table:
+def _surrounded(found: Examined, plan: Plan) -> Table:
     """The table with intervals, where they are wanted; where nobody asked, only if the volume allows them."""
-    if sub_volumes == "none" or (sub_volumes is None and len(specimens) == 1):
+    table, wanted = found.table, plan.request.least_side
+    if wanted == "none" or (wanted is None and found.reference is None):
         return table
-    side = sub_volumes if isinstance(sub_volumes, float) else None
+    specimens = (found.specimen,) if found.reference is None else (found.specimen, found.reference)
+    side = wanted if isinstance(wanted, float) else None
     try:
-        return bootstrap.with_intervals(table, parts, specimens, side=side, seed=seed)
+        return bootstrap.with_intervals(table, plan.parts, specimens, side=side, seed=plan.request.seed)
     except UsageError as error:
-        if sub_volumes is not None:
+        if wanted is not None:
             raise
         progress.note(f"no intervals: {error}")
         return replace(table, conditions={**table.conditions, "intervals": f"none: {error}"})
 
 
-def _hold(case: Case) -> Examined:
+def _alone(plan: Plan) -> Examined:
     """Measure a volume that is held as a whole."""
-    specimen = held(case)
-    table = table_of(case, found_by(case.parts, flowing(specimen)), specimen.cut)
-    return Examined(judged(table, case, extent_of(specimen)), specimen)
+    specimen = read(plan)
+    table = table_of(plan, found_by(plan.parts, flowing(specimen)), specimen.cut)
+    return Examined(judged(table, plan, extent_of(specimen)), specimen)
 
 
-def _compare(case: Case, stack: Stack) -> Examined:
+def _compared(plan: Plan, stack: Stack) -> Examined:
     """Measure a volume and its reference, and the one against the other."""
     wanted = collected(stack, "the reference")
-    within = case.region.inside(wanted)
-    case = beside(case, stack.header, Volume(wanted, stack.header.unit, within))
-    theirs = segmented(replace(case, stack=stack), wanted, within, "the reference")
-    if stack.header.unit != case.stack.header.unit:  # a mask: its values are no values of the volume
+    within = plan.region.inside(wanted)
+    plan = beside(plan, stack.header, Volume(wanted, stack.header.unit, within))
+    theirs = segmented(replace(plan, stack=stack), wanted, within, "the reference")
+    if stack.header.unit != plan.stack.header.unit:  # a mask: its values are no values of the volume
         theirs = replace(theirs, unit="label", grey=None)
-    inside = None if case.region.mask is None and case.region.spec is None else theirs.voi
-    fixed = theirs.cut if case.rule.on_reference and case.stack.header.unit != "label" else None
-    ours = segmented(case, collected(case.stack, "the volume"), inside, "the volume", fixed)
-    alone = [part for part in case.parts if not part.compares]
-    table = table_of(case, found_by(case.parts, flowing(ours) | {"reference": theirs}), ours.cut)
+    inside = None if plan.region.mask is None and plan.region.spec is None else theirs.voi
+    fixed = theirs.cut if plan.rule.on_reference and plan.stack.header.unit != "label" else None
+    ours = segmented(plan, collected(plan.stack, "the volume"), inside, "the volume", fixed)
+    alone = [part for part in plan.parts if not part.compares]
+    table = table_of(plan, found_by(plan.parts, flowing(ours) | {"reference": theirs}), ours.cut)
     others = found_by(alone, flowing(theirs))
     numbers = [f for f in others if isinstance(f, Number)]
     conditions = {**table.conditions, **cut_conditions(theirs.cut, "reference_threshold")}
@@ -283,4 +243,4 @@ def _compare(case: Case, stack: Stack) -> Examined:
     doubts = () if fixed is not None else theirs.cut.doubts
     warnings = (*table.warnings, *(f"{text} (the reference)" for text in (*doubts, *said(others))))
     table = replace(table, rows=rows, conditions=conditions, reference="the reference volume", warnings=warnings)
-    return Examined(judged(table, case, extent_of(ours)), ours, theirs)
+    return Examined(judged(table, plan, extent_of(ours)), ours, theirs)
