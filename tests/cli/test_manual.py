@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 import bonectl.errors
-from bonectl.cli import manual
+from bonectl.cli import manual, part_pages, tree
 from bonectl.cli.roff import escape
 from bonectl.core import kit
 
 TOP = Path(__file__).resolve().parents[2]
-COMMANDS = {c.name: c for c in manual.commands()}
+COMMANDS = {c.name: c for c in tree.commands()}
 PAGES = sorted((TOP / "man").glob("*"))
 
 
@@ -127,7 +127,7 @@ def documented(section):
     for name in kit.NAMES:
         for part in kit.names(name):
             found = re.search(rf"^{section}\n-+\n((?:.+\n?)*)", kit.describe(name, part).doc, re.MULTILINE)
-            yield from ((name, part, *entry) for entry in manual._entries(found[1] if found else ""))
+            yield from ((name, part, *entry) for entry in part_pages.entries_of(found[1] if found else ""))
 
 
 def test_kit_pages_say_with_which_status_a_part_ends_and_when():
@@ -136,7 +136,7 @@ def test_kit_pages_say_with_which_status_a_part_ends_and_when():
     for name, part, error, text in documented("Raises"):
         assert text.startswith("When "), f"{name}/{part}: {text}"
         status = getattr(bonectl.errors, error).status
-        said = manual._roff(f"{status} {text[0].lower()}{text[1:]}")
+        said = part_pages.roff(f"{status} {text[0].lower()}{text[1:]}")
         assert said.rstrip(".") in pages[f"man/bonectl-{name}.7"], said
     assert not any("Refused" in text for text in pages.values() if '"7"' in text)
 
@@ -154,7 +154,7 @@ def test_kit_pages_say_with_which_status_a_part_ends_and_when():
     ],
 )
 def test_kit_pages_say_what_a_part_wants_of_its_input(name, part, wanted):
-    entry = manual._part(kit.describe(name, part))
+    entry = part_pages.entry(kit.describe(name, part))
     assert wanted in entry.replace("\\-", "-")
 
 

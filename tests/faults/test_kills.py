@@ -57,7 +57,7 @@ def is_state(path):
     """Whether a file beside a checkpoint, or the checkpoint, can be gone on from."""
     import torch
 
-    from bonectl.training.learner import loaded
+    from bonectl.training.resume_file import loaded
 
     if path.suffix != ".resume":
         return contract.is_whole(path)

@@ -22,10 +22,10 @@ from bonectl.learning.inflate import inflated
 from bonectl.learning.sample import Volume
 from bonectl.ops.train import Saving, train
 from bonectl.pairings.supervised import supervised
-from bonectl.training import learner
-from bonectl.training.learner import loaded
+from bonectl.training import resume_file
 from bonectl.training.patches import Patches, turned
 from bonectl.training.recipe import Recipe
+from bonectl.training.resume_file import loaded
 
 SMALL = {"model": "unet25d(slices=3, width=4, scales=2)", "steps": 12, "batch": 2, "run": 2, "patch": 16}
 
@@ -422,7 +422,7 @@ def test_a_hostile_state_is_refused(pair, tmp_path, change):
 def reseal(path, change):
     whole = io.BytesIO()
     torch.save(change(loaded(path, torch.device("cpu"))), whole)
-    path.write_bytes(learner._seal(whole.getbuffer()) + whole.getvalue())
+    path.write_bytes(resume_file._seal(whole.getbuffer()) + whole.getvalue())
 
 
 @pytest.mark.parametrize("name", ["settings", "shapes"])

@@ -2,14 +2,14 @@
 
 import functools
 import inspect
-import os
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from bonectl.cli.options import KIT_OF, SPEAKS, Group, Request
 from bonectl.cli.report import reporter
-from bonectl.core import kernel_cache, kit, progress, threads
+from bonectl.core import kernel_cache, kit, places, progress, threads
 from bonectl.core.spec import parse_sum
 
 CHECKPOINT = ".safetensors"
@@ -70,7 +70,7 @@ def _check_specs(given: Mapping[str, Any]) -> None:
 
 def _names_file(text: str) -> bool:
     """Whether a --model is a checkpoint and not a part."""
-    return text.endswith(CHECKPOINT) or os.path.exists(text)  # noqa: PTH110 (false, not an error, for long names)
+    return text.endswith(CHECKPOINT) or places.is_there(Path(text))
 
 
 def _leave_reading_to_us(annotation: Any) -> None:

@@ -13,6 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from types import FrameType
 
 # Signals that ask a process to end.
@@ -22,8 +23,17 @@ ASKING = ("SIGINT", "SIGTERM", "SIGHUP")
 ROUNDS = (0.0, 0.02, 0.05)
 
 _undos: dict[object, Callable[[], None]] = {}
-_ending = False
-_waiting: list[int] | None = None
+
+
+@dataclass
+class _Process:
+    """Whether the process is ending, and the signals that wait; None where none has to."""
+
+    is_ending: bool = False
+    waiting: list[int] | None = None
+
+
+_process = _Process()
 
 
 @contextlib.contextmanager
@@ -36,7 +46,7 @@ def undoing(undo: Callable[[], None]) -> Iterator[None]:
         The last one that was registered comes first. It may be called several times, while any thread does anything;
         what it raises is dropped.
     """
-    if _ending:
+    if _process.is_ending:
         threading.Event().wait()  # in a thread; the process is about to end, and nothing more is begun
     token = object()
     _undos[token] = undo
@@ -52,13 +62,12 @@ def waiting() -> Iterator[None]:
 
     The main thread's; not to be nested.
     """
-    global _waiting  # noqa: PLW0603 (signals are the process's)
     arrived: list[int] = []
-    _waiting = arrived
+    _process.waiting = arrived
     try:
         yield
     finally:
-        _waiting = None
+        _process.waiting = None
         if arrived:
             by(arrived[0])
 
@@ -76,10 +85,9 @@ def by(signum: int) -> None:
 
     Returns only to a call that it interrupted itself.
     """
-    global _ending  # noqa: PLW0603 (a process ends once)
-    if _ending:
+    if _process.is_ending:
         return
-    _ending = True
+    _process.is_ending = True
     for pause in ROUNDS if threading.active_count() > 1 else ROUNDS[:1]:
         time.sleep(pause)
         for undo in reversed(list(_undos.values())):
@@ -91,7 +99,7 @@ def by(signum: int) -> None:
 
 
 def _hear(signum: int, frame: FrameType | None) -> None:
-    if _waiting is None:
+    if _process.waiting is None:
         by(signum)
     else:
-        _waiting.append(signum)
+        _process.waiting.append(signum)

@@ -12,6 +12,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from bonectl.core import places
+from bonectl.core.home import expanded
+
 VARIABLE, DRAWING = "NUMBA_CACHE_DIR", "MPLCONFIGDIR"
 
 
@@ -58,14 +61,14 @@ def _finds_place() -> bool:
 
 def _home_takes(folder: Path) -> bool:
     """Whether a folder of the user's home can be written to, or be made; not where there is no home."""
-    name = os.path.expanduser(folder)  # noqa: PTH111 (stays as it is without a home; Path.expanduser raises)
-    return os.path.isabs(name) and _writable(Path(name))  # noqa: PTH117
+    there = expanded(folder)
+    return there.is_absolute() and _writable(there)
 
 
 def _writable(folder: Path) -> bool:
     """Whether a folder can be written to, or be made."""
     there = next((part for part in (folder, *folder.parents) if os.path.lexists(part)), folder)
-    return os.path.isdir(there) and os.access(there, os.W_OK | os.X_OK)  # noqa: PTH112 (false where it may not be seen)
+    return places.is_folder(there) and os.access(there, os.W_OK | os.X_OK)
 
 
 def _private() -> Path | None:

@@ -43,17 +43,18 @@ class _About:
         self._reporter.note(message if self._name in message else f"{self._name}: {message}")
 
 
-_reporter: ContextVar[Reporter] = ContextVar("reporter", default=_Silent())  # noqa: B039 (it holds no state)
+_SILENT = _Silent()
+_reporter: ContextVar[Reporter] = ContextVar("reporter")
 
 
 def task(name: str, total: int | None = None, unit: str = "slice") -> AbstractContextManager[Advance]:
     """A task of `total` units; use as ``with task("reconstruct", 64) as advance: advance(16, loss="0.1")``."""
-    return _reporter.get().task(name, total, unit)
+    return _reporter.get(_SILENT).task(name, total, unit)
 
 
 def note(message: str) -> None:
     """One line for the log, such as ``12 pixels without a photon were set to half a photon``."""
-    _reporter.get().note(message)
+    _reporter.get(_SILENT).note(message)
 
 
 @contextmanager
@@ -68,7 +69,7 @@ def reporting(reporter: Reporter) -> Iterator[None]:
 
 def about(name: str) -> AbstractContextManager[None]:
     """Let the notes of what happens inside say what they are about."""
-    return reporting(_About(name, _reporter.get()))
+    return reporting(_About(name, _reporter.get(_SILENT)))
 
 
 def silence() -> AbstractContextManager[None]:

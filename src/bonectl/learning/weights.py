@@ -142,7 +142,8 @@ def read(path: Path, what: str) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         path.open("rb").close()  # safetensors calls missing what may not be read
         with safe_open(path, framework="pt", device="cpu") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+            names = file.keys()  # no mapping: it cannot be walked itself
+            return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
     except FileNotFoundError as error:
         raise MissingInputError(f"{path}: there is no such {what}") from error
     except OSError as error:

@@ -1,11 +1,8 @@
 """The state of a training run: one step forward, saved, restored, turned into a checkpoint."""
 
 import copy
-import hashlib
-import io
 import json
 import os
-import pickle
 import platform
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,10 +16,10 @@ import torch
 from torch import Tensor, nn
 
 import bonectl
-from bonectl.core import kit, reading
+from bonectl.core import kit
 from bonectl.core.header import Fact, Header
 from bonectl.core.spec import Spec
-from bonectl.errors import DataError, MissingInputError, UnavailableError, UsageError
+from bonectl.errors import DataError, UnavailableError, UsageError
 from bonectl.learning import device
 from bonectl.learning.agreement import scale
 from bonectl.learning.checkpoint import Checkpoint, Normalisation
@@ -31,14 +28,12 @@ from bonectl.learning.inflate import inflated
 from bonectl.learning.ranks import ALONE, Ranks
 from bonectl.learning.sample import Sample
 from bonectl.learning.weights import restore
+from bonectl.training import resume_file
 from bonectl.training.objective import Objective, Score
 from bonectl.training.patches import Batch
 from bonectl.training.patience import Patience
 from bonectl.training.recipe import Recipe
 from bonectl.training.validation import Trial
-
-# How a resume file begins; a hash of what follows stands behind it.
-RESUME = b"bonectl resume 2 sha256 "
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,11 +214,7 @@ class Learner:
             "objective": self.objective.state(),
             "patience": self.patience.state,
         }
-        whole = io.BytesIO()
-        torch.save(state, whole)  # torch's own writer does not tell a full disk from a bug
-        with path.open("wb") as file:
-            file.write(_seal(whole.getbuffer()))
-            file.write(whole.getbuffer())
+        resume_file.write(path, state)
 
     def restore(self, path: Path) -> None:
         """Go back to a saved state.
@@ -235,9 +226,9 @@ class Learner:
         UsageError
             It belongs to another recipe, or to other data.
         """
-        state = loaded(path, self.where)
+        state = resume_file.loaded(path, self.where)
         try:
-            _same(json.loads(state["identity"]), json.loads(json.dumps(self.task.identity)), path)
+            resume_file.check_same(json.loads(state["identity"]), json.loads(json.dumps(self.task.identity)), path)
             self.network.load_state_dict(state["network"])
             self.average.load_state_dict(state["average"])
             restore(self.optimiser, state["optimiser"])
@@ -248,7 +239,7 @@ class Learner:
                 raise ValueError(self.step)
             self.history = [(int(step), float(psnr), float(bone)) for step, psnr, bone in state["history"]]
         except (RuntimeError, LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise _damaged(path) from error
+            raise resume_file.damaged(path) from error
 
     def checkpoint(self, before: Trial, now: Trial) -> Checkpoint:
         """Return the averaged network with everything it was trained on.
@@ -338,37 +329,6 @@ def _begin_with(network: Trainable, start: Checkpoint, normalisation: Normalisat
         raise UsageError(f"cannot begin with the weights of {start.model}: {error}") from error
 
 
-def loaded(path: Path, where: torch.device) -> Any:
-    """Return what a resume file holds, if that is what was saved; only tensors and plain values are unpickled."""
-    try:
-        seal, payload = _split(path.read_bytes())
-    except FileNotFoundError as error:
-        raise MissingInputError(f"{path}: there is nothing to resume; leave out --resume") from error
-    except OSError as error:
-        raise reading.failure(path, error) from error
-    if not seal or seal != _seal(payload):
-        raise _damaged(path)
-    try:
-        return torch.load(io.BytesIO(payload), map_location=where, weights_only=True)
-    except (RuntimeError, EOFError, OSError, LookupError, ValueError, pickle.UnpicklingError) as error:
-        raise _damaged(path) from error
-
-
-def _seal(payload: bytes | memoryview) -> bytes:
-    """Return the line before a state: without it a flipped bit in a tensor would be trained on."""
-    return RESUME + hashlib.sha256(payload).hexdigest().encode("ascii") + b"\n"
-
-
-def _split(whole: bytes) -> tuple[bytes, memoryview]:
-    """Return the line of a resume file, empty where there is none, and what follows it."""
-    length = len(RESUME) + 2 * hashlib.sha256().digest_size + 1
-    return whole[:length] if whole.startswith(RESUME) else b"", memoryview(whole)[length:]
-
-
-def _damaged(path: Path) -> DataError:
-    return DataError(f"{path}: the saved state is damaged, or of another version; train anew without --resume")
-
-
 def _groups(network: nn.Module, decay: float) -> list[dict[str, Any]]:
     """Weights, which decay, and biases, which do not."""
     weights = [parameter for parameter in network.parameters() if parameter.ndim > 1]
@@ -385,16 +345,6 @@ def _exposure(headers: Sequence[Header]) -> dict[str, Fact]:
     if "photons" in agreed or not all(known):
         return agreed
     return agreed | {"photons_least": min(map(min, known)), "photons_most": max(map(max, known))}
-
-
-def _same(before: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> None:
-    """Refuse to go on with another recipe."""
-    if odd := sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name)):
-        name = odd[0]
-        raise UsageError(
-            f"{path}: was made with {name}={before.get(name)!r}, not {now.get(name)!r}; "
-            "a resumed run needs the same recipe"
-        )
 
 
 def _calibrated(header: Header, normalisation: Normalisation) -> bool:

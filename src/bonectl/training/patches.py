@@ -124,7 +124,31 @@ class Extent:
             yield first, min(run, begin + depth - first)
 
 
-class Patches:
+class Drawing:
+    """What decides where the batches of a run are drawn; `Patches` and `bonectl.training.rows.Rows` draw them.
+
+    Parameters
+    ----------
+    headers : sequence of Header
+        Of the volumes.
+    normalisation : Normalisation
+        Of the values.
+    recipe : Recipe
+        Its batch, run, held-out part and seed. The run shrinks to what the smallest volume has.
+    ranks : Ranks
+        The processes that train together; each makes ``recipe.batch`` runs of a batch.
+    """
+
+    def __init__(self, headers: Sequence[Header], normalisation: Normalisation, recipe: Recipe, ranks: Ranks) -> None:
+        self.normalisation = normalisation
+        self.batch = recipe.batch
+        self.first = ranks.rank * recipe.batch
+        self.seed = recipe.seed
+        self.extents = tuple(Extent.of(header, recipe.held_out) for header in headers)
+        self.run = min(recipe.run, *(extent.train for extent in self.extents))
+
+
+class Patches(Drawing):
     """Draws batches of patches from a pairing.
 
     Parameters
@@ -154,14 +178,9 @@ class Patches:
         recipe: Recipe,
         ranks: Ranks = ALONE,
     ) -> None:
+        super().__init__(pairing.headers, normalisation, recipe, ranks)
         self.pairing = pairing
-        self.normalisation = normalisation
         self.reach = reach
-        self.batch = recipe.batch
-        self.first = ranks.rank * recipe.batch
-        self.seed = recipe.seed
-        self.extents = tuple(Extent.of(header, recipe.held_out) for header in pairing.headers)
-        self.run = min(recipe.run, *(extent.train for extent in self.extents))
         self.side = _fit(recipe.patch, self.extents, reach.grid)
         if self.run < 1:
             raise UsageError("a stack of one slice cannot be trained on: a slice is held out; give more slices")

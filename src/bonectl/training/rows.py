@@ -24,7 +24,7 @@ from bonectl.learning.ranks import ALONE, Ranks
 from bonectl.learning.sample import Volume
 from bonectl.methods.lpd import start
 from bonectl.projection.projector import Projector
-from bonectl.training.patches import Extent
+from bonectl.training.patches import Drawing
 from bonectl.training.recipe import Recipe
 
 
@@ -171,7 +171,7 @@ class RowBatch:
         return self.normalisation.normalised(torch.stack(volumes))
 
 
-class Rows:
+class Rows(Drawing):
     """Draws batches of rows from scans.
 
     Parameters
@@ -191,13 +191,8 @@ class Rows:
     """
 
     def __init__(self, scans: Scans, normalisation: Normalisation, recipe: Recipe, ranks: Ranks = ALONE) -> None:
+        super().__init__(scans.headers, normalisation, recipe, ranks)
         self.pairs = scans.pairs
-        self.normalisation = normalisation
-        self.batch = recipe.batch
-        self.first = ranks.rank * recipe.batch
-        self.seed = recipe.seed
-        self.extents = tuple(Extent.of(header, recipe.held_out) for header in scans.headers)
-        self.run = min(recipe.run, *(extent.train for extent in self.extents))
         if self.run < 1:
             raise UsageError("a scan of one row cannot be trained on: a row is held out; give more rows")
 
