@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import re
 import select
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ import time
 
 import pytest
 
-from bonectl.cli import manual
+from bonectl.cli import headings, manual, tree
 
 # How each shell is begun, and the line after which `bonectl` is a word that shows its arguments.
 SHELLS = {
@@ -35,6 +36,12 @@ def folder(tmp_path):
 
 def typed(shell, keys, folder):
     """What `bonectl` was given when `keys` are typed in a shell on a terminal."""
+    shown = on_terminal(shell, keys, folder)
+    return ["got<" + piece.partition(">")[0] + ">" for piece in shown.split("got<")[1:]]
+
+
+def on_terminal(shell, keys, folder):
+    """What a shell shows when `keys` are typed."""
     if not shutil.which(shell):
         pytest.skip(f"{shell} is not installed")
     command, begin = SHELLS[shell]
@@ -58,8 +65,7 @@ def typed(shell, keys, folder):
         os.write(ours, keys.encode())
         time.sleep(1)
         os.write(ours, b"\n")
-        shown = _shown_until(ours, "got<")
-        return ["got<" + piece.partition(">")[0] + ">" for piece in shown.split("got<")[1:]]
+        return _shown_until(ours, "got<")
     finally:
         running.kill()
         running.wait()
@@ -86,6 +92,17 @@ def test_a_choice_of_two_words_is_one_argument(shell, folder):
 @pytest.mark.parametrize("shell", SHELLS)
 def test_a_file_of_two_words_is_one_argument(shell, folder):
     assert typed(shell, "bonectl info my\t", folder)[-1] == "got<my bone.npy>"
+
+
+def test_zsh_shows_options_under_the_headings_of_the_help(folder):
+    """Who has asked for groups sees the headings; fish and bash have no such thing."""
+    styles = "zstyle ':completion:*' format '<%d>'; zstyle ':completion:*' group-name ''; LISTMAX=0\n"
+    shown = on_terminal("zsh", styles + "bonectl info --\t\t", folder)
+    groups = re.findall(r"<(Input|What is done|Output|Resources|Speech)>", shown)
+    (info,) = [c for c in tree.commands() if c.name == "info"]
+    under = [headings.heading("info", o.name) for o in info.options if not o.is_argument]
+    assert groups[: len(set(under))] == [heading for heading in headings.ORDER if heading in under]
+    assert "--json" in shown.partition("<Output>")[2].partition("<")[0]
 
 
 def test_bash_lists_choices_whole(folder):

@@ -8,6 +8,7 @@ headings, bash neither.
 import re
 from collections.abc import Iterable, Iterator
 
+from bonectl.cli import headings
 from bonectl.cli.options import KIT_OF
 from bonectl.cli.tree import Command, Option
 from bonectl.core import kit
@@ -59,29 +60,45 @@ def _chosen(words: Iterable[str]) -> str:
 
 def zsh(everything: list[Command]) -> str:
     """Completion for zsh."""
-
-    def quoted(text: str) -> str:
-        return re.sub(r"([\[\]:\\])", r"\\\1", text).replace("'", "'\\''")
-
-    def one(o: Option) -> Iterator[str]:
-        if o.is_argument:
-            words = f"({' '.join(kit.names('phantoms'))})" if o.metavar == "PHANTOM" else "_files"
-            yield f"'{'*' if o.repeats else ''}:{o.metavar.lower()}:{words}'"
-            return
-        value = f"({' '.join(word.replace(' ', chr(92) + ' ') for word in _values(o))})" if _values(o) else "_files"
-        for flag in o.flags:
-            tail = "" if o.is_flag else f":{quoted(o.metavar.lower())}:{value}"
-            yield f"'{'*' if o.repeats else ''}{flag}[{quoted(o.help)}]{tail}'"
-
     lines = ["#compdef bonectl", "# zsh completion for bonectl, made by python -m bonectl.cli.manual", "_bonectl() {"]
     lines += ["  local -a commands=("]
-    lines += [f"    '{c.name}:{quoted(c.summary)}'" for c in everything]
+    lines += [f"    '{c.name}:{_quoted(c.summary)}'" for c in everything]
     lines += ["  )", "  if (( CURRENT == 2 )); then", "    _describe command commands", "    return", "  fi"]
-    lines += ["  local command=$words[2]", "  shift words", "  (( CURRENT-- ))", "  case $command in"]
+    lines += ["  local command=$words[2]", "  local -a options", "  shift words", "  (( CURRENT-- ))"]
+    lines += ['  case "$command" in']
     for c in everything:
-        arguments = " \\\n        ".join(line for o in c.options for line in one(o))
-        lines.append(f"    {c.name})\n      _arguments \\\n        {arguments} ;;")
+        arguments = " \\\n        ".join(line for o in c.options for line in _zsh_words(o))
+        lines.append(f"    {c.name})\n      if [[ $PREFIX == -* && $PREFIX != *=* ]]; then")
+        lines += [*_zsh_headed(c), "        return", "      fi", f"      _arguments \\\n        {arguments} ;;"]
     return "\n".join([*lines, "  esac", "}", '_bonectl "$@"']) + "\n"
+
+
+def _zsh_headed(command: Command) -> Iterator[str]:
+    """Options of a command with their help, heading by heading."""
+    for heading in headings.ORDER:
+        under = [o for o in command.options if not o.is_argument]
+        under = [o for o in under if headings.heading(command.name, o.name) == heading]
+        words = [f"'{flag}:{_quoted(o.help)}'" for o in under for flag in o.flags]
+        words += ["'--help:Show the help and leave.'"] if heading == headings.SPEECH else []
+        if words:
+            tag = heading.lower().replace(" ", "-")
+            yield f"        options=({' '.join(words)})\n        _describe -o -t {tag} '{heading}' options"
+
+
+def _zsh_words(o: Option) -> Iterator[str]:
+    """What stands behind an option, or in an argument's place."""
+    if o.is_argument:
+        words = f"({' '.join(kit.names('phantoms'))})" if o.metavar == "PHANTOM" else "_files"
+        yield f"'{'*' if o.repeats else ''}:{o.metavar.lower()}:{words}'"
+        return
+    value = f"({' '.join(word.replace(' ', chr(92) + ' ') for word in _values(o))})" if _values(o) else "_files"
+    for flag in o.flags:
+        tail = "" if o.is_flag else f":{_quoted(o.metavar.lower())}:{value}"
+        yield f"'{'*' if o.repeats else ''}{flag}{tail}'"
+
+
+def _quoted(text: str) -> str:
+    return re.sub(r"([\[\]:\\])", r"\\\1", text).replace("'", "'\\''")
 
 
 def fish(everything: list[Command]) -> str:

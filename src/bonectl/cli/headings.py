@@ -1,4 +1,4 @@
-"""Under which heading an option is shown, in ``--help`` and in the manual: one source for both."""
+"""Under which heading an option is shown, in ``--help``, in the manual and by zsh: one source for all."""
 
 import re
 from typing import Any
