@@ -5,14 +5,14 @@ _bonectl() {
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then COMPREPLY=($(compgen -W $'phantom\nsimulate\nreconstruct\ntrain\ndenoise\nmeasure\ninfo\nconvert\n--help\n--version' -- "$cur")); return; fi
   case "$command $prev" in
-    "phantom --format") COMPREPLY=($(compgen -W $'npy\nome\ntiff' -- "$cur")); return ;;
+    "phantom --format") COMPREPLY=($(compgen -W $'metaimage\nnifti\nnifti_gz\nnpy\nnrrd\nome\ntiff' -- "$cur")); return ;;
     "phantom --progress") COMPREPLY=($(compgen -W $'auto\nbar\njson\nnone' -- "$cur")); return ;;
     "simulate --geometry") COMPREPLY=($(compgen -W $'cone\nfan\nparallel' -- "$cur")); return ;;
     "simulate --noise") COMPREPLY=($(compgen -W $'electronic\nnone\npoisson' -- "$cur")); return ;;
     "simulate --unit") COMPREPLY=($(compgen -W $'counts\ntransmission\nline integral' -- "$cur")); return ;;
     "simulate --order") COMPREPLY=($(compgen -W $'sinogram\nprojection' -- "$cur")); return ;;
     "simulate --nan") COMPREPLY=($(compgen -W $'fail\nzero\nfill' -- "$cur")); return ;;
-    "simulate --format") COMPREPLY=($(compgen -W $'npy\nome\ntiff' -- "$cur")); return ;;
+    "simulate --format") COMPREPLY=($(compgen -W $'metaimage\nnifti\nnifti_gz\nnpy\nnrrd\nome\ntiff' -- "$cur")); return ;;
     "simulate --progress") COMPREPLY=($(compgen -W $'auto\nbar\njson\nnone' -- "$cur")); return ;;
     "reconstruct --method") COMPREPLY=($(compgen -W $'cgls\nfbp\nfdk\nfista\nlpd\nsirt\ntv' -- "$cur")); return ;;
     "reconstruct --unit") COMPREPLY=($(compgen -W $'1/cm\nmgHA/cm3' -- "$cur")); return ;;
@@ -22,7 +22,7 @@ _bonectl() {
     "reconstruct --dead-pixels") COMPREPLY=($(compgen -W $'fill\nfail' -- "$cur")); return ;;
     "reconstruct --backend") COMPREPLY=($(compgen -W $'auto\nreference\nastra' -- "$cur")); return ;;
     "reconstruct --nan") COMPREPLY=($(compgen -W $'fail\nzero\nfill' -- "$cur")); return ;;
-    "reconstruct --format") COMPREPLY=($(compgen -W $'npy\nome\ntiff' -- "$cur")); return ;;
+    "reconstruct --format") COMPREPLY=($(compgen -W $'metaimage\nnifti\nnifti_gz\nnpy\nnrrd\nome\ntiff' -- "$cur")); return ;;
     "reconstruct --progress") COMPREPLY=($(compgen -W $'auto\nbar\njson\nnone' -- "$cur")); return ;;
     "train --model"|"train -m") COMPREPLY=($(compgen -W $'drunet\ngaussian\nidentity\nlpd\nmsd\nnafnet\nnlm\nredcnn\ntv\nunet25d\nunet2d\nunet3d' -- "$cur")); return ;;
     "train --loss"|"train -l") COMPREPLY=($(compgen -W $'bvtv\ncharbonnier\ncldice\nencoder\neuler\nfft\ngan\ngrad\nhinge\nhist\nhuber\nl1\nl2\nlowpass\nlsgan\nmsssim\nragan\nrandvgg\nskelrec\nssim\nsurface\nvgg\nw1\nwgan' -- "$cur")); return ;;
@@ -30,7 +30,7 @@ _bonectl() {
     "train --progress") COMPREPLY=($(compgen -W $'auto\nbar\njson\nnone' -- "$cur")); return ;;
     "denoise --model"|"denoise -m") COMPREPLY=($(compgen -W $'drunet\ngaussian\nidentity\nlpd\nmsd\nnafnet\nnlm\nredcnn\ntv\nunet25d\nunet2d\nunet3d' -- "$cur")); return ;;
     "denoise --nan") COMPREPLY=($(compgen -W $'fail\nzero\nfill' -- "$cur")); return ;;
-    "denoise --format") COMPREPLY=($(compgen -W $'npy\nome\ntiff' -- "$cur")); return ;;
+    "denoise --format") COMPREPLY=($(compgen -W $'metaimage\nnifti\nnifti_gz\nnpy\nnrrd\nome\ntiff' -- "$cur")); return ;;
     "denoise --progress") COMPREPLY=($(compgen -W $'auto\nbar\njson\nnone' -- "$cur")); return ;;
     "measure --metrics"|"measure -m") COMPREPLY=($(compgen -W $'anisotropy\nbmd\nbmd_distance\nbvtv\ncomponents\nconcavity\nconnd\ncortical\nctth\ndensity_spread\ndice\nellipsoid_factor\neuler\nfractal\nfsc\nmtf\nporosity\npsnr\nsmi\nssim\nsurface\nsurface_distance\ntbn\ntbn_direct\ntbpf\ntbsp\ntbth\ntbth_distance\ntmd\ntmd_eroded' -- "$cur")); return ;;
     "measure --calibrate") COMPREPLY=($(compgen -W $'energy\nlinear\npeaks\nrods\nscanco' -- "$cur")); return ;;
@@ -42,7 +42,7 @@ _bonectl() {
     "convert --order") COMPREPLY=($(compgen -W $'sinogram\nprojection' -- "$cur")); return ;;
     "convert --calibrate") COMPREPLY=($(compgen -W $'energy\nlinear\npeaks\nrods\nscanco' -- "$cur")); return ;;
     "convert --nan") COMPREPLY=($(compgen -W $'fail\nzero\nfill' -- "$cur")); return ;;
-    "convert --format") COMPREPLY=($(compgen -W $'npy\nome\ntiff' -- "$cur")); return ;;
+    "convert --format") COMPREPLY=($(compgen -W $'metaimage\nnifti\nnifti_gz\nnpy\nnrrd\nome\ntiff' -- "$cur")); return ;;
     "convert --progress") COMPREPLY=($(compgen -W $'auto\nbar\njson\nnone' -- "$cur")); return ;;
   esac
   case "$cur" in

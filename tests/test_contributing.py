@@ -28,8 +28,9 @@ def grown(tmp_path_factory):
             (package / path.name).symlink_to(path)
             continue
         (package / path.name).mkdir()
-        for file in path.glob("*.py"):
-            (package / path.name / file.name).symlink_to(file)
+        for file in path.iterdir():
+            if file.name != "__pycache__":
+                (package / path.name / file.name).symlink_to(file)
     for name, part, text in PARTS:
         (package / name / f"{part}.py").write_text(text)
     return top
@@ -49,8 +50,8 @@ def bonectl(grown, tmp_path):
     return run
 
 
-def test_there_is_a_loss_a_metric_and_a_method():
-    assert [name for name, _, _ in PARTS] == ["losses", "metrics", "methods"]
+def test_there_is_a_loss_a_metric_a_method_and_a_format():
+    assert [name for name, _, _ in PARTS] == ["losses", "metrics", "methods", "io"]
 
 
 def test_a_metric_is_one_file_with_knob_and_interval(bonectl):
@@ -67,6 +68,20 @@ def test_a_method_is_one_file(bonectl):
     bonectl("bonectl phantom ball --shape 8,24,24 -o b.npy; bonectl simulate b.npy --views 12 -o s.npy")
     bonectl("bonectl reconstruct s.npy --method 'backed(gain=2)' -o v.npy")
     assert "memory" in bonectl("bonectl reconstruct s.npy --method backed --dry-run").stdout
+
+
+def test_a_format_is_one_file(bonectl, grown):
+    bonectl("bonectl phantom ball --shape 8,24,24 -o b.npy; bonectl convert b.npy -o b.xyz")
+    bonectl("cat b.xyz | bonectl convert --format xyz | bonectl convert -o c.npy")
+    bonectl("cmp <(bonectl info b.xyz | sed 1d) <(bonectl info c.npy | sed 1d | head -n -2)")
+    assert ", tiff, xyz" in bonectl("bonectl convert --help | tr -s '\n ' ' '").stdout
+    assert "did you mean 'xyz'?" in bonectl("bonectl convert b.npy -o b --format xyy 2>&1 || true").stdout
+    cut = bonectl("head -c 9999 b.xyz > cut.xyz; bonectl convert cut.xyz -o d.npy 2>&1 || echo $?").stdout
+    assert "cut.xyz: 4 of 8 slices are missing; re-copy the file\n65\n" in cut
+    world = os.environ | {"PYTHONPATH": f"{grown}{os.pathsep}{TOP}"}
+    contract = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/io/test_formats.py", "-k", "xyz"]
+    done = subprocess.run(contract, cwd=TOP, env=world, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 def test_a_loss_is_one_file(bonectl):

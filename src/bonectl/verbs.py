@@ -35,7 +35,7 @@ def read(path: Name, *, unit: str | None = None, voxel_size: float | None = None
     Parameters
     ----------
     path : path
-        NPY or TIFF. It stays open until the last slab has been read.
+        In any format of bonectl-io(7). It stays open until the last slab has been read.
     unit : str, optional
         What the values are, where the file does not tell: ``"1/cm"``, ``"mgHA/cm3"``, ``"label"``, ``"grey"``,
         ``"counts"``, ``"transmission"`` or ``"line integral"``.
@@ -75,7 +75,7 @@ def write(stack: Stack, path: Name, *, force: bool = False) -> None:
     ----------
     stack : Stack
     path : path
-        Its name tells the format: ``.npy``, ``.tif`` or ``.ome.tif``.
+        Its name tells the format, such as ``.npy``, ``.tif`` or ``.nrrd`` (bonectl-io(7)).
     force : bool
         Whether to replace a file that is there.
 

@@ -78,10 +78,10 @@ def convert(
 ) -> None:
     """Change the format, order, extent, sampling or type of a stack, and keep its meaning.
 
-    Input may be NPY (any byte or memory order), TIFF (ImageJ, BigTIFF, OME, plain) or a folder of TIFF
-    slices; output is NPY or TIFF by its name. Changes are made in this order: --axes, --crop, --order, --bin,
-    --calibrate, --dtype. A value is never rescaled: without --calibrate and --bin, output values equal input
-    values, or are the nearest of their new type; a value that does not fit is an error.
+    Input is in any format of bonectl-io(7), such as NPY, TIFF, NRRD, MetaImage or NIfTI, which its bytes tell, or a
+    folder of TIFF slices; the name of the output tells its format. Changes are made in this order: --axes, --crop,
+    --order, --bin, --calibrate, --dtype. A value is never rescaled: without --calibrate and --bin, output values equal
+    input values, or are the nearest of their new type; a value that does not fit is an error.
 
     With --window, stored numbers stand for values: value = slope × stored + intercept. bonectl reads the values back,
     in their unit, to half a step of the window; other programs see the numbers, and "bonectl info" prints the law.
@@ -92,6 +92,7 @@ def convert(
     Examples:
       bonectl phantom ball --shape 16,32,32 -o ball.npy
       bonectl convert ball.npy -o ball.tif
+      bonectl convert ball.tif -o ball.nrrd
       bonectl convert ball.npy --crop 4:12,:,: -o slices/ball_%05d.tif
       bonectl convert ball.npy --bin 2 | bonectl info
       bonectl convert ball.npy --dtype uint16 --window 0:1500 -o ball16.tif

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite, nan, prod
 from typing import Any
@@ -14,19 +14,11 @@ import tifffile
 from bonectl.core import progress
 from bonectl.core.counted import counted
 from bonectl.core.header import Header
-from bonectl.core.lengths import PartialSpacing, is_length
+from bonectl.core.lengths import PartialSpacing
 from bonectl.core.slabs import Array
 from bonectl.errors import DataError
 from bonectl.io import _json
-
-UNKNOWN: PartialSpacing = (None, None, None)
-
-MILLIMETRES: Mapping[str, float] = {
-    "nm": 1e-6, "um": 1e-3, "µm": 1e-3, "μm": 1e-3, "\\u00b5m": 1e-3, "micron": 1e-3, "microns": 1e-3,
-    "micrometer": 1e-3, "micrometre": 1e-3, "mm": 1.0, "millimeter": 1.0, "millimetre": 1.0, "cm": 10.0, "m": 1000.0,
-    "inch": 25.4, "inches": 25.4,
-}  # fmt: skip
-"""Millimetres in a unit of length, by the words that ImageJ and OME write."""
+from bonectl.io._space import MILLIMETRES, UNKNOWN, length
 
 # Pixels per inch that image programs write without knowing any: a voxel of 72 per inch would be 0.35 mm.
 _SCREENS = (1, 72, 75, 90, 96, 100, 120, 150, 200, 300, 400, 600, 1200)
@@ -114,10 +106,9 @@ class Told:
             return self._grey(shape, dtype)
         written = self.own.get("shape")
         if written == list(shape):
-            return _own(self.own, shape, dtype, name)
+            return _json.header(self.own, shape, dtype, name)
         if self.edited:
-            progress.note(f"{name}: another program changed its shape, so its bonectl header is left out")
-            return self._grey(shape, dtype)
+            return _json.kept(self.own, shape, dtype, name) or self._grey(shape, dtype)
         raise DataError(f"{name}: holds {_by(shape)} voxels of a stack of {_by(written)}; read all its files, whole")
 
     def _grey(self, shape: tuple[int, int, int], dtype: str) -> Header:
@@ -169,13 +160,6 @@ def shaped(header: Header, text: str) -> str:
 def _escaped(text: str) -> str:
     """JSON for a Java properties line, where a backslash escapes: written twice."""
     return text.replace("\\", "\\\\")
-
-
-def _own(own: Mapping[str, Any], shape: tuple[int, int, int], dtype: str, name: str) -> Header:
-    try:
-        return Header.from_json(own, shape, dtype)
-    except DataError as error:
-        raise DataError(f"{name}: {error}") from error
 
 
 def _from_imagej(tif: tifffile.TiffFile, page: Any, description: str, name: str) -> Told:
@@ -233,7 +217,7 @@ def _imagej_spacing(page: Any, lines: Mapping[str, str]) -> PartialSpacing:
         depth = abs(float(lines["spacing"])) * scale
     except (KeyError, ValueError):
         depth = 0.0
-    return (_length(depth), *_resolution(page, scale))
+    return (length(depth), *_resolution(page, scale))
 
 
 def _from_shaped(tif: tifffile.TiffFile, page: Any, description: str, name: str) -> Told:
@@ -285,30 +269,26 @@ def _ome_length(said: Mapping[str, str], axis: str) -> float | None:
     unit = said.get(f"PhysicalSize{axis}Unit", "µm")  # the default of the OME schema
     scale = MILLIMETRES.get(unit.replace("&#181;", "µ"), 0.0)
     try:
-        return _length(float(said[f"PhysicalSize{axis}"]) * scale)
+        return length(float(said[f"PhysicalSize{axis}"]) * scale)
     except (KeyError, ValueError):
         return None
 
 
 def _resolution(page: Any, scale: float | None) -> tuple[float | None, float | None]:
     """(y, x) in mm from the resolution tags; `scale` is the mm of their unit, None to take the tag's own."""
-    by_screen: Callable[[float], bool] = lambda per: False  # noqa: E731
+    is_own = scale is None
     if scale is None:
         unit = page.tags.valueof(296, 2)
         scale = {2: 25.4, 3: 10.0}.get(int(unit))
         if scale is None:
             return None, None
-        by_screen = lambda per: any(abs(per * 25.4 / scale - s) < 0.6 for s in _SCREENS)  # noqa: E731
     found = []
     for code in (283, 282):
         over, under = page.tags.valueof(code, (0, 1))
         per = over / under if under else 0.0
-        found.append(None if per <= 0 or by_screen(per) else _length(scale / per))
+        is_screen = is_own and any(abs(per * 25.4 / scale - screen) < 0.6 for screen in _SCREENS)
+        found.append(None if per <= 0 or is_screen else length(scale / per))
     return found[0], found[1]
-
-
-def _length(value: float) -> float | None:
-    return float(f"{value:.12g}") if is_length(value) else None
 
 
 def _count(text: str, name: str) -> int:

@@ -1,11 +1,13 @@
 """The bonectl header as one line of ASCII JSON, short enough for where it has to go."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import isfinite
 from typing import Any, NoReturn
 
+from bonectl.core import progress
 from bonectl.core.header import Header
+from bonectl.core.lengths import PartialSpacing
 from bonectl.errors import DataError, UsageError
 
 _MOST_DIGITS = 40
@@ -59,6 +61,57 @@ def fitted(header: Header, room: int) -> tuple[Header, str]:
             "irregular angles); write a TIFF file, or give --bare to put the header beside the array"
         )
     return header, text
+
+
+def header(own: Mapping[str, Any], shape: tuple[int, int, int], dtype: str, name: str) -> Header:
+    """Our header from its JSON values; raises DataError on anything else."""
+    try:
+        return Header.from_json(own, shape, dtype)
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from error
+
+
+def whole(header: Header, stored: str) -> str:
+    """Our header with shape and stored type, for formats that other programs may edit and write again (`kept`)."""
+    return dumped(header.to_json() | {"shape": header.shape, "dtype": stored})
+
+
+def kept(
+    own: Mapping[str, Any],
+    shape: tuple[int, int, int],
+    dtype: str,
+    name: str,
+    spacing: Callable[[], PartialSpacing] | None = None,
+) -> Header | None:
+    """Our header in a file that may have passed through another program; None, and a note, where that changed it.
+
+    Parameters
+    ----------
+    own : mapping
+        Its JSON values, with shape and type.
+    shape, dtype
+        Of the values that are there.
+    name : str
+        How messages call the file.
+    spacing : callable, optional
+        Gives the voxel size that the format itself tells, to be compared where ours is known.
+    """
+    if own.get("shape") != list(shape):
+        changed = "shape"
+    elif own.get("dtype", dtype) != dtype:
+        changed = "type"
+    else:
+        found = header(own, shape, dtype, name)
+        if spacing is None or None in found.spacing or _alike(found.spacing, spacing()):
+            return found
+        changed = "voxel size"
+    progress.note(f"{name}: another program changed its {changed}, so its bonectl header is left out")
+    return None
+
+
+def _alike(ours: PartialSpacing, theirs: PartialSpacing) -> bool:
+    """Whether two voxel sizes are one, to what single precision holds."""
+    return all(b is not None and abs(a - b) <= 1e-6 * a for a, b in zip(ours, theirs, strict=True) if a is not None)
 
 
 def _float(word: str) -> float:

@@ -24,16 +24,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bonectl.core import arrival, progress, reading
 from bonectl.core.counted import counted
 from bonectl.core.header import DTYPES, MOST_VOXELS, Header
 from bonectl.core.slabs import Array, thickness
 from bonectl.core.stack import Stack
-from bonectl.errors import BonectlError, DataError
-from bonectl.io import _json
-from bonectl.io._whole import held_back
+from bonectl.errors import DataError
+from bonectl.io import _json, _raw
 
 LONGEST = 9000
 """Most bytes of a header that we write, magic and padding included; numpy refuses over 10,000."""
@@ -89,12 +87,11 @@ def read(file: BinaryIO, name: str) -> Stack:
     """
     layout = _layout(file, name)
     header = _header(layout, file, name)
-    size = arrival.regular_size(file)
-    if size is not None:
-        _check_size(header, size - file.tell(), name)
-    if layout.fortran and len(layout.shape) > 1:
-        return Stack(header, _transposed(file, layout, header, name))
-    return Stack(header, _slabs(file, layout, header, name))
+    if not layout.fortran or len(layout.shape) == 1:
+        return _raw.stack(file, layout.dtype, header, name)
+    if (size := arrival.regular_size(file)) is not None:
+        _raw.check_size(header, size - file.tell(), name)
+    return Stack(header, _transposed(file, layout, header, name))
 
 
 def located(path: Path) -> tuple[Header, int, str] | None:
@@ -113,7 +110,7 @@ def located(path: Path) -> tuple[Header, int, str] | None:
     with arrival.opened(path) as file:
         layout = _layout(file, str(path))
         header, start = _header(layout, file, str(path)), file.tell()
-        _check_size(header, (arrival.regular_size(file) or 0) - start, str(path))
+        _raw.check_size(header, (arrival.regular_size(file) or 0) - start, str(path))
     return None if layout.fortran else (header, start, layout.dtype)
 
 
@@ -134,7 +131,7 @@ def mapped(path: Path) -> tuple[Header, Array]:
         size, start = arrival.regular_size(file), file.tell()
         if size is None:
             raise DataError(f"{name}: is no regular file; only those can be memory-mapped")
-        _check_size(header, size - start, name)
+        _raw.check_size(header, size - start, name)
         order = "F" if layout.fortran else "C"
         values: Array = np.memmap(file, np.dtype(layout.dtype), "r", start, layout.shape, order)  # type: ignore[call-overload]
     return header, values.reshape(header.shape)
@@ -150,7 +147,7 @@ def write(stack: Stack, file: BinaryIO) -> None:
     OSError
         As `file` raises it.
     """
-    _put(frame(stack.header), stack, file)
+    _raw.write(frame(stack.header), stack, file)
 
 
 def write_bare(stack: Stack, file: BinaryIO) -> str:
@@ -159,7 +156,7 @@ def write_bare(stack: Stack, file: BinaryIO) -> str:
     The sidecar is ``NAME.json`` beside the array, `Header.to_json` without a limit of length.
     """
     text = _json.dumped(stack.header.to_json()) + "\n"
-    _put(_framed(stack.header, ""), stack, file)
+    _raw.write(_framed(stack.header, ""), stack, file)
     return text
 
 
@@ -183,14 +180,6 @@ def _framed(header: Header, comment: str) -> bytes:
     padding = -(len(_MAGIC) + 4 + len(text) + 1) % _ALIGN
     body = f"{text}{' ' * padding}\n".encode("ascii")
     return _MAGIC + b"\x01\x00" + len(body).to_bytes(2, "little") + body
-
-
-def _put(head: bytes, stack: Stack, file: BinaryIO) -> None:
-    file.write(head)
-    file.flush()  # the next stage plans while this one computes its first slab
-    for slab in held_back(stack):
-        file.write(slab.data)
-    file.flush()
 
 
 def _layout(file: BinaryIO, name: str) -> _Layout:
@@ -276,10 +265,7 @@ def _header(layout: _Layout, file: BinaryIO, name: str) -> Header:
     told = _json.loaded(layout.comment.removeprefix(_MARK), name) if is_ours else _sidecar(file, name)
     if told is None:
         return Header(shape=shape, dtype=dtype)  # type: ignore[arg-type]
-    try:
-        return Header.from_json(told, shape, dtype)
-    except DataError as error:
-        raise DataError(f"{name}: {error}") from error
+    return _json.header(told, shape, dtype, name)  # type: ignore[arg-type]
 
 
 def _sidecar(file: BinaryIO, name: str) -> dict[str, Any] | None:
@@ -307,44 +293,13 @@ def _text(path: Path) -> str | None:
         return None
 
 
-def _check_size(header: Header, there: int, name: str) -> None:
-    if there < header.total_bytes:
-        raise arrival.promised(name, there // header.slice_bytes, header.shape[0])
-    if there > header.total_bytes:
-        raise DataError(
-            f"{name}: {counted(there - header.total_bytes, 'byte follows', 'bytes follow')}"
-            f" the last slice; re-copy the file"
-        )
-
-
-def _slabs(file: BinaryIO, layout: _Layout, header: Header, name: str) -> Iterator[Array]:
-    total, native = header.shape[0], np.dtype(header.dtype)
-    size = thickness(header.slice_bytes)
-    for start in range(0, total, size):
-        count = min(size, total - start)
-        block = _received(file, count * header.slice_bytes, name)
-        if len(block) < count * header.slice_bytes:
-            raise arrival.promised(name, start + len(block) // header.slice_bytes, total)
-        if start + count == total and not arrival.ended(file):
-            raise DataError(f"{name}: more bytes follow the last slice; re-copy the file")
-        values: NDArray[np.generic] = np.frombuffer(block, dtype=layout.dtype)
-        yield values.reshape(count, *header.shape[1:]).astype(native, copy=False)
-
-
-def _received(file: BinaryIO, size: int, name: str) -> bytearray:
-    try:
-        return arrival.receive(file, size)
-    except BonectlError as error:
-        raise type(error)(f"{name}: {error}") from error
-
-
 def _transposed(file: BinaryIO, layout: _Layout, header: Header, name: str) -> Iterator[Array]:
     """Slabs of an array whose first axis runs fastest, gathered through a memory map."""
     there = arrival.on_disk(file, name)
     try:
         start = there.tell()
         there.seek(0, 2)
-        _check_size(header, there.tell() - start, name)
+        _raw.check_size(header, there.tell() - start, name)
         values = np.memmap(there, np.dtype(layout.dtype), "r", start, layout.shape, "F").reshape(header.shape)
     finally:
         if there is not file:  # the map holds on to the bytes by itself

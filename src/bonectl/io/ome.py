@@ -22,7 +22,7 @@ TITLE = "OME-TIFF"
 SUFFIXES = (".ome.tif", ".ome.tiff")
 BEGINS = ()  # those of any TIFF, as which it is read
 
-_TYPES = {"float32": "float", "float64": "double"}
+_TYPES = {"float32": "float", "float64": "double", "bool": "uint8"}
 _WHOLE = ("int8", "int16", "int32", "uint8", "uint16", "uint32")
 
 
