@@ -3,7 +3,7 @@ _bonectl() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]}
   local IFS=$'\n'  # words and names of files may hold blanks
   COMPREPLY=()
-  if [ "$COMP_CWORD" -eq 1 ]; then COMPREPLY=($(compgen -W $'phantom\nsimulate\nreconstruct\ntrain\ndenoise\nmeasure\ninfo\nconvert\n--help\n--version' -- "$cur")); return; fi
+  if [ "$COMP_CWORD" -eq 1 ]; then COMPREPLY=($(compgen -W $'phantom\nsimulate\nreconstruct\ntrain\ndenoise\nmeasure\nbatch\ninfo\nconvert\n--help\n--version' -- "$cur")); return; fi
   case "$command $prev" in
     "phantom --format") COMPREPLY=($(compgen -W $'metaimage\nnifti\nnifti_gz\nnpy\nnrrd\nome\ntiff' -- "$cur")); return ;;
     "phantom --progress") COMPREPLY=($(compgen -W $'auto\nbar\njson\nnone' -- "$cur")); return ;;
@@ -37,6 +37,7 @@ _bonectl() {
     "measure --style") COMPREPLY=($(compgen -W $'auto\ntable\ntsv\ncsv\njson' -- "$cur")); return ;;
     "measure --nan") COMPREPLY=($(compgen -W $'fail\nzero\nfill' -- "$cur")); return ;;
     "measure --progress") COMPREPLY=($(compgen -W $'auto\nbar\njson\nnone' -- "$cur")); return ;;
+    "batch --progress") COMPREPLY=($(compgen -W $'auto\nbar\njson\nnone' -- "$cur")); return ;;
     "info --progress") COMPREPLY=($(compgen -W $'auto\nbar\njson\nnone' -- "$cur")); return ;;
     "convert --axes") COMPREPLY=($(compgen -W $'volume\nsinogram\nprojection' -- "$cur")); return ;;
     "convert --order") COMPREPLY=($(compgen -W $'sinogram\nprojection' -- "$cur")); return ;;
@@ -53,6 +54,7 @@ _bonectl() {
       train) COMPREPLY=($(compgen -W $'--output\n-o\n--target\n-t\n--model\n-m\n--loss\n-l\n--pairs\n--steps\n--batch\n--run\n--patch\n--rate\n--held-out\n--balance\n--critics\n--patience\n--seed\n--init-from\n--offset\n--scale\n--every\n--resume\n--picture\n--no-picture\n--tensorboard\n--force\n-f\n--device\n--compile\n--threads\n--quiet\n-q\n--progress\n--debug\n--help' -- "$cur")); return ;;
       denoise) COMPREPLY=($(compgen -W $'--model\n-m\n--samples\n--sd\n--each\n--device\n--tile\n--voxel-size\n--input-unit\n--nan\n--output\n-o\n--format\n--bare\n--force\n-f\n--no-history\n--slab\n--dry-run\n--json\n--threads\n--quiet\n-q\n--progress\n--debug\n--help' -- "$cur")); return ;;
       measure) COMPREPLY=($(compgen -W $'--metrics\n-m\n--threshold\n-t\n--reference\n-r\n--samples\n--mask\n--label\n--mask-label\n--purify\n--calibrate\n--json\n--map\n--intervals\n--seed\n--plot\n--window\n--output\n-o\n--force\n-f\n--max-memory\n--dry-run\n--style\n--voxel-size\n--input-unit\n--nan\n--threads\n--quiet\n-q\n--progress\n--debug\n--help' -- "$cur")); return ;;
+      batch) COMPREPLY=($(compgen -W $'--init\n--only\n--output\n-o\n--dry-run\n--status\n--json\n--redo\n--retry-failed\n--retries\n--jobs\n-j\n--shard\n--keep-names\n--threads\n--quiet\n-q\n--progress\n--debug\n--help' -- "$cur")); return ;;
       info) COMPREPLY=($(compgen -W $'--json\n--stats\n--voxel-size\n--input-unit\n--threads\n--quiet\n-q\n--progress\n--debug\n--help' -- "$cur")); return ;;
       convert) COMPREPLY=($(compgen -W $'--axes\n--crop\n--order\n--bin\n--calibrate\n--dtype\n--window\n--voxel-size\n--input-unit\n--nan\n--output\n-o\n--format\n--bare\n--force\n-f\n--no-history\n--slab\n--dry-run\n--json\n--threads\n--quiet\n-q\n--progress\n--debug\n--help' -- "$cur")); return ;;
     esac ;;

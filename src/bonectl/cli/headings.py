@@ -34,6 +34,13 @@ _HERE = {
     ("phantom", "voxel_size"): WHAT,
     ("train", "init_from"): INPUT,
     ("measure", "window"): OUTPUT,
+    ("batch", "init"): INPUT,
+    ("batch", "only"): INPUT,
+    ("batch", "status"): OUTPUT,
+    ("batch", "keep_names"): OUTPUT,
+    ("batch", "jobs"): RESOURCES,
+    ("batch", "retries"): RESOURCES,
+    ("batch", "shard"): RESOURCES,
 }
 
 

@@ -1,0 +1,305 @@
+"""`bonectl batch`."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bonectl.cli import streams
+from bonectl.cli.command import command
+from bonectl.cli.options import Request
+from bonectl.core import progress
+from bonectl.core.counted import counted
+from bonectl.errors import UsageError
+
+if TYPE_CHECKING:
+    from bonectl.batching.discovery import Found
+    from bonectl.batching.pipeline import Pipeline
+    from bonectl.batching.pool import Settings
+    from bonectl.batching.work import Outcome
+
+PipelineFile = Annotated[
+    Path | None,
+    typer.Argument(metavar="PIPELINE.toml", help="Pipeline file: scans, steps, what differs.", show_default=False),
+]
+Roots = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="ROOT...",
+        help="Folders to search for scans, instead of where the patterns of the file begin.",
+        show_default=False,
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FOLDER", help="Folder of all outputs.", show_default="as in the file"),
+]
+Jobs = Annotated[
+    int,
+    typer.Option(
+        "--jobs",
+        "-j",
+        metavar="N",
+        min=0,
+        help="Scans at a time; 0 is one for each GPU where a step uses one, else one for 8 processors.",
+    ),
+]
+Only = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="GLOB", help="Scans of these names alone.", show_default=False),
+]
+Redo = Annotated[
+    str | None,
+    typer.Option("--redo", metavar="GLOB", help="Scans of these names from their first step.", show_default=False),
+]
+RetryFailed = Annotated[
+    bool,
+    typer.Option("--retry-failed", help="Try those again that failed by their data or the request, unchanged."),
+]
+Retries = Annotated[
+    int,
+    typer.Option(
+        "--retries", metavar="N", min=0, help="How often a scan that lacked memory, or was killed, is begun again."
+    ),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say of each scan what would be run and why; run nothing.")]
+Status = Annotated[bool, typer.Option("--status", help="Say of each scan how it stands, while others work or not.")]
+Init = Annotated[
+    Path | None,
+    typer.Option(
+        "--init", metavar="ROOT", help="Print a pipeline file for the scans below a folder.", show_default=False
+    ),
+]
+ShardOf = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="I/N|auto",
+        help="Part I of N of the scans, of about as many bytes; auto: by the variables of a job array of Slurm, PBS, "
+        "SGE or LSF (auto/N where they do not say how many).",
+        show_default=False,
+    ),
+]
+KeepNames = Annotated[
+    bool, typer.Option("--keep-names", help="Let logs and records name the folders above the pipeline's.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON object for each scan.")]
+
+
+@command()
+def batch(
+    request: Request,
+    *,
+    pipeline: PipelineFile = None,
+    roots: Roots = None,
+    init: Init = None,
+    only: Only = None,
+    output: Output = None,
+    dry_run: DryRun = False,
+    status: Status = False,
+    as_json: AsJson = False,
+    redo: Redo = None,
+    retry_failed: RetryFailed = False,
+    retries: Retries = 1,
+    jobs: Jobs = 0,
+    shard: ShardOf = None,
+    keep_names: KeepNames = False,
+) -> None:
+    """Run a pipeline over many scans: those that are new, that changed, or that were interrupted.
+
+    The pipeline file is TOML. It says which scans (a pattern; what is a scan is found by what a file or folder holds,
+    at any depth, and nothing inside of a scan is another one), where outputs go, and the steps: bonectl commands
+    without input and output, which are joined by pipes. keep names an output of a step in the scan's folder; a step
+    after it reads that. Paths start from the folder of the file, where the steps run too.
+
+    \b
+      scans  = "raw/**"
+      output = "processed/{scan}"      # path below raw, without suffix; {name}
+      [defaults]                       # for each step that has the option
+      device = "auto"
+      [[step]]
+      run    = "reconstruct"
+      centre = "auto"
+      [[step]]
+      run    = "denoise"
+      model  = "models/bone.safetensors"
+      keep   = "volume.tif"
+      [[step]]
+      run    = "measure"
+      mask   = "masks/{name}.tif"
+      keep   = "numbers.json"
+      [scan."hip_07"]                  # a name or a pattern; the last wins
+      centre = 1021.75                 # or "reconstruct.centre", "1.centre"
+      [scan."test_*"]
+      skip   = "alignment scan"
+
+    Options are those of the commands, without dashes; a misspelt one is told before anything runs. In options, {scan},
+    {name} and {output} stand for the scan's path, its name, and the folder of its outputs. --init prints a first file
+    for the scans below a folder.
+
+    A scan is kept when its command lines, its files (sizes and times), the files that its options name, and the first
+    two places of the version are those of its record, and its outputs are there. Else it is run from its first line
+    that differs: a changed option runs that scan alone, from that step. What failed by its data or the request (1, 2,
+    65, 66) is left so until something changes, or --retry-failed; what lacked memory or was killed is begun again,
+    --retries times, and in every later batch, as is what lacked disk, rights or a device.
+
+    Each scan is run in processes of its own, which end with the batch. Beside its outputs lie .bonectl/record.json
+    (schema bonectl.batch/1: command lines, inputs, version, host, device, times, peak memory, statuses, hashes) and
+    .bonectl/log.txt. A batch that was killed goes on when it is started again. Several on one folder share the work. A
+    pipeline of one step that prints text about small files has several of them done by one process.
+
+    Prints a line for each scan: name, done, kept, failed or skipped, seconds, and of a failed one status and message.
+    Ends with 0 when every scan is done, kept or skipped, else with the first of 1, 75, 74, 73, 77, 65, 66, 69, 2 that
+    a scan ended with; a scan that was killed counts as 75.
+
+    \b
+    Examples:
+      bonectl batch --init . > pipeline.toml
+      bonectl batch pipeline.toml --dry-run
+      bonectl batch pipeline.toml -o numbers --only "bone"
+      bonectl batch pipeline.toml --status
+    """
+    from bonectl.batching.pool import Settings
+
+    asked = _Asked(pipeline, tuple(roots or ()), output, tuple(only or ()), shard, as_json)
+    settings = Settings(slots=jobs, retries=retries, retry_failed=retry_failed, redo=redo or "", keep_names=keep_names)
+    if init is not None:
+        _init(init, asked)
+    elif dry_run:
+        _plan(asked, settings)
+    elif status:
+        _tell(asked)
+    else:
+        _run(asked, settings)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Which scans by which pipeline, and how they are told."""
+
+    pipeline: Path | None
+    roots: tuple[Path, ...]
+    output: Path | None
+    only: tuple[str, ...]
+    shard: str | None
+    as_json: bool
+
+    def loaded(self) -> "Pipeline":
+        """The pipeline; paths start from its folder."""
+        from bonectl.batching.pipeline import load
+        from bonectl.cli.steps import catalogue
+
+        if self.pipeline is None:
+            raise UsageError("no pipeline file; give one, or --init ROOT to have one printed")
+        output = None if self.output is None else os.path.relpath(self.output, self.pipeline.parent)
+        return load(self.pipeline, catalogue(), output)
+
+    def found(self, pipeline: "Pipeline") -> "list[Found]":
+        """The scans that are meant."""
+        from bonectl.batching import fingerprint
+        from bonectl.batching.discovery import discover
+        from bonectl.batching.kinds import kind
+        from bonectl.batching.pool import fits
+        from bonectl.batching.shard import parse
+
+        roots = [Path(os.path.relpath(root, pipeline.base)) for root in self.roots]
+        there = discover(pipeline, roots, kind)
+        if self.only:
+            there = [each for each in there if any(fits(each.scan, pattern) for pattern in self.only)]
+            if not there:
+                raise UsageError(f"no scan is named {' or '.join(self.only)}; --status names all")
+        if self.shard is None:
+            return there
+        sizes = {each.scan: fingerprint.size(fingerprint.states(pipeline.base / each.path)) for each in there}
+        return parse(self.shard).of(there, sizes)
+
+
+# ---- running ----
+
+
+def _run(asked: _Asked, settings: "Settings") -> None:
+    from bonectl.batching import store
+    from bonectl.batching.pool import Pool
+
+    pipeline = asked.loaded()
+    found = asked.found(pipeline)
+    store.begin(pipeline)
+    outcomes = []
+    with progress.task("batch", len(found), "scan") as advance:
+        for outcome in Pool(pipeline, settings).run(found):
+            outcomes.append(outcome)
+            _say(outcome, asked)
+            advance()
+    progress.note(f"{counted(len(outcomes), 'scan')}: {_counts([outcome.state for outcome in outcomes])}")
+    if status := store.status(outcomes):
+        raise typer.Exit(status)
+
+
+def _say(outcome: "Outcome", asked: _Asked) -> None:
+    if asked.as_json:
+        streams.say(json.dumps(vars(outcome)))
+        return
+    _line(outcome.scan, outcome.state, outcome.seconds, outcome.status, outcome.message)
+
+
+# ---- telling ----
+
+
+def _init(root: Path, asked: _Asked) -> None:
+    from bonectl.batching.discovery import below
+    from bonectl.batching.initial import initial
+    from bonectl.batching.kinds import kind
+    from bonectl.batching.planning import look
+
+    if asked.pipeline is not None:
+        raise UsageError("--init prints a new pipeline file; give it no other")
+    found = below(Path(), root, "**", kind)
+    streams.say(initial(root, found, look(found)).removesuffix("\n"))
+
+
+def _plan(asked: _Asked, settings: "Settings") -> None:
+    from bonectl.batching.planning import planned
+    from bonectl.batching.room import free
+    from bonectl.core.memory import spoken
+
+    pipeline = asked.loaded()
+    found = asked.found(pipeline)
+    there = []
+    for each in planned(pipeline, found, settings):
+        there.append(each)
+        if asked.as_json:
+            streams.say(json.dumps(vars(each)))
+            continue
+        takes = [f"memory {spoken(each.memory_bytes)}", f"disk {spoken(each.disk_bytes)}"] if each.commands else []
+        streams.say("\t".join(filter(None, (each.scan, each.kind, each.what, *takes, f"{each.action}: {each.why}"))))
+    needed = sum(each.disk_bytes for each in there)
+    progress.note(
+        f"{counted(len(there), 'scan')}: {_counts([each.action for each in there])}; "
+        f"disk needed {spoken(needed)}, free {spoken(free(pipeline))}"
+    )
+
+
+def _tell(asked: _Asked) -> None:
+    from bonectl.batching.planning import standing
+
+    pipeline = asked.loaded()
+    states = []
+    for each in standing(pipeline, asked.found(pipeline)):
+        states.append(each.state)
+        if asked.as_json:
+            streams.say(json.dumps(vars(each)))
+        else:
+            _line(each.scan, each.state, each.seconds, each.status, each.message)
+    progress.note(f"{counted(len(states), 'scan')}: {_counts(states)}")
+
+
+def _line(scan: str, state: str, seconds: float, status: int, said: str) -> None:
+    streams.say("\t".join([scan, state, f"{seconds:.0f} s", *[str(status)] * bool(status), *[said] * bool(said)]))
+
+
+def _counts(states: Sequence[str]) -> str:
+    return ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(sorted(states)))
