@@ -205,7 +205,7 @@ def measure(
     have is empty.
 
     Streams: for bvtv, surface, euler, smi, tbpf, bmd, tmd and density_spread with a given threshold, no region of the
-    bone, no --purify, no reference, no --intervals and no --plot; else it holds the volume, with up to 30 bytes for
+    bone, no --purify, no reference, no --intervals and no --plot; else it holds the volume, with up to 40 bytes for
     each voxel, 70 beside a reference. What does not fit into memory is refused before it is read.
 
     With --dry-run no voxel is read: for each volume it prints what would be measured, at what threshold and in what

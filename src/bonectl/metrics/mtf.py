@@ -18,7 +18,7 @@ from bonectl.morphology.specimen import Specimen
 # What the register knows of it (core/kit.py).
 USUAL = ""
 PLACE = 25
-BYTES = 45.0
+BYTES = 52.0
 KEEPS = ()
 SYMBOLS = ()
 

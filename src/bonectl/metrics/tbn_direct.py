@@ -7,7 +7,7 @@ from bonectl.morphology.specimen import Specimen
 # What the register knows of it (core/kit.py).
 USUAL = ""
 PLACE = 27
-BYTES = 17.0
+BYTES = 24.0
 KEEPS = ()
 SYMBOLS = ()
 

@@ -13,7 +13,7 @@ from bonectl.morphology.tapers import Windows
 # What the register knows of it (core/kit.py).
 USUAL = "structure"
 PLACE = 7
-BYTES = 12.0
+BYTES = 25.0
 KEEPS = ()
 MAP = "local thickness of the marrow"
 SYMBOLS = (("tbsp", "Tb.Sp"), ("tbsp_sd", "Tb.Sp SD"))
