@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,6 +11,7 @@ import typer
 from bonectl.cli import streams
 from bonectl.cli.command import command
 from bonectl.cli.options import DASH, READS, Request
+from bonectl.core import progress
 from bonectl.core.counted import counted
 from bonectl.core.printable import printable
 
@@ -39,6 +41,11 @@ def info(
     geometry, calibration, acquisition, views (count, first, last and step [degree], null where nothing says them),
     flats and darks (count, and how many were read before and after the views), centre, files, facts, problems, notes.
 
+    Of a checkpoint of bonectl train it is a card: the network, its loss and steps, the unit, voxel, dose and stacks of
+    the training, and how PSNR and bone numbers of the slices that were held out came out, beside the input's:
+    errors of BV/TV and of the Euler number relative to the target's, of mean density and W1 in scales of the network,
+    and composite, which weighs the four. Its JSON is one object (bonectl.model/1).
+
     Of a TIFF with a calibration function of ImageJ, values and type are those that ImageJ shows, and the function
     stands as imagej_calibration; see bonectl-stream(5).
 
@@ -61,6 +68,9 @@ def info(
     if request.source != DASH and scanners.claimed(request.source) and not stats:
         told = ops.scan_facts(scanners.read(request.source))
         _show(told, _scan_lines(told), as_json=as_json)
+        return
+    if request.source != DASH and not request.source.is_dir() and _is_model(request.source):
+        _tell_model(request.source, as_json=as_json)
         return
     with streams.opened(request.source, nan=None, stored=True) as stack:
         stack = streams.declared(stack, request)
@@ -100,6 +110,46 @@ def _escaped(lines: Iterator[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     """Without tabs, newlines or anything else in a key or value that would look like another line."""
     for key, value in lines:
         yield printable(key), printable(value)
+
+
+def _is_model(path: Path) -> bool:
+    if path.name.endswith(".safetensors"):  # (the rest of learning needs torch)
+        return path.exists()
+    try:
+        with path.open("rb") as file:
+            head = file.read(9)
+    except (OSError, ValueError):
+        return False
+    return head[8:] == b"{" and head[6:8] == b"\0\0"
+
+
+def _tell_model(path: Path, *, as_json: bool) -> None:
+    from bonectl.learning.card import card, doubts
+    from bonectl.learning.checkpoint import Checkpoint
+
+    told = card(Checkpoint.load(path), streams.plain(str(path)))
+    for line in doubts(told):
+        progress.note(line)
+    _show(told, _model_lines(told), as_json=as_json)
+
+
+def _model_lines(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Key and value of a checkpoint, one line each."""
+    for key in ("name", "model", "about", "parameters", "loss", "pairs", "steps", "seed", "unit"):
+        yield key, str(told[key])
+    yield "network_sees", f"(value - {told['offset']:.6g}) / {told['scale']:.6g} of {told['unit']}"
+    steps = ["unknown" if s is None else f"{s:.6g}" for s in told["spacing_mm"]]
+    yield "spacing_mm", " × ".join("-" if a == "view" else s for s, a in zip(steps, told["axes"], strict=True))
+    for key, value in told["acquisition"].items():
+        yield key, f"{value:.7g}" if isinstance(value, float) else str(value)
+    for stack in told["stacks"]:
+        yield "trained_on", str(stack)
+    for key, pair in told["held_out"].items():
+        if pair["output"] is not None:
+            before = "" if pair["input"] is None else f" (input {pair['input']:.6g})"
+            yield f"held_out_{key}", f"{pair['output']:.6g}{before}"
+    yield "sha256", str(told["sha256"])
+    yield "versions", ", ".join(f"{key} {value}" for key, value in told["versions"].items())
 
 
 def _scan_lines(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
