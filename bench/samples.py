@@ -28,8 +28,10 @@ from bonectl.ops.phantom import phantom
 from bonectl.ops.reconstruct import reconstruct
 from bonectl.ops.samples import predicted, sampled
 from bonectl.ops.simulate import Detector, simulate
-from bonectl.ops.train import Saving, train
+from bonectl.ops.train import train
 from bonectl.training.recipe import Recipe
+from bonectl.training.request import Request
+from bonectl.training.saving import Saving
 
 SHAPE, VOXEL = (32, 64, 64), 0.03
 TRAINED_ON, TESTED_FROM = (1, 2, 3), 11
@@ -66,7 +68,9 @@ def networks(folder: Path, steps: int) -> list[Model]:
     for seed in range(4):
         path = folder / f"{seed}.safetensors"
         recipe = Recipe(model="unet25d(width=8, scales=3)", steps=steps, batch=1, run=8, patch=48, seed=seed)
-        train([low for _, low in pairs], [truth for truth, _ in pairs], recipe, Saving(output=path), device_name="cpu")
+        inputs, targets = tuple(low for _, low in pairs), tuple(truth for truth, _ in pairs)
+        saving = Saving(output=path)
+        train(Request(inputs=inputs, targets=targets, recipe=recipe, saving=saving, device_name="cpu"))
         found.append(trained(path))
     return found
 

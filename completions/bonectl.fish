@@ -110,6 +110,8 @@ complete -c bonectl -n '__fish_seen_subcommand_from train' -l tensorboard -r -d 
 complete -c bonectl -n '__fish_seen_subcommand_from train' -l force -s f -d 'Replace the output if it exists.'
 complete -c bonectl -n '__fish_seen_subcommand_from train' -l device -r -d 'cpu, cuda, cuda:1, or auto: a GPU where there is one.'
 complete -c bonectl -n '__fish_seen_subcommand_from train' -l compile -d 'Compile the network first (torch.compile): faster on a GPU, other rounding.'
+complete -c bonectl -n '__fish_seen_subcommand_from train' -l dry-run -d 'Try a step, print what the run will do, memory and time; write nothing.'
+complete -c bonectl -n '__fish_seen_subcommand_from train' -l json -d 'With --dry-run, print the estimate as JSON (schema bonectl.plan/1, see bonectl(1)).'
 complete -c bonectl -n '__fish_seen_subcommand_from train' -l threads -r -d 'Threads to use; 0 is all processors.'
 complete -c bonectl -n '__fish_seen_subcommand_from train' -l quiet -s q -d 'Say nothing but errors.'
 complete -c bonectl -n '__fish_seen_subcommand_from train' -l progress -x -a 'auto bar json none' -d 'How progress is shown on stderr.'

@@ -182,12 +182,10 @@ def denoise(stack: Stack, model: Name, *, device_name: str = "auto") -> Stack:
     UsageError, DataError, MissingInputError
         When there is no such model, or it is not for these data.
     """
-    from bonectl.ops.denoise import denoise as work
-    from bonectl.ops.denoise import trained, untrained
+    from bonectl.ops.denoise_plan import Plan, Request
 
-    path = Path(model)
-    found = trained(path) if path.suffix == ".safetensors" else untrained(str(model))
-    return work(stack, found, device_name=device_name)
+    request = Request(models=(str(model),), device_name=device_name)
+    return Plan(request=request, models=request.loaded(), header=stack.header).denoised(stack)
 
 
 def train(inputs: Sequence[Name], targets: Sequence[Name] = (), *, output: Name, **settings: Any) -> "Trained":
@@ -201,7 +199,7 @@ def train(inputs: Sequence[Name], targets: Sequence[Name] = (), *, output: Name,
         ``x.safetensors``.
     **settings
         As `bonectl.training.recipe.Recipe` (``model``, ``loss``, ``steps`` ...), `bonectl.training.saving.Saving`
-        (``every``, ``force`` ...) and `bonectl.ops.train.train` (``device_name`` ...).
+        (``every``, ``force`` ...) and `bonectl.training.request.Request` (``device_name`` ...).
 
     Raises
     ------
@@ -212,17 +210,18 @@ def train(inputs: Sequence[Name], targets: Sequence[Name] = (), *, output: Name,
 
     from bonectl.ops.train import train as work
     from bonectl.training.recipe import Recipe
+    from bonectl.training.request import Request
     from bonectl.training.saving import Saving
 
     def taken(kind: type) -> dict[str, Any]:
         return {field.name: settings.pop(field.name) for field in fields(kind) if field.name in settings}
 
     recipe, saving = Recipe(**taken(Recipe)), Saving(output=Path(output), **taken(Saving))
-    return work(_paths(inputs), _paths(targets), recipe, saving, **settings)
+    return work(Request(inputs=_paths(inputs), targets=_paths(targets), recipe=recipe, saving=saving, **settings))
 
 
-def _paths(names: Iterable[Name]) -> list[Path]:
-    return [Path(name) for name in names]
+def _paths(names: Iterable[Name]) -> tuple[Path, ...]:
+    return tuple(Path(name) for name in names)
 
 
 def calibrate(stack: Stack, spec: str) -> Stack:

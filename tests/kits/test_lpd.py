@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from tests.made import train_on
 
 from bonectl.core import kit, progress, threads
 from bonectl.core.calibration import Calibration
@@ -22,7 +23,6 @@ from bonectl.ops.denoise import trained, untrained
 from bonectl.ops.phantom import phantom
 from bonectl.ops.reconstruct import reconstruct
 from bonectl.ops.simulate import Detector, simulate
-from bonectl.ops.train import train
 from bonectl.projection.projector import Projector
 from bonectl.training.recipe import Recipe
 from bonectl.training.rows import Pair, Scans
@@ -78,7 +78,7 @@ def written(folder, scan, bone):
 def learn(pair, output, **knobs):
     scan, bone = pair
     recipe = Recipe(**{"steps": 60, "batch": 1, **SMALL, **knobs})
-    return train([scan], [bone], recipe, Saving(output=output, picture=False), device_name="cpu")
+    return train_on([scan], [bone], recipe, Saving(output=output, picture=False), device_name="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -167,10 +167,12 @@ def test_the_same_seed_gives_the_same_weights_interrupted_or_not(pair, weights, 
     scan, bone = pair
     recipe = Recipe(steps=60, batch=1, **SMALL)
     asked = iter([False] * 20 + [True])
-    first = train([scan], [bone], recipe, Saving(output=output, picture=False), device_name="cpu",
+    first = train_on([scan], [bone], recipe, Saving(output=output, picture=False), device_name="cpu",
                   stop=lambda: next(asked))  # fmt: skip
     assert (first.finished, first.steps) == (False, 21)
-    assert train([scan], [bone], recipe, Saving(output=output, picture=False, resume=True), device_name="cpu").finished
+    assert train_on(
+        [scan], [bone], recipe, Saving(output=output, picture=False, resume=True), device_name="cpu"
+    ).finished
     assert Checkpoint.load(output).digest == Checkpoint.load(weights).digest
     other = tmp_path / "other.safetensors"
     learn(pair, other, steps=1, seed=1)
@@ -181,7 +183,7 @@ def test_two_scans_and_two_runs_per_step_are_trained_on(pair, tmp_path):
     second = written(tmp_path, *scan_of(2, views=20))
     output = tmp_path / "two.safetensors"
     recipe = Recipe(steps=3, batch=2, **SMALL)
-    end = train([pair[0], second[0]], [pair[1], second[1]], recipe, Saving(output=output), device_name="cpu")
+    end = train_on([pair[0], second[0]], [pair[1], second[1]], recipe, Saving(output=output), device_name="cpu")
     assert end.finished
     assert (tmp_path / "two.safetensors.png").exists()
     assert Checkpoint.load(output).spacing == (VOXEL,) * 3

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import skimage.measure
 import torch
+from tests.made import train_on
 
 from bonectl.core import threads
 from bonectl.core.header import Header
@@ -14,9 +15,9 @@ from bonectl.core.stack import Stack
 from bonectl.errors import MissingInputError, UsageError
 from bonectl.io import npy
 from bonectl.learning.checkpoint import Checkpoint
-from bonectl.ops.train import Saving, train
 from bonectl.training.patience import Patience
 from bonectl.training.recipe import Recipe
+from bonectl.training.saving import Saving
 from bonectl.training.validation import BoneErrors, Trial, euler_number
 
 SMALL = {"model": "unet2d(width=4, scales=2)", "batch": 2, "run": 2, "patch": 16, "held_out": 0.25}
@@ -48,7 +49,7 @@ def pair(tmp_path):
 def run(pair, output, *, stop=lambda: False, resume=False, every=2, **recipe):
     low, clean = pair
     saving = Saving(output=output, every=every, resume=resume, picture=False)
-    return train([low], [clean], Recipe(**(SMALL | recipe)), saving, device_name="cpu", stop=stop)
+    return train_on([low], [clean], Recipe(**(SMALL | recipe)), saving, device_name="cpu", stop=stop)
 
 
 def at(step):
@@ -174,9 +175,9 @@ def test_bone_numbers_of_noisy_targets_judge_nothing(pair, tmp_path):
     low, clean = pair
     recipe = Recipe(**SMALL, steps=2, patience=2, pairs="noise2inverse(splits=2)", loss="l2")
     with pytest.raises(UsageError, match="--patience judges by bone numbers"):
-        train([low, clean], [], recipe, Saving(output=tmp_path / "x"), device_name="cpu")
+        train_on([low, clean], [], recipe, Saving(output=tmp_path / "x"), device_name="cpu")
     recipe = Recipe(**SMALL, steps=2, pairs="noise2inverse(splits=2)", loss="l2")
-    train([low, clean], [], recipe, Saving(output=tmp_path / "x", every=1, picture=False), device_name="cpu")
+    train_on([low, clean], [], recipe, Saving(output=tmp_path / "x", every=1, picture=False), device_name="cpu")
     assert all(row["held-out composite [1]"] == "" != row["held-out PSNR [dB]"] for row in log(tmp_path / "x.csv"))
 
 

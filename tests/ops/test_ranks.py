@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.made import train_on
 
 from bonectl.core import threads
 from bonectl.core.header import Header
@@ -18,8 +19,8 @@ from bonectl.core.stack import Stack
 from bonectl.io import npy
 from bonectl.learning.checkpoint import Checkpoint
 from bonectl.learning.ranks import ALONE, Ranks
-from bonectl.ops.train import Saving, train
 from bonectl.training.recipe import Recipe
+from bonectl.training.saving import Saving
 
 pytestmark = pytest.mark.skipif(
     not torch.distributed.is_available() or not torch.distributed.is_gloo_available(),
@@ -74,7 +75,7 @@ def test_two_processes_train_as_one_with_twice_the_batch(pair, tmp_path):
 
     def alone(name, *, resume):
         saving = Saving(output=tmp_path / name, every=2, picture=False, resume=resume)
-        return train([tmp_path / "low.npy"], [tmp_path / "clean.npy"], recipe, saving, device_name="cpu")
+        return train_on([tmp_path / "low.npy"], [tmp_path / "clean.npy"], recipe, saving, device_name="cpu")
 
     alone("one", resume=False)
     ours, theirs = log(tmp_path / "two.csv"), log(tmp_path / "one.csv")

@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from tests.made import train_on
 
 from bonectl.core import kit, threads
 from bonectl.core.calibration import Calibration
@@ -20,12 +21,12 @@ from bonectl.learning.checkpoint import Checkpoint, Normalisation
 from bonectl.learning.denoiser import Reach
 from bonectl.learning.inflate import inflated
 from bonectl.learning.sample import Volume
-from bonectl.ops.train import Saving, train
 from bonectl.pairings.supervised import supervised
 from bonectl.training import resume_file
 from bonectl.training.patches import Patches, turned
 from bonectl.training.recipe import Recipe
 from bonectl.training.resume_file import loaded
+from bonectl.training.saving import Saving
 
 SMALL = {"model": "unet25d(slices=3, width=4, scales=2)", "steps": 12, "batch": 2, "run": 2, "patch": 16}
 
@@ -62,7 +63,7 @@ def pair(tmp_path):
 def run(pair, output, *, stop=lambda: False, every=100, resume=False, force=False, start=None, picture=False, **recipe):
     low, clean = pair
     saving = Saving(output=output, every=every, resume=resume, force=force, picture=picture)
-    return train([low], [clean], Recipe(**(SMALL | recipe)), saving, start=start, device_name="cpu", stop=stop)
+    return train_on([low], [clean], Recipe(**(SMALL | recipe)), saving, start=start, device_name="cpu", stop=stop)
 
 
 def test_it_learns_and_the_held_out_part_says_so(pair, tmp_path):
@@ -145,10 +146,10 @@ def test_the_checkpoint_knows_the_range_of_the_doses(tmp_path):
     paths = [
         store(tmp_path / f"{n}.npy", rods((8, 16, 16)), acquisition={"photons": n, "views": 90}) for n in (1e3, 4e3)
     ]
-    train(paths, paths, Recipe(**(SMALL | {"steps": 1})), Saving(output=tmp_path / "x", picture=False))
+    train_on(paths, paths, Recipe(**(SMALL | {"steps": 1})), Saving(output=tmp_path / "x", picture=False))
     assert dict(Checkpoint.load(tmp_path / "x").acquisition) == {"views": 90, "photons_least": 1e3, "photons_most": 4e3}
     recipe = Recipe(**(SMALL | {"steps": 1}), pairs="lowdose(views=20, least=500, most=2000)")
-    train(paths[:1], [], recipe, Saving(output=tmp_path / "y", picture=False))
+    train_on(paths[:1], [], recipe, Saving(output=tmp_path / "y", picture=False))
     assert dict(Checkpoint.load(tmp_path / "y").acquisition) == {
         "views": 20,
         "photons_least": 500,
@@ -199,7 +200,7 @@ def test_weights_that_do_not_fit_are_refused(pair, tmp_path):
             run(pair, tmp_path / "x", model=model, start=tmp_path / "flat")
     low, clean = pair
     with pytest.raises(UsageError, match="belong to"):
-        train([low], [clean], Recipe(**SMALL), Saving(output=tmp_path / "x", picture=False), normalisation=(1, 2),
+        train_on([low], [clean], Recipe(**SMALL), Saving(output=tmp_path / "x", picture=False), normalisation=(1, 2),
               start=tmp_path / "flat", device_name="cpu")  # fmt: skip
     with pytest.raises(MissingInputError):
         run(pair, tmp_path / "x", start=tmp_path / "nothing")
@@ -209,7 +210,7 @@ def test_uncalibrated_values_need_a_scale(tmp_path):
     path = store(tmp_path / "grey.npy", rods((8, 16, 16)), unit="grey")
     with pytest.raises(UsageError, match="--scale"):
         run((path, path), tmp_path / "x", steps=1)
-    train(
+    train_on(
         [path], [path], Recipe(**(SMALL | {"steps": 1})), Saving(output=tmp_path / "x", picture=False),
         normalisation=(20, 180), device_name="cpu",
     )  # fmt: skip
@@ -368,7 +369,7 @@ def test_stacks_that_mean_something_else_are_not_mixed(tmp_path, facts, pairs):
     )
     recipe = Recipe(**SMALL | ({"pairs": pairs} if not targets else {}))
     with pytest.raises(UsageError) as failure:
-        train(inputs, targets, recipe, Saving(output=tmp_path / "x"), normalisation=(0.0, 1.0))
+        train_on(inputs, targets, recipe, Saving(output=tmp_path / "x"), normalisation=(0.0, 1.0))
     assert "one.npy" in str(failure.value)
     assert "other.npy" in str(failure.value)
 
@@ -377,7 +378,7 @@ def test_laws_that_differ_by_rounding_are_one(tmp_path):
     known = {"unit": "1/cm", "calibration": LAWS[25]}
     one = store(tmp_path / "one.npy", rods() / 300, **known)
     other = store(tmp_path / "other.npy", rods() / 300, **known | {"calibration": Calibration(301.01, -153.0, "25")})
-    train([one], [other], Recipe(**SMALL | {"steps": 1}), Saving(output=tmp_path / "x", picture=False))
+    train_on([one], [other], Recipe(**SMALL | {"steps": 1}), Saving(output=tmp_path / "x", picture=False))
     assert Checkpoint.load(tmp_path / "x").calibrated
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.made import train_on
 
 from bonectl.core import threads
 from bonectl.core.calibration import Calibration
@@ -19,10 +20,10 @@ from bonectl.core.stack import Stack
 from bonectl.errors import UnavailableError
 from bonectl.io import npy
 from bonectl.learning.checkpoint import Checkpoint
-from bonectl.ops.train import Saving, train
 from bonectl.training.log import columns
 from bonectl.training.picture import POINTS, thinned
 from bonectl.training.recipe import Recipe
+from bonectl.training.saving import Saving
 
 SMALL = {"model": "unet2d(width=4, scales=2)", "steps": 6, "batch": 2, "run": 2, "patch": 16}
 LINE = "bonectl train low.npy -t clean.npy --model 'unet2d(width=4, scales=2)' --steps 6 --batch 2 --run 2 --patch 16"
@@ -54,7 +55,7 @@ def pair(tmp_path):
 def run(pair, output, *, stop=lambda: False, picture=False, tensorboard=None, resume=False, **recipe):
     low, clean = pair
     saving = Saving(output=output, every=2, picture=picture, tensorboard=tensorboard, resume=resume)
-    return train([low], [clean], Recipe(**(SMALL | recipe)), saving, device_name="cpu", stop=stop)
+    return train_on([low], [clean], Recipe(**(SMALL | recipe)), saving, device_name="cpu", stop=stop)
 
 
 def at(step):
@@ -251,7 +252,7 @@ def test_a_compiled_network_trains_to_the_loss_of_the_plain_one(pair, tmp_path):
     low, clean = pair
     for name, compiled in (("plain", False), ("compiled", True)):
         saving = Saving(output=tmp_path / name, picture=False)
-        train([low], [clean], Recipe(**SMALL), saving, device_name="cpu", compiled=compiled)
+        train_on([low], [clean], Recipe(**SMALL), saving, device_name="cpu", compiled=compiled)
     plain, compiled = (columns(tmp_path / f"{name}.csv")["loss"] for name in ("plain", "compiled"))
     np.testing.assert_allclose(compiled, plain, rtol=1e-4)
     assert Checkpoint.load(tmp_path / "compiled").weights.keys() == Checkpoint.load(tmp_path / "plain").weights.keys()
@@ -267,4 +268,4 @@ def test_without_a_compiler_compile_is_unavailable(pair, tmp_path, monkeypatch):
     monkeypatch.setattr(inductor, "force_disable_caches", True)  # what was compiled before would do
     low, clean = pair
     with pytest.raises(UnavailableError, match="install a C"):
-        train([low], [clean], Recipe(**SMALL), Saving(output=tmp_path / "x"), device_name="cpu", compiled=True)
+        train_on([low], [clean], Recipe(**SMALL), Saving(output=tmp_path / "x"), device_name="cpu", compiled=True)

@@ -16,10 +16,8 @@ from bonectl.core import atomic, ending
 from bonectl.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
-    from bonectl.core.cost import Cost
-    from bonectl.core.header import Fact, Header
+    from bonectl.core.header import Fact
     from bonectl.core.slabs import Array
-    from bonectl.ops.denoise import Model
     from bonectl.ops.samples import Samples
 
 
@@ -87,36 +85,25 @@ def denoise(
       bonectl denoise fbp.npy --model quick.safetensors --samples 4 \\
         --sd sd.npy --each samples -o mean.npy
     """
-    from bonectl.ops.denoise import denoise as run
-
-    single = len(model) == 1 and not samples
-    if single and (sd is not None or each is not None):
-        raise UsageError("--sd and --each are of several samples; give --samples N, or several --model")
-    beside = _beside(request, sd, each, samples or len(model))
-    files.apart([request.source, *model], [*files.written(request), sd, *(one.output for one in beside[1])])
-    models = [_model(text) for text in model]
-    if single:
-        with streams.reading(request) as noisy:
-            answer = run(noisy, models[0], device_name=device, tile=tile)
-            cost = _cost(noisy.header, models, 1, device, tile) if request.dry_run else None
-            streams.writing(answer, request, notes=_notes(models), cost=cost)
-        return
     from bonectl.core.stack import Stack
-    from bonectl.ops.samples import sampled
+    from bonectl.ops.denoise_plan import Plan
+    from bonectl.ops.denoise_plan import Request as Asked
 
+    asked = Asked(models=tuple(model), samples=samples, device_name=device, tile=tile)
+    if not asked.is_sampled and (sd is not None or each is not None):
+        raise UsageError("--sd and --each are of several samples; give --samples N, or several --model")
+    beside = _beside(request, sd, each, asked.count)
+    files.apart([request.source, *model], [*files.written(request), sd, *(one.output for one in beside[1])])
+    models = asked.loaded()
     with streams.reading(request) as noisy:
-        drawn = sampled(noisy, models, samples or len(models), device_name=device, tile=tile)
-        if request.dry_run:
-            cost = _cost(noisy.header, models, drawn.count, device, tile)
-            streams.writing(Stack(drawn.header, iter(())), request, cost=cost)
-            return
-        _write(drawn, request, beside, _notes(models))
-
-
-def _cost(header: "Header", models: "list[Model]", count: int, device: str, tile: int) -> "Cost":
-    from bonectl.ops.denoise_cost import cost
-
-    return cost(header, models, count, device_name=device, tile=tile)
+        plan = Plan(request=asked, models=models, header=noisy.header)
+        cost = plan.cost() if request.dry_run else None
+        if not asked.is_sampled:
+            streams.writing(plan.denoised(noisy), request, notes=plan.facts(), cost=cost)
+        elif cost is not None:
+            streams.writing(Stack(plan.sampled(noisy).header, iter(())), request, cost=cost)
+        else:
+            _write(plan.sampled(noisy), request, beside, plan.facts())
 
 
 def _beside(request: Request, sd: Path | None, each: Path | None, count: int) -> tuple[Request | None, list[Request]]:
@@ -148,7 +135,6 @@ def _write(
     from bonectl.core.stack import Stack
     from bonectl.ops.samples import deviation, mean
 
-    notes = {**notes, "samples": drawn.count}
     spread, singles = beside
     with contextlib.ExitStack() as outputs:
         if singles:
@@ -195,20 +181,3 @@ def _of(part: "Callable[[Array], Array]", push: "Callable[[Array], None]") -> "C
 
 def _picked(number: int) -> "Callable[[Array], Array]":
     return lambda block: block[number]
-
-
-def _model(text: str) -> "Model":
-    """A checkpoint by its path, or a filter by its spec."""
-    from bonectl.ops.denoise import trained, untrained
-
-    path = Path(text)
-    if path.suffix == ".safetensors" or path.is_file() or ("/" in text and "(" not in text):
-        return trained(path)
-    return untrained(text)
-
-
-def _notes(models: "list[Model]") -> "Mapping[str, Fact]":
-    """What the history says of the models."""
-    names = dict.fromkeys(model.name for model in models)
-    digests = [model.checkpoint.digest[:16] for model in models if model.checkpoint is not None]
-    return {"model": "; ".join(names)} | ({"weights_sha256": " ".join(digests)} if digests else {})

@@ -84,7 +84,9 @@ With --dry-run a command prints what it would write and what that takes, a line 
 too it is one JSON object of the schema bonectl.plan/1: command, output, format, shape, axes, dtype, unit,
 output_bytes, and, where they are known, free_bytes (on the disk of the output), memory_bytes,
 memory_at_worst_bytes (for an object that is cut off by the detector), memory_limit_bytes (what may be taken),
-scratch_bytes (of a temporary file), block (how much is worked on at a time), seconds, and threads.
+scratch_bytes (of a temporary file), block (how much is worked on at a time), seconds, and threads. Of train it has
+instead of a stack: model, loss and pairs (with every knob), stacks and shapes, unit, offset and scale (of what the
+network sees), steps, batch, seed, device, and init_from_sha256 of the weights that it begins with.
 """
 
 

@@ -1,24 +1,28 @@
 """`bonectl train`."""
 
 import contextlib
+import json
 import os
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bonectl.cli import files
+from bonectl.cli import files, streams
 from bonectl.cli.command import command
-from bonectl.cli.options import Device, Force, Request, Seed
+from bonectl.cli.options import AsJson, Device, Force, Request, Seed
 from bonectl.core import ending
+from bonectl.core.cost import SCHEMA
 from bonectl.core.counted import counted
 from bonectl.errors import UsageError
 
 if TYPE_CHECKING:
     from bonectl.ops.train import Trained
+    from bonectl.training.request import Request as Asked
 
 
 @command()
@@ -128,6 +132,10 @@ def train(
         bool,
         typer.Option("--compile", help="Compile the network first (torch.compile): faster on a GPU, other rounding."),
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Try a step, print what the run will do, memory and time; write nothing.")
+    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Train a network to denoise, on pairs of stacks.
 
@@ -174,11 +182,11 @@ def train(
       bonectl reconstruct scan.npy --method "lpd(weights='lpd.safetensors')" \\
         -o learned.npy
     """
-    from bonectl.core import progress
-    from bonectl.ops.train import train as run_training
     from bonectl.training.recipe import Recipe
+    from bonectl.training.request import Request as Asked
     from bonectl.training.saving import Saving
 
+    request = replace(request, output=output, force=force, dry_run=dry_run, as_json=as_json)
     made = [output.with_name(f"{output.name}{ending}") for ending in ("", ".resume", ".csv", ".png")]
     files.apart([*inputs, *(target or []), model, loss, pairs, init_from], made)
     recipe = Recipe(
@@ -188,22 +196,49 @@ def train(
     saving = Saving(
         output=output, every=every, force=force, resume=resume, picture=picture, tensorboard=tensorboard
     )  # fmt: skip
+    asked = Asked(
+        inputs=tuple(inputs), targets=tuple(target or ()), recipe=recipe, saving=saving, start=init_from,
+        normalisation=_normalisation(offset, scale), device_name=device, compiled=compile,
+    )  # fmt: skip
+    if dry_run:
+        _tell(asked, request)
+    else:
+        _train(asked)
+
+
+def _train(asked: "Asked") -> None:
+    """Train until the end, or a signal."""
+    from bonectl.core import progress
+    from bonectl.ops.train import train
+
     with _asked_to_stop() as stop:
-        end = run_training(
-            inputs,
-            target or [],
-            recipe,
-            saving,
-            normalisation=_normalisation(offset, scale),
-            start=init_from,
-            device_name=device,
-            compiled=compile,
-            stop=stop,
-        )
+        end = train(asked, stop=stop)
         if end.finished:
             stop.forget()
         if end.leads:
-            progress.note(_summary(end, output))
+            progress.note(_summary(end, asked.saving.output))
+
+
+def _tell(asked: "Asked", request: Request) -> None:
+    """Print what would be done, and what that takes."""
+    from bonectl.ops.train import estimated
+
+    facts, cost = estimated(asked)
+    output = streams.plain(str(asked.saving.output))
+    if request.as_json:
+        told = {"schema": SCHEMA, "command": request.command, "output": output} | facts | cost.numbers()
+        streams.say(json.dumps(told, indent=2))
+        return
+    lines = {"output": output} | {key: _in_words(fact) for key, fact in facts.items()} | cost.words()
+    streams.say("\n".join(f"{key}\t{value}" for key, value in lines.items()))
+
+
+def _in_words(fact: object) -> str:
+    """A fact for people; of several alike one."""
+    if not isinstance(fact, list):
+        return str(fact)
+    words = [_in_words(each) for each in fact]
+    return " × ".join(words) if isinstance(fact[0], int) else ", ".join(dict.fromkeys(words))
 
 
 class _Stop:

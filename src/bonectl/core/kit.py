@@ -212,6 +212,11 @@ def bind(kit: str, spec: Spec, function: str | None = None) -> Callable[..., Any
     return part(**spec.knobs) if is_made else partial(part, **spec.knobs)
 
 
+def in_full(kit: str, spec: Spec) -> Spec:
+    """A part with every knob written out: what it means whatever the defaults become."""
+    return Spec(spec.name, {**describe(kit, spec.name).knobs, **spec.knobs})
+
+
 def known(kit: str, name: str) -> None:
     """Refuse a name that is not in the kit, with a suggestion."""
     there = names(kit)

@@ -1,14 +1,9 @@
 """What denoising a volume will take: a small part of it is denoised now, and the rest follows by its size."""
 
 import time
-import weakref
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from bonectl.core import memory, threads
 from bonectl.core.cost import Cost
@@ -16,6 +11,7 @@ from bonectl.core.header import Header
 from bonectl.core.slabs import Array
 from bonectl.learning import device
 from bonectl.learning.denoiser import Denoiser
+from bonectl.learning.live import Live
 from bonectl.learning.tiles import round_up, tiles
 from bonectl.ops.denoise import Model, Worker, block_size, normalisation_for
 
@@ -25,35 +21,6 @@ PROBE = 64
 PATIENCE = 0.4
 # Slabs on their way in, as windows with context, and out: about so many copies of a block.
 BLOCKS = 6
-
-
-class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the bytes that tensors hold while a network runs, and the most there were at a time."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.now = self.most = 0
-        self.known: set[int] = set()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(made):
-            if isinstance(tensor, torch.Tensor):
-                self._count(tensor.untyped_storage())
-        return made
-
-    def _count(self, storage: torch.UntypedStorage) -> None:
-        key, size = storage._cdata, storage.nbytes()
-        if key in self.known:
-            return
-        self.known.add(key)
-        self.now += size
-        self.most = max(self.most, self.now)
-        weakref.finalize(storage, self._gone, key, size)
-
-    def _gone(self, key: int, size: int) -> None:
-        self.known.discard(key)
-        self.now -= size
 
 
 def cost(header: Header, models: Sequence[Model], count: int, *, device_name: str, tile: int) -> Cost:
@@ -97,7 +64,7 @@ def _tried(worker: Worker) -> tuple[float, float]:
     part *= worker.normalisation.scale
     worker(part)  # whatever is compiled, or allocated once
     seconds = _timed(worker, part)
-    with _Live() as live:
+    with Live() as live:
         worker(part)
     return seconds / part.size, live.most / part.size
 

@@ -9,26 +9,19 @@ the leading one writes. Whatever decides how the loop goes on, a signal or a tri
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 
-from bonectl.core import atomic, kit, memory, progress
-from bonectl.core.header import VOLUME, Header
-from bonectl.core.spec import Spec, parse
-from bonectl.errors import MemoryShortageError, MissingInputError, UsageError
-from bonectl.learning.agreement import agree
-from bonectl.learning.checkpoint import Checkpoint, Normalisation
-from bonectl.learning.denoiser import Denoiser
+from bonectl.core import atomic, memory, progress
+from bonectl.core.cost import Cost
+from bonectl.errors import MemoryShortageError, MissingInputError
 from bonectl.learning.ranks import joined
-from bonectl.learning.sample import Pairing, Volume
 from bonectl.training import curves
-from bonectl.training.learner import Estimates, Learner, Task
-from bonectl.training.objective import Objective
-from bonectl.training.patches import Batches, Patches
-from bonectl.training.recipe import Recipe
-from bonectl.training.rows import Rows, Scans
+from bonectl.training.learner import Estimates, Learner
+from bonectl.training.patches import Batches
+from bonectl.training.plan import Plan
+from bonectl.training.request import Request
 from bonectl.training.saving import Bystander, Keeper, Keeping, Saving
 from bonectl.training.validation import Trial
 from bonectl.training.volumes import opened
@@ -75,37 +68,13 @@ def never() -> bool:
     return False
 
 
-def train(  # noqa: PLR0913 (four flow, four are knobs)
-    inputs: Sequence[Path],
-    targets: Sequence[Path],
-    recipe: Recipe,
-    saving: Saving,
-    *,
-    normalisation: tuple[float, float] | None = None,
-    start: Path | None = None,
-    device_name: str = "auto",
-    compiled: bool = False,
-    stop: Callable[[], bool] = never,
-) -> Trained:
+def train(request: Request, *, stop: Callable[[], bool] = never) -> Trained:
     """Train a model and keep it in a file; under ``torchrun``, together with its other processes.
 
     Parameters
     ----------
-    inputs, targets : sequence of Path
-        Stacks, as the pairing wants them.
-    recipe : Recipe
-        What to do.
-    saving : Saving
-        Where the checkpoint goes.
-    normalisation : tuple of float, optional
-        Offset and scale in the data's unit, where its calibration does not give them.
-    start : Path, optional
-        Checkpoint whose weights to begin with: of the same model, or of one that sees fewer slices
-        (``bonectl.learning.inflate``).
-    device_name : str
-        See ``bonectl.learning.device.choose``.
-    compiled : bool
-        Whether ``torch.compile`` makes machine code of the network first.
+    request : Request
+        What to train on, how, and where the result goes.
     stop : callable
         Asked after every step; when it says True, the state is saved and the run ends.
 
@@ -129,30 +98,39 @@ def train(  # noqa: PLR0913 (four flow, four are knobs)
     MemoryShortageError
         The patches of a step do not fit into memory.
     """
-    atomic.check(saving.output, force=saving.force or saving.resume)
-    if saving.tensorboard is not None:
+    with _planned(request) as plan:
+        learner, batches = plan.begun()
+        examiner = _Examiner(learner, batches, bone=plan.tells_bone)
+        if request.saving.resume:
+            _restore(learner, request.saving)
+        with progress.silence() if not plan.ranks.leads else nullcontext(), _within_memory():
+            return _loop(learner, batches, examiner, request.saving, stop)
+
+
+def estimated(request: Request) -> tuple[dict[str, object], Cost]:
+    """What a run will do, and what it takes: a step and a trial are done now, and nothing is written.
+
+    Parameters
+    ----------
+    request : Request
+
+    Raises
+    ------
+    BonectlError
+        As `train`.
+    """
+    with _planned(request) as plan, progress.silence(), _within_memory():
+        return plan.facts(), plan.cost()
+
+
+@contextmanager
+def _planned(request: Request) -> Iterator[Plan]:
+    """The plan of a run, while its stacks are open and its other processes there."""
+    atomic.check(request.saving.output, force=request.saving.force or request.saving.resume)
+    if request.saving.tensorboard is not None:
         curves.writer()  # refuses before the work
-    model, pairs = _with_defaults("models", recipe.model), _with_defaults("pairings", recipe.pairs)
-    with joined(device_name) as ranks, opened([*inputs, *targets]) as volumes:
-        objective = Objective(recipe.loss, recipe.steps, balanced=recipe.balance, seed=recipe.seed, ranks=ranks)
-        source = _source(model, pairs, volumes[: len(inputs)], volumes[len(inputs) :])
-        task = Task(
-            recipe=recipe,
-            model=model,
-            pairs=pairs,
-            normalisation=_normalisation(source.headers, volumes[: len(inputs)], normalisation),
-            headers=source.headers,
-            stacks=tuple(Path(volume.name).name for volume in volumes),
-            start=None if start is None else Checkpoint.load(start),
-            world=ranks.world,
-        )
-        learner = Learner(task, objective, ranks, compiled=compiled)
-        batches = _batches(source, learner)
-        examiner = _Examiner(learner, batches, bone=_tells_bone(source, recipe))
-        if saving.resume:
-            _restore(learner, saving)
-        with progress.silence() if not ranks.leads else nullcontext(), _within_memory():
-            return _loop(learner, batches, examiner, saving, stop)
+    with joined(request.device_name) as ranks, opened([*request.inputs, *request.targets]) as volumes:
+        yield Plan.of(request, volumes, ranks)
 
 
 @contextmanager
@@ -244,49 +222,6 @@ class _Examiner:
         return Trial.from_numbers(ranks.told(numbers))
 
 
-def _source(model: Spec, pairs: Spec, inputs: Sequence[Volume], targets: Sequence[Volume]) -> Pairing | Scans:
-    """Pair what is learned from: volumes by a pairing, or scans for the method that learns from them.
-
-    Raises
-    ------
-    UsageError
-        They are no pairs.
-    """
-    if kit.fact("models", model.name, "LEARNS") != "scans":
-        pairing: Pairing = kit.bind("pairings", pairs)(inputs, targets)
-        return pairing
-    if pairs.name != "supervised":
-        raise UsageError(
-            f"{model.name} learns from scans and the volumes they are scans of, not from {pairs}; leave out --pairs"
-        )
-    return Scans(inputs, targets)
-
-
-def _batches(source: Pairing | Scans, learner: Learner) -> Batches:
-    """Cut batches out of what is learned from."""
-    normalisation, recipe, ranks = learner.task.normalisation, learner.recipe, learner.ranks
-    if isinstance(source, Scans):
-        return Rows(source, normalisation, recipe, ranks)
-    assert isinstance(learner.network, Denoiser)  # whatever else there is to train learns from scans
-    return Patches(source, normalisation, learner.network.reach, recipe, ranks)
-
-
-def _tells_bone(source: Pairing | Scans, recipe: Recipe) -> bool:
-    """Return whether bone numbers can be read off the targets.
-
-    Raises
-    ------
-    UsageError
-        The recipe's patience needs them, and they cannot.
-    """
-    tells = source.clean and all(header.axes == VOLUME for header in source.headers)
-    if recipe.patience and not tells:
-        raise UsageError(
-            f"--patience judges by bone numbers of clean volumes, and {recipe.pairs} has no such targets; leave it out"
-        )
-    return tells
-
-
 def _restore(learner: Learner, saving: Saving) -> None:
     """Go back to where the run stopped.
 
@@ -298,28 +233,3 @@ def _restore(learner: Learner, saving: Saving) -> None:
     learner.restore(saving.beside("resume"))
     if learner.patience.trials and learner.patience.step and not saving.output.exists():
         raise MissingInputError(f"{saving.output}: the best checkpoint so far is gone; train anew without --resume")
-
-
-def _with_defaults(name: str, text: str) -> Spec:
-    """Write every knob out, so that a later default does not change what a checkpoint means."""
-    spec = parse(text)
-    kit.check(name, [spec])
-    return Spec(spec.name, {**kit.describe(name, spec.name).knobs, **spec.knobs})
-
-
-def _normalisation(
-    headers: Sequence[Header], inputs: Sequence[Volume], given: tuple[float, float] | None
-) -> Normalisation:
-    """Return the one map that all stacks share.
-
-    Raises
-    ------
-    UsageError
-        They do not share one.
-    """
-    first, apart = headers[0], len(inputs) // len(headers)  # noise2inverse has a header for a group of inputs
-    for number, header in enumerate(headers):
-        agree(first, inputs[0].name, header, inputs[number * apart].name)
-    if given is not None:
-        return Normalisation(first.unit, *given)
-    return Normalisation.of(first)
