@@ -97,6 +97,42 @@ def test_no_name_of_a_person_or_a_place_comes_out(run, whole, kind):
         assert secret not in words, secret
 
 
+@pytest.mark.parametrize("kind", ["dxchange", "nxtomo", "tiff_folder"])
+def test_no_name_comes_out_of_files_of_facilities_either(run, tmp_path, kind):
+    import h5py
+
+    path = tmp_path / ("scan" if kind == "tiff_folder" else "scan.h5")
+    values = np.full((4, 5, 6), 7, "<u2")
+    secret, place = "Mueller-Patient", "/data/visitor/geheim"
+    if kind == "tiff_folder":
+        path.mkdir()
+        for i in range(4):
+            tags = [(315, "s", 0, secret, True), (316, "s", 0, place, True)]
+            for name in ("tomo", "flat"):
+                tifffile.imwrite(path / f"{name}_{i:04d}.tif", values[0], description=secret, extratags=tags)
+        (path / "angles.txt").write_text("0\n45\n90\n135\n")
+    else:
+        with h5py.File(path, "w") as file:
+            base = "entry/instrument/detector" if kind == "nxtomo" else "exchange"
+            file[f"{base}/data"] = values
+            if kind == "nxtomo":
+                file["entry"].attrs["NX_class"] = "NXentry"
+                file["entry/instrument"].attrs["NX_class"] = "NXinstrument"
+                file[base].attrs["NX_class"] = "NXdetector"
+                file[f"{base}/image_key"] = [1, 0, 0, 2]
+                file["entry/sample/rotation_angle"] = [0, 0, 90, 90]
+                file["entry/sample/name"] = file["entry/title"] = file["entry/user/name"] = secret
+            file["measurement/sample/experimenter/name"] = file["measurement/sample/name"] = secret
+            file["measurement/sample/file_path"] = file[base].attrs["path"] = place
+    assert scanners.claimed(path) == kind
+    scan = scanners.read(path)
+    words = json.dumps(scan.header.to_json()) + repr(scan)
+    for one in (run("info", path), run("info", "--json", path)):
+        words += one.out.decode() + one.err
+    assert secret not in words
+    assert "geheim" not in words
+
+
 def test_a_message_about_a_damaged_scan_names_no_person(scan_of, kind):
     path = scan_of(kind)
     files = sorted(path.iterdir()) if path.is_dir() else [path]
@@ -199,14 +235,18 @@ def test_connected_scans_are_refused_until_one_is_named(tmp_path):
         scanners.read(folder, parse("skyscan(connected=second)"))
 
 
-def test_air_that_does_not_read_the_white_level_is_said(tmp_path):
+def test_air_that_reads_another_level_is_said(tmp_path):
     folder = left_by.skyscan(tmp_path / "scan", keys={"Reference Intensity": 58000})
-    for path in folder.glob("*.tif"):
-        tifffile.imwrite(path, (tifffile.imread(path) * (58000 / 65535)).astype("<u2"))
-    notes = " ".join(scanners.read(folder).notes)
-    assert "the log's Reference Intensity is 58000" in notes
-    assert "skyscan(white=57999)" in notes or "skyscan(white=58000)" in notes
-    assert scanners.read(folder, parse("skyscan(white=58000)")).header.acquisition["white"] == 58000
+    assert scanners.read(folder).header.acquisition["white"] == 65535  # which the edges read
+    for level, white in ((58000, 58000), (50000, 65535)):
+        for path in folder.glob("*0.tif"):
+            view = tifffile.imread(path) / tifffile.imread(path).max()
+            tifffile.imwrite(path, (view * level).astype("<u2"))
+        scan = scanners.read(folder)
+        assert scan.header.acquisition["white"] == white
+        said = f"the edges of the first view read {level}, white is taken as 65535: skyscan(white={level})"
+        assert (said in scan.notes) == (white != level)
+    assert scanners.read(folder, parse("skyscan(white=50000)")).header.acquisition["white"] == 50000
 
 
 def test_a_scan_without_flat_correction_wants_flats(tmp_path):

@@ -46,3 +46,28 @@ def read(path: Path, spec: Spec | None = None) -> Scan:
         spec = Spec(name, {})
     scan: Scan = kit.bind("scanners", spec)(path)
     return scan
+
+
+def writers() -> dict[str, str]:
+    """Parts that write scans as the scanner does, by the short name that they state as ``AS``."""
+    parts = {name: kit.describe("scanners", name) for name in kit.names("scanners")}
+    return {str(part.facts["AS"]): name for name, part in parts.items() if "AS" in part.facts}
+
+
+def write(scan: Scan, path: Path, name: str) -> None:
+    """Write a scan as a scanner of that kind leaves it, to a file or folder that is not there yet.
+
+    Parameters
+    ----------
+    scan : Scan
+        Projections with their geometry, in counts, and flats or a white level.
+    path : Path
+    name : str
+        One of `writers`.
+
+    Raises
+    ------
+    UsageError
+        When files of that kind cannot tell the scan's geometry.
+    """
+    kit.load("scanners", writers()[name], "write")(scan, path)

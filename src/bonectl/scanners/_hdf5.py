@@ -1,6 +1,6 @@
 """HDF5 files: what is in them, datasets as stacks, and what it amounts to that one cannot be read."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -202,3 +202,28 @@ def _slabs(dataset: Any, runs: Sequence[tuple[int, int]], header: Header, path: 
             except OSError as error:
                 raise _unreadable(path, error) from error
             yield np.ascontiguousarray(part, dtype=header.dtype)
+
+
+@contextmanager
+def created(path: Path) -> Iterator[Any]:
+    """A new `h5py.File`; raises UnavailableError where h5py is not installed."""
+    try:
+        import h5py
+    except ImportError:
+        raise UnavailableError(f"{path}: HDF5 needs h5py: pip install 'bonectl[hdf5]'") from None
+    with h5py.File(path, "w") as file:
+        yield file
+
+
+def group(parent: Any, name: str, kind: str) -> Any:
+    """A new group of a NeXus class."""
+    made = parent.create_group(name)
+    made.attrs["NX_class"] = kind
+    return made
+
+
+def put(parent: Any, name: str, shape: Sequence[int], frames: Iterable[Any], dtype: str) -> None:
+    """A new dataset, filled frame by frame."""
+    made = parent.create_dataset(name, shape, dtype)
+    for i, frame in enumerate(frames):
+        made[i] = frame

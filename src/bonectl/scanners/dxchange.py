@@ -9,12 +9,13 @@ from bonectl.core.geometry import Angles
 from bonectl.core.header import Fact
 from bonectl.core.scan import Frames, Scan
 from bonectl.errors import DataError
-from bonectl.scanners import _hdf5
+from bonectl.scanners import _hdf5, _written
 from bonectl.scanners._projections import header
 
 TITLE = "Data Exchange (HDF5)"
 PLACE = 1
 EXTRA = "hdf5"
+AS = "dxchange"
 
 # Where the standard, and files that came before it, keep them.
 _INSTRUMENT = "measurement/instrument"
@@ -125,3 +126,35 @@ def _frames(inside: Any, path: Path, group: str, name: str, scan: tuple[int, int
         "both": (0.0,) * ((count + 1) // 2) + (views,) * (count // 2),
     }.get(mode, ())
     return Frames(_hdf5.source(path, f"{group}/{name}", told), at)
+
+
+def write(scan: Scan, path: Path) -> None:
+    """A Data Exchange file with projections, flats, darks and angles.
+
+    Raises
+    ------
+    UsageError
+        When it is no scan of a parallel beam.
+    UnavailableError
+        When h5py is not installed.
+    """
+    geometry = _written.geometry_of(scan, "Data Exchange", ["parallel"])
+    dtype = _written.counts_dtype(scan)
+    with _hdf5.created(path) as file:
+        file["implements"] = "exchange:measurement:process"
+        inside = file.create_group("exchange")
+        _hdf5.put(inside, "data", scan.header.shape, _written.counts(scan, dtype), dtype)
+        for name, frames in (("data_white", scan.flats), ("data_dark", scan.darks)):
+            if frames is not None:
+                shape = frames.source.header.shape
+                _hdf5.put(inside, name, shape, _written.counts(frames, dtype), dtype)
+        inside["theta"] = geometry.angles.degrees
+        inside["theta"].attrs["units"] = "degrees"
+        file[PITCH[1]] = geometry.pitch * 1000
+        file[PITCH[1]].attrs["units"] = "um"
+        if energy := scan.header.acquisition.get("energy_kev"):
+            file[ENERGY[0]] = energy
+            file[ENERGY[0]].attrs["units"] = "keV"
+        if scan.flats is not None and scan.flats.at:
+            late = sum(at >= geometry.views for at in scan.flats.at)
+            file[MODE] = "start" if not late else "end" if late == scan.flats.count else "both"

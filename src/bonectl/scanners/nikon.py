@@ -1,7 +1,7 @@
 """Scans of Nikon (X-Tek) cabinets: TIFF projections and a text that ends on ``.xtekct``."""
 
 import re
-from math import atan2, cos, radians, sin
+from math import atan2, cos, degrees, radians, sin
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from bonectl.core.geometry import Angles, Geometry
 from bonectl.core.header import Fact
 from bonectl.core.scan import Scan
 from bonectl.errors import DataError, UsageError
-from bonectl.scanners import _slices
+from bonectl.scanners import _slices, _written
 from bonectl.scanners._cone import Camera, leaning
 from bonectl.scanners._keys import Keys, text
 from bonectl.scanners._projections import header
@@ -20,10 +20,15 @@ from bonectl.scanners._series import Series, first_of
 TITLE = "Nikon (X-Tek) projections"
 PLACE = 5
 EXTRA = ""
+AS = "nikon"
 
 SUFFIX = ".xtekct"
 # Measured angles are worth a word when one is further than this from the even ones [degree].
 SAME_ANGLE = 0.01
+# What an open beam reads in files that are written here.
+WHITE = 60000
+# Columns that are one for a writer [pixel].
+SAME_COLUMN = 1e-3
 
 
 def claims(path: Path) -> bool:
@@ -206,3 +211,59 @@ def _geometry(told: Keys, camera: Camera, angles: Angles) -> Geometry:
     t = radians(told.number("ObjectTilt") or 0.0)
     axis = np.array([sin(r), -sin(t) * cos(r), cos(t) * cos(r)])  # towards higher rows, which is down
     return leaning(camera, angles, sdd, np.array([offset, sod, 0.0]), axis)
+
+
+def write(scan: Scan, folder: Path) -> None:
+    """Projections, flat-corrected, and the xtekct file, in a new folder.
+
+    Raises
+    ------
+    UsageError
+        When it is no scan of an upright cone beam, its views are uneven, or its axis lies off the middle of the
+        detector though the source faces that.
+    """
+    geometry = _written.geometry_of(scan, "Nikon", ["cone"])
+    step = _written.even_step(geometry, "Nikon")
+    beside = radians(geometry.slant)
+    sod, sdd = (float(length or 0) * cos(beside) for length in (geometry.sod, geometry.sdd))
+    offset = float(geometry.sod or 0) * sin(beside)
+    column = (geometry.columns - 1) / 2 + offset * sdd / sod / geometry.pitch
+    middle = geometry.principal_row == (geometry.rows - 1) / 2
+    if geometry.roll or geometry.tilt or not middle or abs(column - geometry.centre) > SAME_COLUMN:
+        raise UsageError(
+            "Nikon files are written of an upright detector whose middle the source faces; an axis off the middle has "
+            f"a slant (here {degrees(atan2((geometry.centre - (geometry.columns - 1) / 2) * geometry.pitch, sdd)):.6f})"
+        )
+    folder.mkdir()
+    name = "scan"
+    for i, view in enumerate(_written.shares(scan, WHITE)):
+        _written.picture(folder / f"{name}_{i + 1:04d}.tif", view, scan.header)
+    known = scan.header.acquisition
+    told = {
+        "Name": name,
+        "VoxelsX": geometry.size,
+        "VoxelsY": geometry.size,
+        "VoxelsZ": geometry.volume_shape[0],
+        "VoxelSizeX": geometry.voxel,
+        "VoxelSizeY": geometry.voxel,
+        "VoxelSizeZ": geometry.voxel,
+        "SrcToObject": sod,
+        "SrcToDetector": sdd,
+        "DetectorPixelsX": geometry.columns,
+        "DetectorPixelsY": geometry.rows,
+        "DetectorPixelSizeX": geometry.pitch,
+        "DetectorPixelSizeY": geometry.row_pitch,
+        "DetectorOffsetX": 0.0,
+        "DetectorOffsetY": 0.0,
+        "ObjectOffsetX": offset,
+        "ObjectRoll": 0.0,
+        "ObjectTilt": 0.0,
+        "WhiteLevel": float(WHITE),
+        "Projections": geometry.views,
+        "InitialAngle": -(geometry.angles.start + geometry.slant),
+        "AngularStep": -step,
+        "InputSeparator": "_",
+        "InputDigits": 4,
+        "XraykV": known.get("kvp", known.get("energy_kev", 0)),
+    }
+    _written.lines(folder / f"{name}{SUFFIX}", ["[XTekCT]", *(f"{key}={value!s}" for key, value in told.items())])

@@ -1,6 +1,7 @@
 """NeXus files of tomography (NXtomo): Diamond, ESRF, PSI, MAX IV and others."""
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,13 @@ from bonectl.core.geometry import Angles
 from bonectl.core.header import Fact
 from bonectl.core.scan import Frames, Scan
 from bonectl.errors import DataError, MissingInputError
-from bonectl.scanners import _hdf5
+from bonectl.scanners import _hdf5, _written
 from bonectl.scanners._projections import header
 
 TITLE = "NeXus NXtomo (HDF5)"
 PLACE = 2
 EXTRA = "hdf5"
+AS = "nxtomo"
 
 # Values of image_key (NXtomo, NeXus manual): what a frame shows.
 PROJECTION, FLAT, DARK = 0, 1, 2
@@ -212,3 +214,47 @@ def _centre(camera: Any, columns: int) -> float | None:
         camera, ("x_rotation_axis_pixel_position",), {"pixel": 1.0, "pixels": 1.0, "": 1.0}, "pixel"
     )
     return None if offset is None else (columns - 1) / 2 + offset
+
+
+def write(scan: Scan, path: Path) -> None:
+    """A NeXus file: darks, flats from before, projections and flats from after, told apart by their image keys.
+
+    Raises
+    ------
+    UsageError
+        When it is no scan of a parallel beam.
+    UnavailableError
+        When h5py is not installed.
+    """
+    geometry = _written.geometry_of(scan, "NXtomo", ["parallel"])
+    dtype, views = _written.counts_dtype(scan), geometry.views
+    flats = list(_written.counts(scan.flats, dtype)) if scan.flats else []
+    darks = list(_written.counts(scan.darks, dtype)) if scan.darks else []
+    late = [at >= views for at in scan.flats.at] if scan.flats and scan.flats.at else [False] * len(flats)
+    before = [flat for flat, is_late in zip(flats, late, strict=True) if not is_late]
+    after = [flat for flat, is_late in zip(flats, late, strict=True) if is_late]
+    keys = [DARK] * len(darks) + [FLAT] * len(before) + [PROJECTION] * views + [FLAT] * len(after)
+    first, last = geometry.angles.degrees[[0, -1]]
+    early = len(darks) + len(before)
+    with _hdf5.created(path) as file:
+        entry = _hdf5.group(file, "entry", "NXentry")
+        entry["definition"] = "NXtomo"
+        camera = _hdf5.group(_hdf5.group(entry, "instrument", "NXinstrument"), "detector", "NXdetector")
+        frames = chain(darks, before, _written.counts(scan, dtype), after)
+        _hdf5.put(camera, "data", (len(keys), *scan.header.shape[1:]), frames, dtype)
+        camera["image_key"] = np.array(keys, np.int32)
+        for axis, size in (("x", geometry.pitch), ("y", geometry.row_pitch)):
+            camera[f"{axis}_pixel_size"] = size / 1000
+            camera[f"{axis}_pixel_size"].attrs["units"] = "m"
+        camera["x_rotation_axis_pixel_position"] = geometry.centre - (geometry.columns - 1) / 2
+        sample = _hdf5.group(entry, "sample", "NXsample")
+        sample["rotation_angle"] = [first] * early + geometry.angles.degrees.tolist() + [last] * len(after)
+        sample["rotation_angle"].attrs["units"] = "degree"
+        if energy := scan.header.acquisition.get("energy_kev"):
+            beam = _hdf5.group(entry, "beam", "NXbeam")
+            beam["incident_energy"] = energy
+            beam["incident_energy"].attrs["units"] = "keV"
+        plotted = _hdf5.group(entry, "data", "NXdata")
+        plotted["data"] = camera["data"]
+        plotted["image_key"] = camera["image_key"]
+        plotted["rotation_angle"] = sample["rotation_angle"]

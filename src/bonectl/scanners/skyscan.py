@@ -1,6 +1,7 @@
 """Projections of SkyScan (Bruker) scanners: TIFF files and a log."""
 
 import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bonectl.core.counted import counted
@@ -8,7 +9,7 @@ from bonectl.core.geometry import Angles, Geometry
 from bonectl.core.header import Fact
 from bonectl.core.scan import Scan
 from bonectl.errors import BonectlError, DataError, UsageError
-from bonectl.scanners import _pictures, _slices
+from bonectl.scanners import _pictures, _slices, _written
 from bonectl.scanners._cone import Camera, upright
 from bonectl.scanners._keys import Keys
 from bonectl.scanners._projections import header
@@ -17,6 +18,7 @@ from bonectl.scanners._series import Series, first_of
 TITLE = "SkyScan projections"
 PLACE = 6
 EXTRA = ""
+AS = "skyscan"
 
 LOG = re.compile(r"[^.].*\.log", re.IGNORECASE)
 # One scan of several along the axis of one specimen.
@@ -25,6 +27,8 @@ PART = re.compile(r"(?P<name>.*)~(?P<part>\d+)\.log", re.IGNORECASE)
 PARALLEL = 1e4
 # Air that reads this far from the white level is worth a word [share].
 SAME_LEVEL = 0.02
+# What an open beam reads in files that are written here; scanners leave room above it.
+REFERENCE = 58000
 # Columns at both sides of the first view that most likely see air.
 AIR = 2
 
@@ -52,7 +56,8 @@ def skyscan(path: Path, *, connected: str = "", direction: str = "", white: floa
     (line) counts from the bottom, as NRecon's slices do and TIGRE takes it. The axis' column stands in no log of a
     scan: it is taken from the Postalignment of NRecon's log where that lies in the folder or below it (as ASTRA's
     SkyScan parser counts it), else the middle is. An open beam reads the largest number of the pictures' depth, as
-    TIGRE has it; a note says where the first view's edges read something else.
+    TIGRE has it, or the log's Reference Intensity where the edges of the first view read that; a note says where they
+    read neither.
 
     How to see that one of them does not hold: a wrong direction blurs everything away from the axis, and leaves a
     mirrored volume (`direction`); a wrong column makes double edges (--centre auto); a wrong white level gives air a
@@ -67,7 +72,7 @@ def skyscan(path: Path, *, connected: str = "", direction: str = "", white: floa
     direction : str
         cc or cw: which way the object turns, where it is not as the log says.
     white : float
-        What an open beam reads; 0: the largest number of the pictures' depth.
+        What an open beam reads; 0: as said above.
 
     Raises
     ------
@@ -89,30 +94,29 @@ def skyscan(path: Path, *, connected: str = "", direction: str = "", white: floa
     if not series.problems:
         series = Series(series.files[:kept])
     corrected = not told.word("Flat Field Correction").upper().startswith("OFF")
-    level = white or 2.0 ** round(told.number("Depth (bits)") or 16) - 1
     geometry, more = _geometry(told, Angles(0.0, step, kept), (rows, columns))
     pixel = told.length("Image Pixel Size (um)") / 1000
     pitch = pixel if geometry is None else geometry.pitch
+    problems, facts = series.problems, _exposure(told)
+    if corrected:
+        facts["white"], said = _white(told, white, series)
+        notes += said
+    else:
+        problems += ("not flat-corrected by the scanner: give --flats",)
     described = header(
         (kept, rows, columns),
         there.dtype if there else "<u2",
         log.name,
         unit="counts",
         pitch=(pitch, pitch),
-        acquisition=_exposure(told) | ({"white": level} if corrected else {}),
+        acquisition=facts,
         geometry=geometry,
     )
-    source = series.source(described, log)
-    problems = series.problems
-    if not corrected:
-        problems += ("not flat-corrected by the scanner: give --flats",)
-    elif not problems:
-        notes += _air(series.files[0], level, told)
     return Scan(
         kind="skyscan",
         name=path.name,
         files=(log, *series.files),
-        stack=source,
+        stack=series.source(described, log),
         angles=None if geometry else Angles(0.0, step, kept),
         problems=problems,
         notes=(*notes, *more),
@@ -229,13 +233,76 @@ def _facts(told: Keys) -> dict[str, Fact]:
     return facts | {fact: value for fact, key in numbers.items() if (value := told.number(key)) is not None}
 
 
-def _air(first: Path, level: float, told: Keys) -> tuple[str, ...]:
-    """A word where the edges of the first view read something else than the white level."""
-    view = _pictures.read(first)
+def _white(told: Keys, given: float, series: Series) -> tuple[float, tuple[str, ...]]:
+    """What an open beam reads: as given, else what the first view's edges confirm; a word where they read neither."""
+    most = 2.0 ** round(told.number("Depth (bits)") or 16) - 1
+    if given or series.problems:
+        return given or most, ()
+    view = _pictures.read(series.files[0])
     edges = sorted([*view[:, :AIR].ravel().tolist(), *view[:, -AIR:].ravel().tolist()])
     air = float(edges[len(edges) // 2])
-    if abs(air - level) <= SAME_LEVEL * level:
-        return ()
-    reference = told.number("Reference Intensity")
-    said = f" (the log's Reference Intensity is {reference:g})" if reference else ""
-    return (f"the edges of the first view read {air:g}, white is taken as {level:g}{said}: skyscan(white={air:g})",)
+    for level in (most, told.number("Reference Intensity")):
+        if level and abs(air - level) <= SAME_LEVEL * level:
+            return level, ()
+    return most, (f"the edges of the first view read {air:g}, white is taken as {most:g}: skyscan(white={air:g})",)
+
+
+def write(scan: Scan, folder: Path) -> None:
+    """Projections, flat-corrected, and the log of a scan, in a new folder.
+
+    A log does not say the axis' column, and no first angle: reconstructions of what was scanned off the middle need
+    --centre auto, and are turned by the angle at which the scan began.
+
+    Raises
+    ------
+    UsageError
+        When it is no scan of an upright cone or of a parallel beam, or its views are uneven.
+    """
+    geometry = _written.geometry_of(scan, "SkyScan", ["cone", "parallel"])
+    step = _written.even_step(geometry, "SkyScan")
+    if not geometry.is_upright or geometry.pitch != geometry.row_pitch:
+        raise UsageError("a SkyScan log tells an upright detector of square pixels; leave out roll, tilt and slant")
+    folder.mkdir()
+    name = "scan_"
+    for i, view in enumerate(_written.shares(scan, REFERENCE)):
+        _written.picture(folder / f"{name}{i:08d}.tif", view, scan.header)
+    sod, sdd = geometry.sod or 10 * PARALLEL, geometry.sdd or 10 * PARALLEL
+    known = scan.header.acquisition
+    system: dict[str, Fact] = {
+        "Scanner": "SkyScan2214",
+        "Camera Pixel Size (um)": geometry.pitch * 1000,
+        "Camera X/Y Ratio": "1.0000",
+    }
+    acquisition: dict[str, Fact] = {
+        "Filename Prefix": name,
+        "Number Of Files": geometry.views,
+        "Number Of Rows": geometry.rows,
+        "Number Of Columns": geometry.columns,
+        "Filename Index Length": 8,
+        "Camera Binning": "1x1",
+        "Image Rotation": "0.00000",
+        "Optical Axis (line)": geometry.rows - 1 - geometry.principal_row,
+        "Object to Source (mm)": sod,
+        "Camera to Source (mm)": sdd,
+        "Source Voltage (kV)": known.get("kvp", known.get("energy_kev", 0)),
+        "Image Pixel Size (um)": geometry.pitch * sod / sdd * 1000,
+        "Image Format": "TIFF",
+        "Depth (bits)": 16,
+        "Reference Intensity": REFERENCE,
+        "Rotation Step (deg)": abs(step),
+        "Use 360 Rotation": "YES" if abs(step) * geometry.views > 350 else "NO",
+        "Flat Field Correction": "ON",
+        "Rotation Direction": "CW" if step > 0 else "CC",
+        "Scanning Start Angle": geometry.angles.start,
+        "Type Of Detector Motion": "STEP AND SHOOT",
+        "Scanning Trajectory": "ROUND",
+        "Number of connected scans": 1,
+    }
+    told = ["[System]", *map("=".join, _words(system)), "[Acquisition]", *map("=".join, _words(acquisition))]
+    _written.lines(folder / f"{name}.log", told)
+
+
+def _words(told: Mapping[str, Fact]) -> Iterator[tuple[str, str]]:
+    """Keys and values of a log; numbers with all digits that tell."""
+    for key, value in told.items():
+        yield key, f"{value:.9g}" if isinstance(value, float) else str(value)

@@ -11,11 +11,12 @@ from bonectl.core.geometry import Angles
 from bonectl.core.scan import Frames, Scan
 from bonectl.errors import DataError
 from bonectl.io.slices import series
-from bonectl.scanners import _slices
+from bonectl.scanners import _slices, _written
 
 TITLE = "TIFF folder with roles"
 PLACE = 9
 EXTRA = ""
+AS = "tiff"
 
 # Words that facilities begin the names of files and of sub-folders with, by what the frames show.
 WORDS = {
@@ -144,3 +145,28 @@ def _is(pattern: re.Pattern[str], path: Path, where: Path) -> bool:
     """Whether a file's name, or that of the folder it lies in, has a word; its own number is none."""
     stem = re.sub(r"[_-]*\d*$", "", path.stem)
     return bool(pattern.fullmatch(stem)) or (path.parent != where and bool(pattern.fullmatch(path.parent.name)))
+
+
+def write(scan: Scan, folder: Path) -> None:
+    """Projections, flats from before and after them, darks and angles.txt, as files of a new folder.
+
+    Raises
+    ------
+    UsageError
+        When it is no scan of a parallel beam: such a folder tells no distances.
+    """
+    geometry = _written.geometry_of(scan, "TIFF", ["parallel"])
+    folder.mkdir()
+    dtype, views = _written.counts_dtype(scan), geometry.views
+    names = iter(f"tomo_{i:04d}.tif" for i in range(views))
+    for frame in _written.counts(scan, dtype):
+        _written.picture(folder / next(names), frame, scan.header)
+    for frames, role in ((scan.flats, "flat"), (scan.darks, "dark")):
+        if frames is None:
+            continue
+        ends = ["_after" if at >= views else "_before" for at in frames.at] or [""] * frames.count
+        numbers = [ends[:i].count(end) for i, end in enumerate(ends)]
+        for frame, end, number in zip(_written.counts(frames, dtype), ends, numbers, strict=True):
+            _written.picture(folder / f"{role}{end}_{number:04d}.tif", frame, scan.header)
+    degrees = geometry.angles.degrees
+    (folder / "angles.txt").write_text("".join(f"{angle:.6f}\n" for angle in degrees), encoding="ascii")
