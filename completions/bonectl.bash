@@ -3,7 +3,7 @@ _bonectl() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]}
   local IFS=$'\n'  # words and names of files may hold blanks
   COMPREPLY=()
-  if [ "$COMP_CWORD" -eq 1 ]; then COMPREPLY=($(compgen -W $'phantom\nsimulate\nreconstruct\ntrain\ndenoise\nmeasure\nbatch\ninfo\nconvert\n--help\n--version' -- "$cur")); return; fi
+  if [ "$COMP_CWORD" -eq 1 ]; then COMPREPLY=($(compgen -W $'phantom\nsimulate\nprepare\nreconstruct\ntrain\ndenoise\nmeasure\nbatch\ninfo\nconvert\n--help\n--version' -- "$cur")); return; fi
   case "$command $prev" in
     "phantom --format") COMPREPLY=($(compgen -W $'metaimage\nnifti\nnifti_gz\nnpy\nnrrd\nome\ntiff' -- "$cur")); return ;;
     "phantom --progress") COMPREPLY=($(compgen -W $'auto\nbar\njson\nnone' -- "$cur")); return ;;
@@ -14,6 +14,12 @@ _bonectl() {
     "simulate --nan") COMPREPLY=($(compgen -W $'fail\nzero\nfill' -- "$cur")); return ;;
     "simulate --format") COMPREPLY=($(compgen -W $'metaimage\nnifti\nnifti_gz\nnpy\nnrrd\nome\ntiff' -- "$cur")); return ;;
     "simulate --progress") COMPREPLY=($(compgen -W $'auto\nbar\njson\nnone' -- "$cur")); return ;;
+    "prepare --steps") COMPREPLY=($(compgen -W $'badpixels\nbeamhardening\nflats\nhalfturn\nlog\nnormalise\npaganin\nrotate\nshift\nstripes\nzingers' -- "$cur")); return ;;
+    "prepare --axes") COMPREPLY=($(compgen -W $'sinogram\nprojection' -- "$cur")); return ;;
+    "prepare --order") COMPREPLY=($(compgen -W $'sinogram\nprojection' -- "$cur")); return ;;
+    "prepare --nan") COMPREPLY=($(compgen -W $'fail\nzero\nfill' -- "$cur")); return ;;
+    "prepare --format") COMPREPLY=($(compgen -W $'metaimage\nnifti\nnifti_gz\nnpy\nnrrd\nome\ntiff' -- "$cur")); return ;;
+    "prepare --progress") COMPREPLY=($(compgen -W $'auto\nbar\njson\nnone' -- "$cur")); return ;;
     "reconstruct --method") COMPREPLY=($(compgen -W $'cgls\nfbp\nfdk\nfista\nlpd\nsirt\ntv' -- "$cur")); return ;;
     "reconstruct --unit") COMPREPLY=($(compgen -W $'1/cm\nmgHA/cm3' -- "$cur")); return ;;
     "reconstruct --calibrate") COMPREPLY=($(compgen -W $'energy\nlinear\npeaks\nrods\nscanco' -- "$cur")); return ;;
@@ -50,6 +56,7 @@ _bonectl() {
     -*) case "$command" in
       phantom) COMPREPLY=($(compgen -W $'--shape\n--voxel-size\n--seed\n--output\n-o\n--format\n--bare\n--force\n-f\n--no-history\n--slab\n--dry-run\n--json\n--threads\n--quiet\n-q\n--progress\n--debug\n--help' -- "$cur")); return ;;
       simulate) COMPREPLY=($(compgen -W $'--geometry\n--views\n--photons\n--energy\n--matrix\n--noise\n--blur\n--gain\n--dark\n--oversample\n--unit\n--order\n--flats\n--darks\n--frames\n--seed\n--device\n--voxel-size\n--input-unit\n--nan\n--output\n-o\n--format\n--bare\n--force\n-f\n--no-history\n--slab\n--dry-run\n--json\n--threads\n--quiet\n-q\n--progress\n--debug\n--help' -- "$cur")); return ;;
+      prepare) COMPREPLY=($(compgen -W $'--steps\n--flats\n--darks\n--axes\n--angles\n--centre\n--order\n--max-memory\n--voxel-size\n--input-unit\n--nan\n--output\n-o\n--format\n--bare\n--force\n-f\n--no-history\n--slab\n--dry-run\n--json\n--threads\n--quiet\n-q\n--progress\n--debug\n--help' -- "$cur")); return ;;
       reconstruct) COMPREPLY=($(compgen -W $'--method\n--unit\n--energy\n--matrix\n--calibrate\n--centre\n--try\n--slice\n--sheet\n--json\n--angles\n--geometry\n--size\n--axes\n--flats\n--darks\n--dead-pixels\n--air\n--device\n--backend\n--max-memory\n--voxel-size\n--input-unit\n--nan\n--output\n-o\n--format\n--bare\n--force\n-f\n--no-history\n--slab\n--dry-run\n--threads\n--quiet\n-q\n--progress\n--debug\n--help' -- "$cur")); return ;;
       train) COMPREPLY=($(compgen -W $'--output\n-o\n--target\n-t\n--model\n-m\n--loss\n-l\n--pairs\n--steps\n--batch\n--run\n--patch\n--rate\n--held-out\n--balance\n--critics\n--patience\n--seed\n--init-from\n--offset\n--scale\n--every\n--resume\n--picture\n--no-picture\n--tensorboard\n--force\n-f\n--device\n--compile\n--dry-run\n--json\n--threads\n--quiet\n-q\n--progress\n--debug\n--help' -- "$cur")); return ;;
       denoise) COMPREPLY=($(compgen -W $'--model\n-m\n--samples\n--sd\n--each\n--device\n--tile\n--voxel-size\n--input-unit\n--nan\n--output\n-o\n--format\n--bare\n--force\n-f\n--no-history\n--slab\n--dry-run\n--json\n--threads\n--quiet\n-q\n--progress\n--debug\n--help' -- "$cur")); return ;;

@@ -9,7 +9,7 @@ import bonectl
 from bonectl.cli.headings import Headed
 
 # In the order of the work; cli/NAME.py defines the function NAME.
-COMMANDS = ("phantom", "simulate", "reconstruct", "train", "denoise", "measure", "batch", "info", "convert")
+COMMANDS = ("phantom", "simulate", "prepare", "reconstruct", "train", "denoise", "measure", "batch", "info", "convert")
 
 
 def _version(wanted: bool) -> None:

@@ -225,6 +225,7 @@ KIT_OF = {
     "noise": "noises",
     "calibrate": "calibrations",
     "format": "io",
+    "prepare": "preparations",
 }
 
 

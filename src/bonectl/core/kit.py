@@ -24,7 +24,7 @@ from bonectl.errors import UsageError
 
 NAMES = (
     "losses", "models", "pairings", "methods", "metrics", "phantoms", "geometries", "noises", "calibrations",
-    "segmentations", "regions", "scanners", "io",
+    "segmentations", "regions", "scanners", "io", "preparations",
 )  # fmt: skip
 
 # What every part of a kit states of itself, as constants at the top of its file, and what each means.
@@ -53,6 +53,13 @@ FACTS: Mapping[str, Mapping[str, str]] = {
         "TITLE": "what people call the format",
         "SUFFIXES": "ends of names that stand for it, in lower case, the usual one first",
         "BEGINS": "first bytes of its files, any of these; none where another format's reader takes them",
+    },
+    "preparations": {
+        "WORKS": "on what it works: projections, sinograms, or either",
+        "READS": "units of the scan that it reads",
+        "GIVES": "the unit that it gives; '' is the one that it was given",
+        "BYTES": "what it works in at its peak [byte per value of a plane]",
+        "PACE": "how long one thread works on a value, by bench/preparations.py [ns]",
     },
 }
 

@@ -4,6 +4,7 @@ Lengths in formulas are in cm where attenuation [1/cm] meets them; spacings else
 """
 
 import csv
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from math import exp, log, pi, sqrt
@@ -14,7 +15,7 @@ from scipy.interpolate import CubicSpline
 
 from bonectl.core.lengths import MM_PER_CM
 from bonectl.core.slabs import Array
-from bonectl.errors import UsageError
+from bonectl.errors import DataError, UsageError
 
 # Hydroxyapatite Ca10(PO4)6(OH)2, 1004.6 g/mol: one formula per hexagonal unit cell of a = 9.42 Å, c = 6.88 Å
 # gives 3.16 g/cm³.
@@ -163,6 +164,38 @@ def least_reading(white: float, photons: float | None = None, *, whole: bool = F
     if photons is not None and photons > 0:
         return LEAST_PHOTONS / photons * white
     return LEAST_PHOTONS if whole or white > NORMALISED else LEAST_SHARE * white
+
+
+def least_transmission(acquisition: Mapping[str, float | int | str]) -> float | None:
+    """The least share of the open beam that can have been read, by the facts of an exposure; None: nobody knows."""
+    photons, least = acquisition.get("photons"), acquisition.get("least_transmission")
+    if isinstance(photons, int | float) and photons > 0:
+        return least_reading(1.0, float(photons))
+    return float(least) if isinstance(least, int | float) and least > 0 else None
+
+
+def row_of_lines(row: Array, index: int, least: float | None) -> tuple[Array, int]:
+    """Line integrals of the transmissions of one detector row, and how many had to be raised to the least one.
+
+    Parameters
+    ----------
+    row : (view, col) array
+    index : int
+        Which one it is, for the message.
+    least : float, optional
+        The least transmission; the smallest positive one of the row where that is not known.
+
+    Raises
+    ------
+    DataError
+        When none is positive.
+    """
+    if least is None:
+        positive = row[row > 0]
+        if positive.size == 0:
+            raise DataError(f"row {index} has no positive transmission; these are not transmissions")
+        least = float(positive.min())
+    return line_integrals(row, 1.0, least)
 
 
 def fbp_noise(pixel: float, views: int, photons: float, line_integral: float) -> float:

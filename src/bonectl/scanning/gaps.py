@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonectl.core import progress
+from bonectl.core.bridging import bridged, sides
 from bonectl.core.counted import counted
 from bonectl.core.slabs import Array
 from bonectl.core.stack import Stack
@@ -48,29 +49,6 @@ def filled(stack: Stack, name: str) -> Stack:
     return Stack(stack.header, slabs(), finite=True)
 
 
-def bridged(lines: Array, gone: NDArray[np.bool_]) -> Array:
-    """Columns that are gone on straight lines between the nearest ones on either side; at an end, the nearest.
-
-    Parameters
-    ----------
-    lines : (..., col) array
-    gone : (col,) bool array
-        Not all of them.
-    """
-    places, left, right = _sides(gone)
-    share = ((places - left) / np.maximum(right - left, 1)).clip(0, 1).astype(lines.dtype)  # 0 at an end
-    done = lines.copy()
-    done[..., places] = lines[..., left] * (1 - share) + lines[..., right] * share
-    return done
-
-
-def _sides(gone: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """Places that are gone, and the nearest that are there on either side; at an end, the same one twice."""
-    there, places = np.flatnonzero(~gone), np.flatnonzero(gone)
-    after = np.searchsorted(there, places)
-    return places, there[np.maximum(after - 1, 0)], there[np.minimum(after, there.size - 1)]
-
-
 def _completed(plane: Array) -> Array:
     """A plane with its gaps filled; where a whole row and a whole column cross, from what was filled first."""
     done = plane.astype(np.float64)
@@ -89,6 +67,6 @@ def _completed(plane: Array) -> Array:
 
 def _gap(gone: NDArray[np.bool_]) -> NDArray[np.float64]:
     """How far apart the values on either side of each missing one are; twice the distance where there is one only."""
-    places, left, right = _sides(gone)
+    places, left, right = sides(gone)
     width = right - left
     return np.where(width > 0, width, 2 * np.abs(places - left)).astype(np.float64)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonectl.core import physics, progress
+from bonectl.core.bridging import bridged
 from bonectl.core.counted import counted
 from bonectl.core.geometry import Angles, Geometry
 from bonectl.core.header import Header
@@ -17,7 +18,6 @@ from bonectl.core.slabs import Array
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, UsageError
 from bonectl.geometries.parallel import parallel
-from bonectl.scanning.gaps import bridged
 from bonectl.stacks.form import finite, ordered, single
 
 READY = ("counts", "transmission", "line integral")
@@ -264,7 +264,7 @@ def line_integrals(scan: Stack, fields: Fields | None = None) -> Stack:
     photons = header.acquisition.get("photons")
     known = float(photons) if isinstance(photons, int | float) and photons > 0 else None
     if header.unit == "transmission":
-        share = None if known is None else physics.least_reading(1.0, known)
+        share = physics.least_transmission(header.acquisition)
         return Stack(done, _converted(scan, lambda slab, low: _from_transmission(slab, low, share)))
     used = fields or _fields_of(header)
     used.check(header)
@@ -321,14 +321,5 @@ def _from_counts(slab: Array, low: int, fields: Fields, least: float) -> tuple[A
 
 
 def _from_transmission(slab: Array, low: int, least: float | None) -> tuple[Array, int]:
-    rows = [_row_from_transmission(row, low + i, least) for i, row in enumerate(slab)]
+    rows = [physics.row_of_lines(row, low + i, least) for i, row in enumerate(slab)]
     return np.stack([row for row, _ in rows]), sum(count for _, count in rows)
-
-
-def _row_from_transmission(row: Array, index: int, least: float | None) -> tuple[Array, int]:
-    if least is None:
-        positive = row[row > 0]
-        if positive.size == 0:
-            raise DataError(f"row {index} has no positive transmission; these are not transmissions")
-        least = float(positive.min())
-    return physics.line_integrals(row, 1.0, least)

@@ -1,0 +1,57 @@
+"""Readings without the sample, as the options name them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bonectl.cli.options import DASH, Request
+from bonectl.core import progress
+from bonectl.errors import UsageError
+
+if TYPE_CHECKING:
+    from bonectl.core.scan import Frames
+    from bonectl.core.stack import Stack
+    from bonectl.scanning.preparing import Beam
+
+
+def told(request: Request, flats: Path | None, darks: Path | None, known: "Beam | None" = None) -> "Beam":
+    """Flats and darks from files, or else those that come with the scan.
+
+    Raises
+    ------
+    UsageError
+        When darks are given without flats, or a file is the scan itself.
+    """
+    from bonectl.scanning.preparing import Beam
+
+    if darks is not None and flats is None and (known is None or known.flats is None):
+        raise UsageError("--darks without --flats; give both, or none")
+    known = known or Beam()
+    return Beam(
+        known.flats if flats is None else _frames(request, "--flats", flats),
+        known.darks if darks is None else _frames(request, "--darks", darks),
+    )
+
+
+def _frames(request: Request, option: str, path: Path) -> "Frames":
+    from bonectl.cli.reconstruct import _frames as frames
+    from bonectl.core.scan import Frames, Source
+
+    if path == DASH:
+        raise UsageError("only the scan itself can come from standard input; give flats and darks as files")
+
+    @contextmanager
+    def opened() -> "Iterator[Stack]":
+        with frames(request, option, path) as stack:
+            yield stack
+
+    with opened() as stack:
+        header = stack.header
+
+    @contextmanager
+    def again() -> "Iterator[Stack]":
+        with progress.silence(), opened() as stack:  # what is to be said of the files was said
+            yield stack
+
+    return Frames(Source(header, again))

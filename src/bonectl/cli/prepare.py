@@ -1,0 +1,141 @@
+"""`bonectl prepare`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bonectl.cli import files, streams
+from bonectl.cli.command import command
+from bonectl.cli.options import READS, WRITES, MaxMemory, Request, size_in_bytes
+
+if TYPE_CHECKING:
+    from bonectl.core.header import Fact
+    from bonectl.core.stack import Stack
+    from bonectl.scanning.preparing import Beam
+
+
+class Layout(StrEnum):
+    """Orders of a scan."""
+
+    sinogram = "sinogram"
+    projection = "projection"
+
+
+@command(READS, WRITES)
+def prepare(
+    request: Request,
+    *,
+    prepare: Annotated[
+        str,
+        typer.Option(
+            "--steps",
+            metavar="SPEC",
+            help="Preparations in the order in which they are done, such as 'badpixels + flats + zingers + stripes'.",
+        ),
+    ] = "flats",
+    flats: Annotated[
+        Path | None, typer.Option("--flats", metavar="FILE", help="Readings without the object, for counts.")
+    ] = None,
+    darks: Annotated[
+        Path | None, typer.Option("--darks", metavar="FILE", help="Readings without beam, for counts.")
+    ] = None,
+    axes: Annotated[
+        Layout | None,
+        typer.Option("--axes", help="What the axes of a plain file are: (row, view, col) or (view, row, col)."),
+    ] = None,
+    angles: Annotated[
+        str | None,
+        typer.Option(
+            "--angles",
+            metavar="DEG|FILE",
+            help="Arc that the views divide evenly (its end is no view), or a file of one angle per view, "
+            ".npy or text [degree].",
+        ),
+    ] = None,
+    centre: Annotated[
+        float | None,
+        typer.Option(
+            "--centre",
+            metavar="COLUMN",
+            help="Detector column of the rotation axis (0-based, fractional); halfturn needs it.",
+            show_default="as in the scan, else the middle",
+        ),
+    ] = None,
+    order: Annotated[
+        Layout | None,
+        typer.Option(
+            "--order", help="Write sinograms or projections.", show_default="the order in which the last step works"
+        ),
+    ] = None,
+    max_memory: MaxMemory = None,
+) -> None:
+    """Prepare a scan for reconstruction: flats, bad pixels, zingers, stripes, phase, air.
+
+    Steps are done in the order in which they are written, each on what the one before it gives: counts become
+    transmission by flats, and transmission line integrals by log or paganin. A step that does not read what it is given
+    is refused before anything is read. What steps there are, and their knobs, is in bonectl-preparations(7).
+
+    A usual order is 'badpixels + flats + zingers + stripes + log + normalise'. Steps that work on projections and steps
+    that work on sinograms need the scan in another order of its views: it is turned between them, in memory, or where
+    it does not fit in a temporary file of its size in TMPDIR. Written in two groups, projections first, it is turned
+    once.
+
+    Streams, projection by projection or sinogram by sinogram; any --slab and any number of threads give the same bytes.
+
+    \b
+    Examples:
+      bonectl phantom iliac --shape 8,64,64 |
+        bonectl simulate --views 180 --unit counts -o scan.npy
+      bonectl prepare scan.npy --steps 'flats + zingers + stripes' -o clean.npy
+      bonectl prepare scan.npy --steps 'flats + log + stripes(method=wavelet)' |
+        bonectl reconstruct | bonectl info
+      bonectl prepare scan.npy --order projection --dry-run \\
+        --steps 'flats + paganin(delta_beta=200, distance=300, energy=25)'
+    """
+    from bonectl.cli import beam as cli_beam
+    from bonectl.scanning import preparing
+
+    files.apart([request.source, flats, darks, angles, prepare], files.written(request))
+    specs = preparing.parts(prepare)
+    limit = size_in_bytes(max_memory)
+    with _scan(request, axes, angles, centre) as (stack, known):
+        beam = cli_beam.told(request, flats, darks, known)
+        last = order.value if order else None
+        done = preparing.prepared(stack, specs, beam=beam, order=last, limit=limit)
+        cost = preparing.cost(stack.header, specs, order=last, limit=limit) if request.dry_run else None
+        notes = {} if request.dry_run else _notes(preparing.written(specs), flats, darks)
+        streams.writing(done, request, notes, cost)
+
+
+@contextmanager
+def _scan(
+    request: Request, axes: Layout | None, angles: str | None, centre: float | None
+) -> Iterator[tuple["Stack", "Beam"]]:
+    """The scan with what the options say of it, and the readings without sample that come with it."""
+    from dataclasses import replace
+
+    from bonectl.cli.reconstruct import _angles as angles_told
+    from bonectl.scanning.lines import check_scan, geometry_of
+    from bonectl.scanning.preparing import Beam
+    from bonectl.stacks import form
+
+    with streams.reading(request) as stack:
+        if axes is not None:
+            stack = form.with_axes(stack, axes.value)
+        check_scan(stack.header)
+        header = stack.header
+        if angles is not None or centre is not None:
+            views = header.shape[header.axes.index("view")]
+            header = header.replace(geometry=geometry_of(header, angles=angles_told(angles, views), centre=centre))
+        yield replace(stack, header=header), Beam()
+
+
+def _notes(steps: str, flats: Path | None, darks: Path | None) -> "dict[str, Fact]":
+    """What the history says of steps and files."""
+    from bonectl.cli import provenance
+
+    return {"steps": steps} | provenance.of_files({"flats": flats, "darks": darks})

@@ -1,0 +1,87 @@
+"""Zingers: readings of single views that are far too bright, where a stray photon hit the detector."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d
+
+from bonectl.core.counted import counted
+from bonectl.core.preparation import Plane, Setting, Step
+from bonectl.core.total import Total
+from bonectl.errors import UsageError
+
+WORKS = "sinograms"
+READS = ("counts", "transmission", "line integral")
+GIVES = ""
+BYTES = 40.0
+PACE = 20.0
+
+# Standard deviation of normal noise over the median of its magnitude; that of a reading less the mean of two others
+# over its own.
+PER_MEDIAN, OF_THREE = 1.4826, 1.5**0.5
+# A reading is no zinger unless it is above its neighbours by this share too.
+LEAST = 0.02
+
+
+def zingers(scan: Setting, *, size: int = 3, threshold: float = 8.0) -> Step:
+    """Readings that are brighter than all of the views beside them, taken from these.
+
+    A reading counts as a zinger when it is above the brightest of the views beside it, at its own and the neighbouring
+    columns, by a number of standard deviations of its column's noise (from the median of how far readings are from the
+    mean of the views on either side), and by 2 %. It becomes the median of the views beside it. So an edge or a bright
+    gap that moves on by a column in a view is none, and a spot may be as wide as it likes. Views are compared in the
+    order of their angles.
+
+    Parameters
+    ----------
+    scan : Setting
+    size : int
+        Views, and columns, that are compared: an odd number. A spot that stays for two views needs 5.
+    threshold : float
+        Standard deviations of the noise.
+
+    Raises
+    ------
+    UsageError
+        When the size is even or below 3, the threshold is not positive, or there are fewer views than that.
+    """
+    if size < 3 or size % 2 == 0 or not threshold > 0:
+        raise UsageError(f"zingers(size={size}, threshold={threshold:g}); give an odd size from 3 and a positive one")
+    if scan.lengths["view"] < size:
+        raise UsageError(f"zingers(size={size}) of {scan.lengths['view']} views; a smaller size would do")
+    order, found = scan.turning(), Total()
+    back = None if order is None else np.argsort(order)
+    darker = scan.header.unit == "line integral"
+
+    def work(plane: Plane, _: int) -> Plane:
+        views = plane if order is None else plane[order]
+        done, count = _without(-views if darker else views, size // 2, threshold, relative=not darker)
+        found.add(count)
+        if not count:
+            return plane
+        done = -done if darker else done
+        return done if back is None else done[back]
+
+    def told() -> str | None:
+        return f"zingers: {counted(found.count, 'reading')} taken from the views beside" if found.count else None
+
+    return Step(scan.header.replace(dtype="<f4"), work, told=told)
+
+
+def _without(views: Plane, reach: int, threshold: float, *, relative: bool) -> tuple[Plane, int]:
+    """The sinogram without its zingers, and how many there were."""
+    count = len(views)
+    around = np.pad(views, ((reach, reach), (0, 0)), mode="reflect")
+    wide = maximum_filter1d(around, 2 * reach + 1, axis=1, mode="nearest")
+    beside = [place for place in range(2 * reach + 1) if place != reach]
+    brightest = np.maximum.reduce([wide[place : place + count] for place in beside])
+    mean = (around[reach - 1 : reach - 1 + count] + around[reach + 1 : reach + 1 + count]) / 2
+    noise = np.median(np.abs(views - mean), axis=0) * np.float32(PER_MEDIAN / OF_THREE)
+    above = views - brightest
+    odd = above > np.maximum(np.float32(threshold) * noise, np.float32(LEAST) * (np.abs(brightest) if relative else 1))
+    places: NDArray[np.intp] = np.argwhere(odd)
+    if len(places) == 0:
+        return views, 0
+    done = views.copy()
+    rows, columns = places.T
+    done[rows, columns] = np.median([around[rows + place, columns] for place in beside], axis=0)
+    return done, len(places)
