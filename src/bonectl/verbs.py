@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bonectl import io
+from bonectl import io, scanners
 from bonectl.core import atomic
 from bonectl.core.geometry import Geometry
 from bonectl.core.kit import bind
@@ -58,7 +58,7 @@ def read(path: Name, *, unit: str | None = None, voxel_size: float | None = None
 def _opened(path: Path) -> Stack:
     """The stack of a file that is closed with its last slab."""
     with ExitStack() as opening:
-        stack = opening.enter_context(io.open(path))
+        stack = opening.enter_context(scanners.open(path))
         closing = opening.pop_all()
 
     def slabs() -> Iterator[Array]:

@@ -225,9 +225,11 @@ def test_no_bytes_and_foreign_bytes_are_named():
     with pytest.raises(DataError, match="x: is empty"):
         formats.read(io.BytesIO(), "x")
     with pytest.raises(
-        DataError, match=r"x: is in none of the formats .*MetaImage, .*NPY.* \(it begins with b'GIF89a'\)"
+        DataError, match=r"x: is a GIF picture; slices are .* in none of the formats .*MetaImage, .*NPY"
     ):
         formats.read(io.BytesIO(b"GIF89a"), "x")
+    with pytest.raises(DataError, match=r"x: begins with b'abcdefgh'; it is in none of the formats"):
+        formats.read(io.BytesIO(b"abcdefghij"), "x")
 
 
 @pytest.fixture

@@ -136,3 +136,13 @@ def test_a_file_cut_at_any_length_says_so(tmp_path, volume):
             held(scanners.read(tmp_path))
         assert told.value.status in (65, 69), told.value
         assert str(tmp_path) in str(told.value)
+
+
+def test_every_command_takes_a_volume_that_a_scanner_left(tmp_path, volume):
+    import bonectl
+
+    (tmp_path / "series").mkdir()
+    series(tmp_path / "series", volume, RescaleSlope=2, RescaleIntercept=-1024)
+    stack = bonectl.read(tmp_path / "series")
+    assert stack.header.shape == volume.shape
+    assert np.array_equal(stack.collect(), volume.astype(np.float32) * 2 - 1024)

@@ -68,12 +68,12 @@ def opened(path: Path, *, nan: NaN | None = NaN.fail, stored: bool = False) -> I
     UsageError, MissingInputError, PermissionDeniedError, DataError
         As `reading`.
     """
-    from bonectl import io
+    from bonectl import io, scanners
 
     if path == DASH:
         yield _screened(io.read(_standard_input(), STDIN, stored=stored), STDIN, nan)
         return
-    with io.open(path, stored=stored) as stack:
+    with scanners.open(path, stored=stored) as stack:
         yield _screened(stack, str(path), nan)
 
 

@@ -136,7 +136,11 @@ def read(file: BinaryIO, name: str, *, stored: bool = False) -> "Stack":
         raise DataError(f"{name}: is empty; did the command that was to write it fail?")
     found = claimant(head)
     if found is None:
-        raise DataError(f"{name}: is in none of the formats {titles()} (it begins with {head[:8]!r})")
+        from bonectl.io._strangers import called
+
+        raise DataError(
+            f"{name}: {called(head) or f'begins with {head[:8]!r}'}; it is in none of the formats {titles()}"
+        )
     if found not in readers():
         raise DataError(f"{name}: is {title(found)}, which bonectl does not read; it reads {titles()}")
     stack = cast("Stack", module(found).read(_from_start(head, file), name))

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from bonectl import io
+from bonectl import io, scanners
 from bonectl.core import arrival, progress, reading, temporary
 from bonectl.core.atomic import failure
 from bonectl.core.header import Header
@@ -102,7 +102,7 @@ def _opened(path: Path, files: ExitStack) -> Volume:
         header, start, dtype = found
         file = files.enter_context(arrival.opened(path))
         return Volume(Slices(file, start, header.shape, dtype, str(path)), header, str(path))
-    with io.open(path) as stack:
+    with scanners.open(path) as stack:
         spool = files.enter_context(_spool())
         header = _unpacked(stack, path, spool)
     return Volume(Slices(spool, 0, header.shape, header.dtype, str(path)), header, str(path))
