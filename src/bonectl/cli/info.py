@@ -116,6 +116,8 @@ def _is_model(path: Path) -> bool:
     if path.name.endswith(".safetensors"):  # (the rest of learning needs torch)
         return path.exists()
     try:
+        if not path.is_file():  # a pipe gives its bytes once
+            return False
         with path.open("rb") as file:
             head = file.read(9)
     except (OSError, ValueError):
