@@ -133,15 +133,17 @@ def bmp(values):
     return b"BM" + struct.pack("<IHHI", start + padded.size, 0, 0, start) + info + palette + padded.tobytes()
 
 
-def zeiss(path, *, shift=0.0, reference=True, angles=VIEWS, streams=(), broken=None):
+def zeiss(path, *, shift=0.0, reference=True, angles=VIEWS, away=0.0, streams=(), broken=None):
     """As a Versa: a compound file, whose geometry CIL's ZEISSDataReader and mbirjax describe.
 
     In the room, x runs along columns, y along the beam, z along rows; the object turns by the right hand about z by
-    Angles. The axis lies CenterShift pixels towards lower columns from the middle.
+    Angles. The axis lies CenterShift pixels towards lower columns from the middle. Views lie beside their place by
+    what Alignment tells, up to `away` pixels, towards lower columns and rows.
     """
-    x = (np.arange(COLUMNS) - (COLUMNS - 1) / 2 + shift) * PITCH
-    z = (np.arange(ROWS) - (ROWS - 1) / 2) * PITCH
-    pixels = np.stack(np.broadcast_arrays(x[None, :], SDD - SOD, z[:, None]), -1)
+    by = away * np.sin(np.arange(VIEWS))[:, None] * [1, -0.7]
+    x = (np.arange(COLUMNS) - (COLUMNS - 1) / 2 + shift + by[:, :1]) * PITCH
+    z = (np.arange(ROWS) - (ROWS - 1) / 2 + by[:, 1:]) * PITCH
+    pixels = np.stack(np.broadcast_arrays(x[:, None, :], SDD - SOD, z[:, :, None]), -1)
     turns = -180 + 360 / VIEWS * np.arange(VIEWS)
     frame = np.diag([-1.0, -1.0, 1.0])  # at Angles 0 the specimen stands as it is: half a turn before
     rays = seen(pixels, np.array([0, -SOD, 0]), np.zeros(3), np.array([0, 0, 1.0]), turns + 180, frame)
@@ -155,7 +157,7 @@ def zeiss(path, *, shift=0.0, reference=True, angles=VIEWS, streams=(), broken=N
         "ImageInfo/StoRADistance": ("<f4", [-SOD] * VIEWS), "ImageInfo/DtoRADistance": ("<f4", [SDD - SOD] * VIEWS),
         "ImageInfo/XrayGeometry": ("<i4", [1]), "ImageInfo/Voltage": ("<f4", [80]),
         "ImageInfo/ExpTimes": ("<f4", [2.5] * VIEWS), "AutoRecon/CenterShift": ("<f4", [shift]),
-        "Alignment/X-Shifts": ("<f4", [0] * VIEWS),
+        "Alignment/X-Shifts": ("<f4", by[:, 0]), "Alignment/Y-Shifts": ("<f4", by[:, 1]),
     }  # fmt: skip
     files = {name: np.array(values, dtype).tobytes() for name, (dtype, values) in told.items()}
     files["SampleInfo/Analyst"] = PERSON.encode("latin-1")

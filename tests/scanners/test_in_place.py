@@ -20,6 +20,7 @@ LEFT = {
     "skyscan, clockwise": lambda at: left_by.skyscan(at / "scan", direction="CW"),
     "zeiss": lambda at: left_by.zeiss(at / "scan.txrm"),
     "zeiss, axis off the middle column": lambda at: left_by.zeiss(at / "scan.txrm", shift=2.5),
+    "zeiss, views moved": lambda at: left_by.zeiss(at / "scan.txrm", away=3.0),
     "edf": lambda at: left_by.edf(at / "scan"),
     "edf, gzipped, the other byte order": lambda at: left_by.edf(at / "scan", packed=True, order="HighByteFirst"),
 }
@@ -86,3 +87,17 @@ def test_a_source_further_than_ten_metres_is_a_parallel_beam(tmp_path):
     assert scan.header.geometry is None
     assert scan.angles.count == left_by.VIEWS
     assert scan.header.spacing == (None, 0.2, 0.2)
+
+
+def test_views_of_zeiss_may_stay_where_they_are(tmp_path):
+    path = left_by.zeiss(tmp_path / "scan.txrm", away=3.0)
+    scan = scanners.read(path)
+    assert scan.header.unit == "transmission"
+    assert scan.notes == (
+        "views are shifted by up to 3 pixels (Alignment): applied, which makes transmissions of them: "
+        "zeiss(shifts=false) leaves both",
+    )
+    still = scanners.read(path, parse("zeiss(shifts=false)"))
+    assert (still.header.unit, still.flats.count) == ("counts", 1)
+    volume, header = volume_of(still)
+    assert wrong(volume, header.spacing[2], left_by.HALF)

@@ -219,7 +219,7 @@ def test_a_real_txrm(shared_data):
     assert scan.angles.degrees == pytest.approx([45.018, 30.014, 15.014, 0.014, -14.986, -29.986, -44.986], abs=2e-3)
     assert held(scan.stack)[0, 0, :4].tolist() == [10, 11, 16, 17]
     assert "no reference picture" in scan.problems[0]
-    assert any("views are shifted by up to 1.3 pixels" in note for note in scan.notes)
+    assert any("views are shifted by up to 1.3 pixels (Alignment): not applied" in note for note in scan.notes)
 
 
 def test_connected_scans_are_refused_until_one_is_named(tmp_path):

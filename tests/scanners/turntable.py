@@ -58,7 +58,7 @@ def seen(pixels, source, point, axis, turns, to_specimen):
 
     Parameters
     ----------
-    pixels : (row, col, 3) array
+    pixels : (row, col, 3) or (view, row, col, 3) array
         Centres of the pixels in the room [mm].
     source, point, axis : (3,) arrays
         Where the source is, where the axis passes, and its direction, about which the specimen turns by the right hand.
@@ -68,10 +68,10 @@ def seen(pixels, source, point, axis, turns, to_specimen):
         Rows are the specimen's x, y, z in the room, before it turns.
     """
     starts, ways = [], []
-    for turn in turns:
+    for view, turn in enumerate(turns):
         back = to_specimen @ about(axis, -turn)
         start = back @ (source - point)
-        way = (pixels - source) @ back.T
+        way = ((pixels if pixels.ndim == 3 else pixels[view]) - source) @ back.T
         starts.append(np.broadcast_to(start, way.shape))
         ways.append(way / np.linalg.norm(way, axis=-1, keepdims=True))
     return Rays(np.stack(starts), np.stack(ways))

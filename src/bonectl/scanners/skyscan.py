@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from math import degrees
 from pathlib import Path
 
 from bonectl.core.counted import counted
@@ -25,6 +26,8 @@ LOG = re.compile(r"[^.].*\.log", re.IGNORECASE)
 PART = re.compile(r"(?P<name>.*)~(?P<part>\d+)\.log", re.IGNORECASE)
 # NRecon takes the beam of a scanner for parallel whose source is further away than this [mm].
 PARALLEL = 1e4
+# A turned camera is worth a word when it moves the axis by more than this along half of the rows [pixel].
+TURNED = 0.25
 # Air that reads this far from the white level is worth a word [share].
 SAME_LEVEL = 0.02
 # What an open beam reads in files that are written here; scanners leave room above it.
@@ -198,7 +201,7 @@ def _geometry(told: Keys, angles: Angles, shape: tuple[int, int]) -> tuple[Geome
     line = told.number("Optical Axis (line)")
     row = None if line is None else rows - 1 - line
     tilted = told.number("Image Rotation") or 0.0
-    if tilted:
+    if abs(tilted) * rows / 2 > degrees(TURNED):
         notes += (f"the camera is turned by {tilted:g} degrees (Image Rotation): not applied",)
     if sod > PARALLEL:
         return None, notes

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.ndimage import shift
 
 from bonectl.core import reading
 from bonectl.core.counted import counted
@@ -34,7 +35,7 @@ DTYPES = {5: "<u2", 10: "<f4"}
 TOGETHER = 100
 # XrayGeometry of a cone beam.
 CONE = 1
-# Shifts of the views below this are no word worth [pixel].
+# Views are not moved by less [pixel].
 SHIFT = 0.05
 
 
@@ -54,14 +55,18 @@ def claims(path: Path) -> bool:
         return False
 
 
-def zeiss(path: Path) -> Scan:
+def zeiss(path: Path, *, shifts: bool = True) -> Scan:
     """Projections with their reference picture as the flat, or the slices of a volume (txm).
 
     PixelSize is that at the sample [um]; with StoRADistance and DtoRADistance [mm, either sign] it gives the cone's
     detector where XrayGeometry says that the beam is a cone, and a parallel beam's pixel else. The view angle is
     -Angles: with that, CIL's and mbirjax's readers reconstructed real scans. The axis lies CenterShift pixels towards
     lower columns from the middle, as mbirjax has it; CIL does not read it. Slices count with the rows of the pictures
-    as they are stored. Shifts of each view (Alignment) are not applied, which is said where they are not 0.
+    as they are stored.
+
+    Scanners move the sample between views, or see it drift, and record by how much each view is to be moved towards
+    higher columns and rows (Alignment). Where that is more than 0.05 pixel, views are divided by the reference and
+    moved, by cubic splines: they are transmissions then, and a note says so. CIL moves them by whole pixels.
 
     How to see that a rule does not hold: a wrong direction blurs everything away from the axis (give --angles), a
     wrong column makes double edges (give --centre, or --centre auto).
@@ -69,6 +74,8 @@ def zeiss(path: Path) -> Scan:
     Parameters
     ----------
     path : Path
+    shifts : bool
+        Whether views are moved as the file says.
 
     Raises
     ------
@@ -81,7 +88,7 @@ def zeiss(path: Path) -> Scan:
         pictures = file.pictures()
         if path.suffix.lower() == ".txm" or file.number("ImageInfo/AcquisitionMode", "<i4") not in (0, None):
             return _volume(path, file, pictures)
-        return _projections(path, file, pictures)
+        return _projections(path, file, pictures, moved=shifts)
 
 
 @dataclass(frozen=True)
@@ -161,11 +168,17 @@ def _opened(path: Path) -> Iterator[_File]:
         yield _File(path, ole)
 
 
-def _source(path: Path, told: _Pictures, described: Header) -> Source:
+def _source(
+    path: Path, told: _Pictures, described: Header, flat: Frames | None = None, away: Array | None = None
+) -> Source:
     @contextmanager
     def open_() -> Iterator[Stack]:
         with _opened(path) as file:
-            yield Stack(described, _slabs(file, told, described))
+            slabs = _slabs(file, told, described)
+            if flat is not None and away is not None:
+                with flat.source.open() as frames:
+                    slabs = _moved(slabs, frames.collect()[0], away)
+            yield Stack(described, slabs)
 
     return Source(described, open_)
 
@@ -176,6 +189,15 @@ def _slabs(file: _File, told: _Pictures, described: Header) -> Iterator[Array]:
         numbers = range(start + 1, min(start + size, told.count) + 1)
         names = [f"ImageData{(number - 1) // TOGETHER + 1}/Image{number}" for number in numbers]
         yield np.stack([file.picture(name, told, told.dtype) for name in names])
+
+
+def _moved(slabs: Iterator[Array], flat: Array, away: Array) -> Iterator[Array]:
+    """Views as shares of the open beam, each moved by its rows and columns."""
+    number = 0
+    for slab in slabs:
+        shares = (slab / flat).astype("<f4")
+        yield np.stack([shift(view, away[number + i], order=3, mode="nearest") for i, view in enumerate(shares)])
+        number += len(slab)
 
 
 def _pixel(file: _File) -> float | None:
@@ -197,16 +219,23 @@ def _volume(path: Path, file: _File, told: _Pictures) -> Scan:
     return Scan(kind="zeiss", name=path.name, files=(path,), stack=_source(path, told, described))
 
 
-def _projections(path: Path, file: _File, told: _Pictures) -> Scan:
+def _projections(path: Path, file: _File, told: _Pictures, *, moved: bool) -> Scan:
     degrees = file.values("ImageInfo/Angles")[: told.count]
     if degrees.size < told.count:
         many = counted(degrees.size, "angle")
         raise DataError(f"{path}: has {many} for {counted(told.count, 'view')} (ImageInfo/Angles)")
     angles = Angles.of(-degrees.astype(np.float64))
-    shift = file.number("AutoRecon/CenterShift")
-    shift = file.number("ReconSettings/CenterShift") if shift is None else shift
-    centre = None if shift is None else (told.columns - 1) / 2 - shift
-    pixel, notes = _pixel(file), _shifts(file)
+    beside = file.number("AutoRecon/CenterShift")
+    beside = file.number("ReconSettings/CenterShift") if beside is None else beside
+    centre = None if beside is None else (told.columns - 1) / 2 - beside
+    pixel, flat = _pixel(file), _reference(path, file, told)
+    away = _away(file, told.count)
+    worst = float(np.abs(away).max(initial=0))
+    moved = moved and flat is not None and worst >= SHIFT
+    notes: tuple[str, ...] = ()
+    if worst >= SHIFT:
+        done = "applied, which makes transmissions of them: zeiss(shifts=false) leaves both" if moved else "not applied"
+        notes = (f"views are shifted by up to {worst:.2g} pixels (Alignment): {done}",)
     sod, far = (abs(file.number(f"ImageInfo/{name}RADistance") or 0.0) for name in ("Sto", "Dto"))
     geometry = None
     if file.number("ImageInfo/XrayGeometry", "<i4") == CONE and pixel and sod:
@@ -215,13 +244,12 @@ def _projections(path: Path, file: _File, told: _Pictures) -> Scan:
         geometry = upright(camera, angles, sod, sod + far, centre=centre)
     if pixel is None:
         notes += ("no pixel size: give --voxel-size in mm",)
-    flat = _reference(path, file, told)
     pitch_or_none = geometry.pitch if geometry else pixel
     described = header(
         (told.count, told.rows, told.columns),
-        told.dtype,
+        "<f4" if moved else told.dtype,
         path.name,
-        unit="counts" if flat else "grey",
+        unit="transmission" if moved else "counts" if flat else "grey",
         pitch=(pitch_or_none, pitch_or_none),
         acquisition=_exposure(file),
         geometry=geometry,
@@ -230,8 +258,8 @@ def _projections(path: Path, file: _File, told: _Pictures) -> Scan:
         kind="zeiss",
         name=path.name,
         files=(path,),
-        stack=_source(path, told, described),
-        flats=flat,
+        stack=_source(path, told, described, *((flat, away) if moved else ())),
+        flats=None if moved else flat,
         angles=None if geometry else angles,
         centre=centre,
         problems=() if flat else ("no reference picture: give --flats, or --input-unit where values are no counts",),
@@ -257,13 +285,10 @@ def _reference(path: Path, file: _File, told: _Pictures) -> Frames | None:
     return Frames(Source(described, open_))
 
 
-def _shifts(file: _File) -> tuple[str, ...]:
-    """A word on what the scanner says that each view is shifted by."""
-    names = [name for name in ("Alignment/X-Shifts", "Alignment/Y-Shifts") if file.ole.exists(name)]
-    worst = max((float(np.abs(file.values(name)).max(initial=0)) for name in names), default=0.0)
-    if worst < SHIFT:
-        return ()
-    return (f"views are shifted by up to {worst:.2g} pixels ({names[0]}): not applied",)
+def _away(file: _File, views: int) -> Array:
+    """By how many rows and columns each view is to be moved, (view, 2) [pixel]; 0 where nothing is said."""
+    there = [file.values(f"Alignment/{axis}-Shifts") for axis in ("Y", "X")]
+    return np.stack([values[:views] if values.size >= views else np.zeros(views) for values in there], axis=1)
 
 
 def _exposure(file: _File) -> dict[str, Fact]:
