@@ -106,3 +106,20 @@ def alive(folder):
             except OSError:
                 continue
     return found
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Mount a disk of some bytes: its folder."""
+    place = tmp_path / "disk"
+
+    def once(size):
+        place.mkdir()
+        line = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(place)]
+        if os.geteuid() or subprocess.run(line, capture_output=True, check=False).returncode:
+            pytest.skip("a small disk can be mounted by root alone, and not everywhere")
+        return place
+
+    yield once
+    if place.is_mount():
+        subprocess.run(["umount", "-l", str(place)], check=True)

@@ -68,8 +68,8 @@ class Report:
         Values that are black and white in the page.
     """
 
-    table: str = "numbers.tsv"
-    sheet: str = "overview.html"
+    table: str = ""
+    sheet: str = ""
     columns: str = ""
     window: tuple[float, float] | None = None
 

@@ -105,7 +105,7 @@ class Pool:
         ----------
         found : sequence of Found
         more : callable
-            Asked when nothing waits.
+            Asked while there is room for one more.
         """
         self._waiting.extend(map(_Waiting, found))
         self._is_small = _are_small(self._pipeline, found)
@@ -117,13 +117,20 @@ class Pool:
                 while self._waiting or self._running or open_ended:
                     yield from self._polled()
                     yield from self._started()
-                    if not self._waiting and not self._running:
+                    if open_ended and not self._waiting and len(self._running) < len(self._rooms):
                         came = more()
                         open_ended = came is not None
                         self._waiting.extend(map(_Waiting, came or ()))
-                    time.sleep(PULSE if self._running else ELSEWHERE if self._waiting else 0)
+                    elif self._waiting and not self._running:
+                        time.sleep(ELSEWHERE / 5)
+                    time.sleep(PULSE)
             finally:
                 self.end()
+
+    def is_readable(self, found: Found) -> bool:
+        """Whether a scan's header can be read, its files are as long as it says, and nothing is missing."""
+        told = self._estimator.look(found)
+        return bool(told) and not told.get("problems")
 
     def end(self) -> None:
         """End all processes; what they worked on stays as interrupted."""

@@ -12,14 +12,14 @@ import typer
 from bonectl.cli import streams
 from bonectl.cli.command import command
 from bonectl.cli.options import Request
-from bonectl.core import progress
+from bonectl.core import ending, progress
 from bonectl.core.counted import counted
 from bonectl.errors import UsageError
 
 if TYPE_CHECKING:
     from bonectl.batching.discovery import Found
     from bonectl.batching.pipeline import Pipeline
-    from bonectl.batching.pool import Settings
+    from bonectl.batching.pool import More, Pool, Settings
     from bonectl.batching.work import Outcome
 
 PipelineFile = Annotated[
@@ -84,6 +84,17 @@ ShardOf = Annotated[
         show_default=False,
     ),
 ]
+Watch = Annotated[bool, typer.Option("--watch", help="Go on and take each scan that comes, when it is whole.")]
+Settle = Annotated[
+    float,
+    typer.Option(
+        "--settle", metavar="S", min=0, help="How long a scan must not have changed before --watch takes it [s]."
+    ),
+]
+Until = Annotated[
+    str | None,
+    typer.Option("--until", metavar="HH:MM", help="When --watch ends.", show_default="never: ^C ends it"),
+]
 KeepNames = Annotated[
     bool, typer.Option("--keep-names", help="Let logs and records name the folders above the pipeline's.")
 ]
@@ -107,6 +118,9 @@ def batch(
     retries: Retries = 1,
     jobs: Jobs = 0,
     shard: ShardOf = None,
+    watch: Watch = False,
+    settle: Settle = 60.0,
+    until: Until = None,
     keep_names: KeepNames = False,
 ) -> None:
     """Run a pipeline over many scans: those that are new, that changed, or that were interrupted.
@@ -152,6 +166,11 @@ def batch(
     .bonectl/log.txt. A batch that was killed goes on when it is started again. Several on one folder share the work. A
     pipeline of one step that prints text about small files has several of them done by one process.
 
+    [report] names a table (.tsv or .csv: a line for each scan, failed ones with their reason and without numbers, and
+    the numbers that measure kept as JSON) and a sheet (.html: failures first, the middle slice of each in one window,
+    columns that sort). columns is a table of further facts, such as age and group, whose first column has the scans'
+    names; window the values that are black and white. A change of it runs no scan again.
+
     Prints a line for each scan: name, done, kept, failed or skipped, seconds, and of a failed one status and message.
     Ends with 0 when every scan is done, kept or skipped, else with the first of 1, 75, 74, 73, 77, 65, 66, 69, 2 that
     a scan ended with; a scan that was killed counts as 75.
@@ -174,7 +193,7 @@ def batch(
     elif status:
         _tell(asked)
     else:
-        _run(asked, settings)
+        _run(asked, settings, _Watch(settle, until) if watch else None)
 
 
 @dataclass(frozen=True)
@@ -200,14 +219,30 @@ class _Asked:
 
     def found(self, pipeline: "Pipeline") -> "list[Found]":
         """The scans that are meant."""
-        from bonectl.batching import fingerprint
+        return self.chosen(pipeline, self.every(pipeline))
+
+    def every(self, pipeline: "Pipeline") -> "list[Found]":
+        """All scans that there are."""
         from bonectl.batching.discovery import discover
         from bonectl.batching.kinds import kind
+
+        return discover(pipeline, [Path(os.path.relpath(root, pipeline.base)) for root in self.roots], kind)
+
+    def arriving(self, pipeline: "Pipeline", watch: "_Watch | None", pool: "Pool") -> "More":
+        """Scans that come while the batch runs; none come where it does not watch."""
+        from bonectl.batching.watching import Watcher, moment
+
+        if watch is None:
+            return lambda: None
+        until = None if watch.until is None else moment(watch.until)
+        return Watcher(lambda: self.found(pipeline), pipeline.base, pool.is_readable, watch.settle, until).more
+
+    def chosen(self, pipeline: "Pipeline", there: "list[Found]") -> "list[Found]":
+        """Those of them that --only and --shard leave."""
+        from bonectl.batching import fingerprint
         from bonectl.batching.pool import fits
         from bonectl.batching.shard import parse
 
-        roots = [Path(os.path.relpath(root, pipeline.base)) for root in self.roots]
-        there = discover(pipeline, roots, kind)
         if self.only:
             there = [each for each in there if any(fits(each.scan, pattern) for pattern in self.only)]
             if not there:
@@ -218,24 +253,41 @@ class _Asked:
         return parse(self.shard).of(there, sizes)
 
 
+@dataclass(frozen=True)
+class _Watch:
+    """How new scans are waited for."""
+
+    settle: float
+    until: str | None
+
+
 # ---- running ----
 
 
-def _run(asked: _Asked, settings: "Settings") -> None:
-    from bonectl.batching import store
+def _run(asked: _Asked, settings: "Settings", watch: _Watch | None) -> None:
+    from bonectl.batching import report, store
+    from bonectl.batching.cohort import columns
     from bonectl.batching.pool import Pool
 
     pipeline = asked.loaded()
-    found = asked.found(pipeline)
+    columns(pipeline)  # what is wrong with it is told before the night, not after
+    found = [] if watch is not None else asked.found(pipeline)
     store.begin(pipeline)
-    outcomes = []
-    with progress.task("batch", len(found), "scan") as advance:
-        for outcome in Pool(pipeline, settings).run(found):
-            outcomes.append(outcome)
+    outcomes: dict[str, Outcome] = {}
+    pool = Pool(pipeline, settings)
+    with (
+        ending.undoing(lambda: report.write(pipeline, asked.every(pipeline))),
+        progress.task("batch", len(found) or None, "scan") as advance,
+    ):
+        for outcome in pool.run(found, asked.arriving(pipeline, watch, pool)):
+            outcomes[outcome.scan] = outcome
             _say(outcome, asked)
             advance()
-    progress.note(f"{counted(len(outcomes), 'scan')}: {_counts([outcome.state for outcome in outcomes])}")
-    if status := store.status(outcomes):
+            if watch is not None:
+                report.write(pipeline, asked.every(pipeline))
+    report.write(pipeline, asked.every(pipeline) if outcomes else [])
+    progress.note(f"{counted(len(outcomes), 'scan')}: {_counts([each.state for each in outcomes.values()])}")
+    if status := store.status(outcomes.values()):
         raise typer.Exit(status)
 
 
