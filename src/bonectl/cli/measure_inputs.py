@@ -98,6 +98,8 @@ class Inputs:
     @contextlib.contextmanager
     def opened(self, request: Request, asked: "measuring.Request") -> Iterator[tuple["Stack", "measuring.Request"]]:
         """One volume, and what is asked of it with its own reference and mask, which are opened anew for each."""
+        from bonectl.stacks.placing import placed
+
         wanted = self.beside(request.source)
         with contextlib.ExitStack() as files:
             stack = _one(files.enter_context(streams.reading(request)), self.label, "the volume")
@@ -108,7 +110,10 @@ class Inputs:
                 reference = _one(reference, self.label, "the reference") if labelled else reference
             if self.calibrate is not None:
                 stack, reference = _calibrated(stack, reference, self.calibrate)
-            yield stack, replace(asked, mask=_region(wanted, files), reference=reference)
+            region = _region(wanted, files)
+            if region is not None and not isinstance(region, str):
+                region = placed(region, stack.header)
+            yield stack, replace(asked, mask=region, reference=reference)
 
     def labels(self, request: Request) -> list[int]:
         """All labels of one volume."""

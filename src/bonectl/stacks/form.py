@@ -18,7 +18,7 @@ from bonectl.core.header import DTYPES, PROJECTIONS, SINOGRAMS, VOLUME, Header
 from bonectl.core.slabs import SLAB_BYTES, Array
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, UsageError
-from bonectl.stacks import turning
+from bonectl.stacks import placing, turning
 
 ORDERS = {"sinogram": SINOGRAMS, "projection": PROJECTIONS}
 LAYOUTS = {"volume": VOLUME, **ORDERS}
@@ -220,7 +220,8 @@ def cropped(stack: Stack, cut: Cut) -> Stack:
         None if step is None else step * chosen.step for step, chosen in zip(header.spacing, picked, strict=True)
     )
     geometry = header.geometry and _cropped_scan(header.geometry, dict(zip(header.axes, picked, strict=True)))
-    changed = header.replace(shape=shape, spacing=spacing, geometry=geometry, answers={})
+    facts = placing.moved(header, picked)
+    changed = header.replace(shape=shape, spacing=spacing, geometry=geometry, answers={}, acquisition=facts)
     return Stack(changed, _picked(stack, picked))
 
 
@@ -292,7 +293,7 @@ def _binned_header(header: Header, shape: tuple[int, int, int], factors: tuple[i
     spacing = tuple(None if s is None else s * f for s, f in zip(header.spacing, factors, strict=True))
     is_trimmed = any(length % factor for length, factor in zip(header.shape, factors, strict=True))
     dtype = header.dtype
-    facts = dict(header.acquisition)
+    facts = placing.without(header.acquisition)
     if "blur_px" in facts:
         facts["blur_px"] = float(facts["blur_px"]) / k
     if header.is_scan:
