@@ -200,7 +200,10 @@ def texts_of_schemas():
     return set(re.findall(r"(?<![\w/])bonectl[-._][a-z]+/\d+", text))
 
 
+BATCH = """printf '[[step]]\nrun = "info"\nkeep = "told.json"\n' > p.toml
+bonectl batch p.toml -o told --only bone -q > lines && cat told/bone/.bonectl/record.json"""
 SCHEMAS = {
+    "bonectl.batch/1": ("bonectl-batch.1", BATCH),
     "bonectl.info/1": ("bonectl-info.1", "bonectl info fbp.npy --json --stats"),
     "bonectl.measure/1": ("bonectl-measure.1", "bonectl measure fbp.npy --metrics bvtv --json"),
     "bonectl.plan/1": ("bonectl.1", "bonectl reconstruct scan.npy --dry-run --json -o new.npy"),

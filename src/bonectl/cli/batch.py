@@ -161,10 +161,16 @@ def batch(
     65, 66) is left so until something changes, or --retry-failed; what lacked memory or was killed is begun again,
     --retries times, and in every later batch, as is what lacked disk, rights or a device.
 
-    Each scan is run in processes of its own, which end with the batch. Beside its outputs lie .bonectl/record.json
-    (schema bonectl.batch/1: command lines, inputs, version, host, device, times, peak memory, statuses, hashes) and
-    .bonectl/log.txt. A batch that was killed goes on when it is started again. Several on one folder share the work. A
-    pipeline of one step that prints text about small files has several of them done by one process.
+    Each scan is run in processes of its own, which end with the batch. A batch that was killed goes on when it is
+    started again. Several on one folder share the work. A pipeline of one step that prints text about small files has
+    several of them done by one process. --dry-run asks the first step of each scan for its estimate (bonectl.plan/1,
+    see bonectl(1)).
+
+    Beside a scan's outputs lie .bonectl/log.txt and .bonectl/record.json, one object (bonectl.batch/1): scan, kind,
+    state, status, message, attempts, started, ended, seconds, version, python, host, device, processors, inputs (name,
+    number of files, bytes, time of the last change, hash of all or of the ends of long files), and lines, each with
+    its key (the digest that decides whether it is run again), argv and exit statuses of its commands, seconds,
+    peak_memory_bytes and outputs. Folders above the pipeline's are named neither there nor in the log (--keep-names).
 
     [report] names a table (.tsv or .csv: a line for each scan, failed ones with their reason and without numbers, and
     the numbers that measure kept as JSON) and a sheet (.html: failures first, the middle slice of each in one window,
