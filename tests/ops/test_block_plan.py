@@ -1,8 +1,5 @@
 """Memory is foreseen, and what fits into it changes no value."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -105,48 +102,3 @@ def test_time_is_that_of_the_benchmark():
     assert duration.seconds(g, "fbp", 2) == duration.seconds(g, "fbp", 1) / 2
     assert duration.seconds(g, "sirt(iterations=10)", 1) > 9 * duration.seconds(g, "sirt(iterations=1)", 1)
     assert duration.seconds(FAN, "tv", 1) > duration.seconds(FAN, "fdk", 1)
-
-
-PEAK = """
-import re, sys
-from pathlib import Path
-import numpy as np
-from bonectl.core.header import SINOGRAMS, Header
-from bonectl.core.stack import chain
-from bonectl.geometries import cone, fan, parallel
-from bonectl.core import memory
-from bonectl.scanning import memory_need
-from bonectl.ops.reconstruct import reconstruct
-kinds = {"parallel": parallel.parallel, "fan": fan.fan, "cone": cone.cone}
-kind, method, size, slices, views, options = sys.argv[1:]
-size, slices = int(size), int(slices)
-g = kinds[kind](size, slices, 0.01, views=int(views), **eval(options))
-header = Header(shape=g.shape, axes=SINOGRAMS, unit="line integral", geometry=g)
-row = np.zeros((1, g.views, g.columns), np.float32)
-row[..., g.columns // 4 : -(g.columns // 4)] = 1
-said = memory.resident() + memory_need.needed(header, g, method, memory_need.blocks(g)[0]).usual
-for _ in reconstruct(chain(header, (row.copy() for _ in range(g.rows))), method=method).slabs:
-    pass
-# Of this program alone: ru_maxrss begins with the peak of the process that started it.
-peak = int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
-print(said / 1024 / peak)
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells the peak of a program")
-@pytest.mark.parametrize(
-    ("kind", "method", "size", "slices", "views", "options"),
-    [
-        ("parallel", "fbp", 1024, 40, 600, "dict(columns=1024)"),
-        ("parallel", "tv(iterations=2)", 512, 32, 400, "dict(columns=512)"),
-        ("fan", "fdk", 512, 70, 300, "dict(sod=30, sdd=50)"),
-        ("fan", "cgls(iterations=2)", 384, 64, 200, "dict(sod=30, sdd=50)"),
-        ("cone", "fdk", 256, 256, 200, "dict(sod=20, sdd=30)"),
-        ("cone", "sirt(iterations=1)", 160, 160, 100, "dict(sod=20, sdd=30)"),
-    ],
-)
-def test_the_estimate_is_within_thirty_percent_of_the_peak(kind, method, size, slices, views, options):
-    arguments = [sys.executable, "-c", PEAK, kind, method, str(size), str(slices), str(views), options]
-    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
-    assert 0.7 < float(done.stdout) < 1.3

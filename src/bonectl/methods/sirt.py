@@ -11,7 +11,7 @@ from bonectl.projection.projector import Projector
 BEAMS = ("parallel", "fan", "cone")
 USUAL = ()
 CLOSED = False
-MOMENTS = ((2, 1, "project"), (3, 2, "back"), (2, 5, ""))
+MOMENTS = ((2, 1, "project"), (4, 3, "back"), (3, 5, ""))  # of a cone, whose weights are as large as its scan
 
 # Rays and voxels that weigh less than this share of the heaviest take no part: their weights are rounding.
 LEAST_WEIGHT = 1e-3
