@@ -1,4 +1,4 @@
-"""`measure` of a pipe: the numbers of a tally in memory that does not grow with the volume."""
+"""`measure` of a pipe: the numbers of sums in memory that does not grow with the volume."""
 
 import json
 import subprocess

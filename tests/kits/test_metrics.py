@@ -34,7 +34,7 @@ def numbers(text, *specimens):
     spec = parse(text)
     part = kit.bind("metrics", spec)
     first = part.func.__code__.co_varnames[0]
-    given = [specimens[0].tally] if first == "tally" else list(specimens)
+    given = [specimens[0].sums] if first == "sums" else list(specimens)
     return {found.name: found.value for found in part(*given) if isinstance(found, Number)}
 
 
@@ -228,7 +228,7 @@ def test_lengths_scale_numbers_by_their_unit(name):
     one, three = specimen(mask, (0.02,) * 3), specimen(mask, (0.06,) * 3)
     powers = {"1": 0, "voxels": 0, "mm": 1, "mm2": 2, "mm3": 3, "1/mm": -1, "1/mm3": -3}
     part = kit.load("metrics", name)
-    flows = (lambda s: s.tally) if part.__code__.co_varnames[0] == "tally" else (lambda s: s)
+    flows = (lambda s: s.sums) if part.__code__.co_varnames[0] == "sums" else (lambda s: s)
     for small, large in zip(part(flows(one)), part(flows(three)), strict=True):
         assert large.value == pytest.approx(small.value * 3.0 ** powers[small.unit], rel=1e-5), small.name
 
@@ -322,7 +322,7 @@ def test_densities_are_means_over_the_volume_and_over_the_bone():
 
 
 def test_the_histogram_counts_every_voxel_on_fixed_bins():
-    found = kit.load("metrics", "tmd")(dense().tally)
+    found = kit.load("metrics", "tmd")(dense().sums)
     histogram = next(f for f in found if isinstance(f, Histogram))
     assert sum(histogram.counts) == dense().bone.sum()
     middle = histogram.start + histogram.step * (np.arange(len(histogram.counts)) + 0.5)

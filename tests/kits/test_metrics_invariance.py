@@ -97,7 +97,7 @@ def numbers(name, specimens):
     """Value and unit by row; one line instead where the metric refuses."""
     function = kit.load("metrics", name)
     ours, theirs = specimens
-    given = {"tally": ours.tally, "specimen": ours, "reference": theirs}
+    given = {"sums": ours.sums, "specimen": ours, "reference": theirs}
     flows = [p for p in inspect.signature(function).parameters.values() if p.kind != p.KEYWORD_ONLY]
     try:
         found = function(*(given[p.name] for p in flows), **KNOBS.get(name, {}))

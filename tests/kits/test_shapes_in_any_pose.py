@@ -34,7 +34,7 @@ def numbers(names, there):
     for name in names:
         part = kit.bind("metrics", parse(name))
         first = part.func.__code__.co_varnames[0]
-        found |= {number.name: number.value for number in part(there.tally if first == "tally" else there)}
+        found |= {number.name: number.value for number in part(there.sums if first == "sums" else there)}
     return found
 
 

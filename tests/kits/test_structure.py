@@ -27,7 +27,7 @@ def specimen(mask, grey=None, voi=None, spacing=(SIDE,) * 3):
 def numbers(text, there):
     part = kit.bind("metrics", parse(text))
     first = part.func.__code__.co_varnames[0]
-    return {number.name: number.value for number in part(there.tally if first == "tally" else there)}
+    return {number.name: number.value for number in part(there.sums if first == "sums" else there)}
 
 
 def grid(n, centre=0.3):
@@ -286,9 +286,9 @@ def test_surface_of_voxels_that_are_not_cubic_is_doubted(spacing, doubted):
     from bonectl.core.table import Doubt
     from bonectl.metrics.surface import surface
     from bonectl.morphology import cells
-    from bonectl.morphology.tally import tally
+    from bonectl.morphology.sums import sums_of
 
     labels = np.full((8, 12, 12), cells.MARROW, np.uint8)
     labels[:, 4:8] = cells.BONE
-    found = surface(tally([(labels, labels)], spacing, "label"))
+    found = surface(sums_of([(labels, labels)], spacing, "label"))
     assert any(isinstance(one, Doubt) and "resample to cubic" in one.text for one in found) == doubted

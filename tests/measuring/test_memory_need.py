@@ -127,5 +127,5 @@ def test_the_room_is_what_it_is_said_to_be():
     assert measure(stack, metrics="bvtv + euler", threshold=3.0, max_memory=MIB)["bvtv"] > 0  # streams
 
 
-def test_numbers_that_stream_are_those_of_a_tally():
+def test_numbers_that_stream_are_those_of_sums():
     assert memory_need.additive() == ["bvtv", "surface", "euler", "smi", "bmd", "tmd", "density_spread", "tbpf"]

@@ -13,7 +13,7 @@ from bonectl.errors import UsageError
 from bonectl.measuring import bootstrap
 from bonectl.measuring.request import Request
 from bonectl.morphology import cells, lines, rim, tapers
-from bonectl.morphology.parted import PartedTally
+from bonectl.morphology.parted import PartedSums
 from bonectl.ops import measure as ops
 from bonectl.ops.measure import measure
 
@@ -133,7 +133,7 @@ def test_every_part_drawn_once_gives_the_numbers_themselves(bone, noisy):
     names = "bvtv + surface + euler + smi + connd + tbth(convention=bonej) + tbsp + tbn + bmd + tmd + density_spread"
     found = examine(stack(bone + noisy / 100, "mgHA/cm3"), metrics=names, threshold=500.0, intervals=0.3)
     seen, _ = bootstrap._windows(found.specimen, 0.3)
-    sums = PartedTally.of(found.specimen.labels, found.specimen.grey, found.specimen, seen)
+    sums = PartedSums.of(found.specimen.labels, found.specimen.grey, found.specimen, seen)
     statistics = list(bootstrap._statistics(bootstrap_parts(names), found.specimen, sums, seen))
     values = bootstrap._drawn(statistics, np.ones((1, seen.parts), np.int64), sums.volumes)
     table = {row.number.name: row.number.value for row in found.table.rows}

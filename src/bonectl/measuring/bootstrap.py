@@ -4,7 +4,7 @@ The volume of interest is seen through a grid of overlapping windows, and as man
 many times (tapered block bootstrap; Künsch, Ann. Stat. 17:1217, 1989; Paparoditis & Politis, Biometrika 88:1105, 2001).
 A volume and its reference are drawn alike, so that what they share leaves their difference. Drawn are the sums that a
 number is made of, window by window, never the number itself: counts of cells and lines and moments of density (all
-metrics of a tally), and what the `resampled` of a metric's file adds up: local thickness (Tb.Th, Tb.Sp, Tb.N), squared
+metrics of `Sums`), and what the `resampled` of a metric's file adds up: local thickness (Tb.Th, Tb.Sp, Tb.N), squared
 error (PSNR), voxels in common (Dice). Numbers that are no function of such sums (largest values, components,
 anisotropy, Fourier shell correlation) have no interval.
 """
@@ -24,7 +24,7 @@ from bonectl.core import draws, progress
 from bonectl.core.table import Finding, Interval, Number, Row, Table
 from bonectl.errors import UsageError
 from bonectl.morphology.minkowski import surface_area
-from bonectl.morphology.parted import PartedTally, Statistic, Weights
+from bonectl.morphology.parted import PartedSums, Statistic, Weights
 from bonectl.morphology.specimen import Specimen
 from bonectl.morphology.tapers import TOGETHER, Windows, windows
 
@@ -126,7 +126,7 @@ def with_intervals(
     weights = draws.generator(seed, "bootstrap").multinomial(seen.parts, np.full(seen.parts, 1 / seen.parts), DRAWS)
     shape = " x ".join(f"{length:.3g}" for length in apart)
     source = f"{100 * LEVEL:g} %, bootstrap of {seen.parts} sub-volumes {shape} mm apart, {DRAWS} draws, seed {seed}"
-    splits = [PartedTally.of(one.labels, one.grey, one, seen) for one in specimens]
+    splits = [PartedSums.of(one.labels, one.grey, one, seen) for one in specimens]
     volumes = splits[0].volumes
     first, *others = (
         _drawn(list(_statistics(parts, one, sums, seen)), weights, volumes)
@@ -168,7 +168,7 @@ def _interval(drawn: NDArray[np.float64], whole: float | None, *, seen: Windows,
 
 def plate_separation(specimen: Specimen) -> float:
     """Tb.Sp of the plate model, 2 (TV - BV) / BS [mm] (Parfitt et al., J. Clin. Invest. 72:1396, 1983)."""
-    sums = specimen.tally
+    sums = specimen.sums
     area = surface_area(sums.lines, sums.spacing)
     return 2 * (sums.total_volume - sums.bone_volume) / area if area else nan
 
@@ -268,12 +268,12 @@ def _growth(one: float, two: float, four: float) -> Callable[[float, float], flo
     return None
 
 
-def _statistics(parts: Iterable[Part], specimen: Specimen, sums: PartedTally, seen: Windows) -> Iterator[Statistic]:
+def _statistics(parts: Iterable[Part], specimen: Specimen, sums: PartedSums, seen: Windows) -> Iterator[Statistic]:
     """What can be drawn of one specimen."""
     for part in parts:
-        if part.flows == ("tally",):
-            if _works(partial(_of_tally, part, sums), seen):
-                yield partial(_of_tally, part, sums)
+        if part.flows == ("sums",):
+            if _works(partial(_of_sums, part, sums), seen):
+                yield partial(_of_sums, part, sums)
         elif part.resampled is not None and part.flows == ("specimen",):
             yield part.resampled(specimen, seen)
 
@@ -299,5 +299,5 @@ def _named(findings: Iterable[Finding]) -> dict[str, float]:
     return {found.name: found.value for found in findings if isinstance(found, Number)}
 
 
-def _of_tally(part: Part, sums: PartedTally, drawn: Weights) -> Values:
+def _of_sums(part: Part, sums: PartedSums, drawn: Weights) -> Values:
     return _named(part.function(sums.drawn(drawn)))

@@ -21,7 +21,7 @@ KEPT = {"purified": 1.0, "thickness": 4.0}
 
 def additive() -> list[str]:
     """Numbers that come with the labels, slice by slice: nothing of the volume is kept for them."""
-    return [name for name in kit.names("metrics", by="PLACE") if kit.describe("metrics", name).flows == ("tally",)]
+    return [name for name in kit.names("metrics", by="PLACE") if kit.describe("metrics", name).flows == ("sums",)]
 
 
 def needed(names: Collection[str], headers: Collection[Header]) -> int:

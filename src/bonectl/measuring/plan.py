@@ -126,7 +126,7 @@ class Plan:
             or self.request.least_side not in (None, "none")
             or self.rule.looks
             or "bone" in self.region.flows
-            or any(part.flows != ("tally",) for part in self.parts)
+            or any(part.flows != ("sums",) for part in self.parts)
             or self.reach is None
         )
 

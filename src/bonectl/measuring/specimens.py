@@ -15,7 +15,7 @@ from bonectl.morphology import voi
 from bonectl.morphology.cells import MARROW, Labels
 from bonectl.morphology.cut import NONE, Cut, Volume
 from bonectl.morphology.specimen import Specimen
-from bonectl.morphology.tally import Tally
+from bonectl.morphology.sums import Sums
 
 EMPTY = "the mask is empty: no voxel is inside the volume of interest"
 
@@ -62,7 +62,7 @@ def segmented(plan: Plan, values: Array, inside: Mask | None, what: str, cut: Cu
     """Cut one volume, and add up what its voxels are; by the plan's rule, unless the cut is known."""
     with progress.task(f"cut {what}", 1, "volume") as advance:
         specimen = _cut_out(plan, values, inside, cut)
-        check_filled(specimen.tally, specimen.cut, f"{what}, purified," if plan.request.purify else what)
+        check_filled(specimen.sums, specimen.cut, f"{what}, purified," if plan.request.purify else what)
         advance()
     return specimen
 
@@ -85,7 +85,7 @@ def _goes_on(values: Array, bone: Mask, inside: Mask) -> bool:
     return bool((total - here) * voxels > SAME_TISSUE * here * (bone.size - voxels))
 
 
-def check_filled(sums: Tally, cut: Cut, what: str) -> None:
+def check_filled(sums: Sums, cut: Cut, what: str) -> None:
     """Refuse a volume without bone or without marrow: no number of it means anything."""
     bone, total = sums.cells.bone_voxels, sums.cells.total_voxels
     if total == 0:

@@ -83,7 +83,7 @@ def _cut_off(plan: Plan) -> tuple[str, ...]:
 
 def flowing(specimen: Specimen) -> dict[str, Any]:
     """What a metric may take of a specimen, by the name of its parameter."""
-    return {"tally": specimen.tally, "specimen": specimen}
+    return {"sums": specimen.sums, "specimen": specimen}
 
 
 def found_by(parts: Sequence[Part], given: Mapping[str, Any]) -> list[Finding]:

@@ -1,7 +1,7 @@
 """Bone volume fraction."""
 
 from bonectl.core.table import Number
-from bonectl.morphology.tally import Tally
+from bonectl.morphology.sums import Sums
 
 # What the register knows of it (core/kit.py).
 USUAL = "structure"
@@ -11,12 +11,12 @@ KEEPS = ()
 SYMBOLS = (("bvtv", "BV/TV"),)
 
 
-def bvtv(tally: Tally) -> tuple[Number, ...]:
+def bvtv(sums: Sums) -> tuple[Number, ...]:
     """BV, TV and BV/TV by counting voxels.
 
     Parameters
     ----------
-    tally : Tally
+    sums : Sums
 
     Returns
     -------
@@ -25,10 +25,10 @@ def bvtv(tally: Tally) -> tuple[Number, ...]:
     tv : mm3
     bvtv : 1
     """
-    voxels, total = tally.cells.bone_voxels, tally.cells.total_voxels
+    voxels, total = sums.cells.bone_voxels, sums.cells.total_voxels
     return (
-        Number("bv", tally.bone_volume, "mm3", "bone volume: bone voxels times voxel volume"),
+        Number("bv", sums.bone_volume, "mm3", "bone volume: bone voxels times voxel volume"),
         Number("bv_voxels", voxels, "voxels", "bone voxels in the volume of interest"),
-        Number("tv", tally.total_volume, "mm3", "total volume: voxels of the volume of interest times voxel volume"),
+        Number("tv", sums.total_volume, "mm3", "total volume: voxels of the volume of interest times voxel volume"),
         Number("bvtv", voxels / total, "1", "bone volume fraction BV/TV"),
     )

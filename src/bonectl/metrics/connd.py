@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from bonectl.core.table import Number
-from bonectl.morphology.parted import PartedTally, Statistic, Weights
+from bonectl.morphology.parted import PartedSums, Statistic, Weights
 from bonectl.morphology.specimen import Specimen
-from bonectl.morphology.tally import Tally
+from bonectl.morphology.sums import Sums
 from bonectl.morphology.tapers import Windows
 
 # What the register knows of it (core/kit.py).
@@ -37,7 +37,7 @@ def connd(specimen: Specimen) -> tuple[Number, ...]:
 
 def resampled(specimen: Specimen, seen: Windows) -> Statistic:
     """The numbers of drawn sub-volumes (`bonectl.morphology.parted`)."""
-    sums = PartedTally.of(specimen.pieces.labels, None, specimen, seen)
+    sums = PartedSums.of(specimen.pieces.labels, None, specimen, seen)
 
     def drawn(weights: Weights) -> Mapping[str, float]:
         return {number.name: number.value for number in _numbers(sums.drawn(weights))}
@@ -45,7 +45,7 @@ def resampled(specimen: Specimen, seen: Windows) -> Statistic:
     return drawn
 
 
-def _numbers(purified: Tally) -> tuple[Number, ...]:
+def _numbers(purified: Sums) -> tuple[Number, ...]:
     cells, volume = purified.cells, purified.total_volume
     inside = cells.euler_in_voi
     return (

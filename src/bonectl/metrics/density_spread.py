@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonectl.core.table import Number
-from bonectl.morphology.tally import DENSITY_BINS, DENSITY_START, DENSITY_STEP, Tally
+from bonectl.morphology.sums import DENSITY_BINS, DENSITY_START, DENSITY_STEP, Sums
 
 # What the register knows of it (core/kit.py).
 USUAL = ""
@@ -21,7 +21,7 @@ PERCENTILES = (5, 25, 50, 75, 95)
 BINS = 3
 
 
-def density_spread(tally: Tally) -> tuple[Number, ...]:
+def density_spread(sums: Sums) -> tuple[Number, ...]:
     """Percentiles, mode and full width at half maximum of the mineral density over the bone voxels.
 
     From the histogram of tmd, whose bins are 10 mgHA/cm3 wide, linear inside a bin. The mode is the top of the
@@ -30,14 +30,14 @@ def density_spread(tally: Tally) -> tuple[Number, ...]:
 
     Parameters
     ----------
-    tally : Tally
+    sums : Sums
         In mgHA/cm3.
 
     Returns
     -------
     tmd_p5, tmd_p25, tmd_p50, tmd_p75, tmd_p95, tmd_mode, tmd_fwhm : mgHA/cm3
     """
-    _, bone = tally.densities()
+    _, bone = sums.densities()
     counts = np.asarray(bone.histogram, np.float64)
     mode, width = peak(counts)
     return (

@@ -1,7 +1,7 @@
 """Euler number of the mask as it is."""
 
 from bonectl.core.table import Number
-from bonectl.morphology.tally import Tally
+from bonectl.morphology.sums import Sums
 
 # What the register knows of it (core/kit.py).
 USUAL = "structure"
@@ -11,7 +11,7 @@ KEEPS = ()
 SYMBOLS = (("dchi", "Δχ raw"),)
 
 
-def euler(tally: Tally) -> tuple[Number, ...]:
+def euler(sums: Sums) -> tuple[Number, ...]:
     """Euler number χ of the bone mask as it is cut, and its edge-corrected form Δχ.
 
     χ = components + cavities - tunnels; bone 26-connected, marrow 6-connected, no bone beyond the volume of
@@ -22,18 +22,18 @@ def euler(tally: Tally) -> tuple[Number, ...]:
 
     Parameters
     ----------
-    tally : Tally
+    sums : Sums
 
     Returns
     -------
     chi, dchi, conn_raw : 1
     connd_raw : 1/mm3
     """
-    chi, inside = tally.cells.euler, tally.cells.euler_in_voi
+    chi, inside = sums.cells.euler, sums.cells.euler_in_voi
     border = "edge-corrected (Odgaard & Gundersen)"
     return (
         Number("chi", chi, "1", "Euler number of the mask as it is cut: bone 26-, marrow 6-connected"),
         Number("dchi", inside, "1", f"Euler number of the mask as it is cut, {border}"),
         Number("conn_raw", 1 - inside, "1", "connectivity of the mask as it is cut: 1 - dchi"),
-        Number("connd_raw", (1 - inside) / tally.total_volume, "1/mm3", "conn_raw / TV"),
+        Number("connd_raw", (1 - inside) / sums.total_volume, "1/mm3", "conn_raw / TV"),
     )

@@ -28,7 +28,7 @@ def porosity(specimen: Specimen) -> tuple[Number, ...]:
     -------
     po_total, po_open, po_closed : 1
     """
-    bone, total = specimen.tally.cells.bone_voxels, specimen.tally.cells.total_voxels
+    bone, total = specimen.sums.cells.bone_voxels, specimen.sums.cells.total_voxels
     closed = int(np.count_nonzero(enclosed_marrow(specimen.labels)))
     return (
         Number("po_total", 1 - bone / total, "1", "(TV - BV) / TV"),

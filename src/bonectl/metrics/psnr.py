@@ -38,7 +38,7 @@ def psnr(specimen: Specimen, reference: Specimen, *, range: float | None = None)
     total = 0.0
     for a, b, inside in zip(ours, theirs, specimen.voi, strict=True):
         total += float(np.square(a[inside].astype(np.float64) - b[inside]).sum())
-    error = (total / specimen.tally.cells.total_voxels) ** 0.5
+    error = (total / specimen.sums.cells.total_voxels) ** 0.5
     value = inf if error == 0 else 20 * log10(peak / error)
     return (
         Number(

@@ -5,7 +5,7 @@ from math import nan
 from bonectl.core.lengths import Spacing
 from bonectl.core.table import Doubt, Finding, Number
 from bonectl.morphology.minkowski import surface_area
-from bonectl.morphology.tally import Tally
+from bonectl.morphology.sums import Sums
 
 # What the register knows of it (core/kit.py).
 USUAL = "structure"
@@ -19,7 +19,7 @@ SYMBOLS = (("bsbv", "BS/BV"), ("bstv", "BS/TV"))
 CUBIC = 1.05
 
 
-def surface(tally: Tally) -> tuple[Finding, ...]:
+def surface(sums: Sums) -> tuple[Finding, ...]:
     """BS, BS/BV and BS/TV by Crofton's formula in 13 directions.
 
     Faces of the volume of interest are not bone surface; bone that they cut is continued to them. Over all poses the
@@ -30,21 +30,21 @@ def surface(tally: Tally) -> tuple[Finding, ...]:
 
     Parameters
     ----------
-    tally : Tally
+    sums : Sums
 
     Returns
     -------
     bs : mm2
     bsbv, bstv : 1/mm
     """
-    area = surface_area(tally.lines, tally.spacing)
+    area = surface_area(sums.lines, sums.spacing)
     rule = "Crofton, 13 directions, faces of the volume of interest not counted"
-    doubts = () if max(tally.spacing) <= CUBIC * min(tally.spacing) else (Doubt(_flat(tally.spacing)),)
+    doubts = () if max(sums.spacing) <= CUBIC * min(sums.spacing) else (Doubt(_flat(sums.spacing)),)
     return (
         *doubts,
         Number("bs", area, "mm2", f"bone surface: {rule}"),
-        Number("bsbv", area / tally.bone_volume if tally.bone_volume else nan, "1/mm", "BS/BV"),
-        Number("bstv", area / tally.total_volume, "1/mm", "BS/TV"),
+        Number("bsbv", area / sums.bone_volume if sums.bone_volume else nan, "1/mm", "BS/BV"),
+        Number("bstv", area / sums.total_volume, "1/mm", "BS/TV"),
     )
 
 

@@ -34,7 +34,7 @@ def tbn(specimen: Specimen, *, convention: str = "subvoxel", walls: str = "open"
     """
     _local.check(convention)
     _local.check_walls(walls)
-    cells = specimen.tally.cells
+    cells = specimen.sums.cells
     number = cells.bone_voxels / cells.total_voxels / _local.bone(specimen, convention, walls).mean
     return (Number("tbn", number, "1/mm", f"trabecular number by the plate model, BV/TV / Tb.Th ({convention})"),)
 

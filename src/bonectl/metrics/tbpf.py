@@ -4,7 +4,7 @@ from math import nan
 
 from bonectl.core.table import Number
 from bonectl.morphology.minkowski import mean_curvature, surface_area
-from bonectl.morphology.tally import Tally
+from bonectl.morphology.sums import Sums
 
 # What the register knows of it (core/kit.py).
 USUAL = ""
@@ -14,7 +14,7 @@ KEEPS = ()
 SYMBOLS = ()
 
 
-def tbpf(tally: Tally) -> tuple[Number, ...]:
+def tbpf(sums: Sums) -> tuple[Number, ...]:
     """Tb.Pf = dBS/dBV as the bone surface is pushed out: high for loose ends and rods, negative for concave bone.
 
     Hahn et al. (Bone 13:327, 1992) take the difference of perimeter over that of area before and after dilation by
@@ -24,12 +24,12 @@ def tbpf(tally: Tally) -> tuple[Number, ...]:
 
     Parameters
     ----------
-    tally : Tally
+    sums : Sums
 
     Returns
     -------
     tbpf : 1/mm
     """
-    area = surface_area(tally.lines, tally.spacing)
-    value = 2 * mean_curvature(tally.cells, tally.rim, tally.spacing) / area if area else nan
+    area = surface_area(sums.lines, sums.spacing)
+    value = 2 * mean_curvature(sums.cells, sums.rim, sums.spacing) / area if area else nan
     return (Number("tbpf", value, "1/mm", "trabecular bone pattern factor dBS/dBV = 2 M / BS: ball 2/r, rod 1/r"),)

@@ -36,13 +36,13 @@ def tmd_eroded(specimen: Specimen, *, erode: float = 1.0) -> tuple[Number, ...]:
     """
     if not erode > 0:
         raise UsageError(f"tmd_eroded(erode={erode:g}); it must be positive; tmd counts all bone voxels")
-    specimen.tally.densities()
+    specimen.sums.densities()
     side = min(specimen.spacing)
     weights = tuple((s / side) ** 2 for s in specimen.spacing)
     far = squared_distance(specimen.labels != MARROW, (weights[0], weights[1], weights[2])) > erode**2 * (1 + 1e-6)
     deep = specimen.bone & far
     values = specimen.values("tmd_eroded")[deep].astype(np.float64)
-    share = values.size / specimen.tally.cells.bone_voxels
+    share = values.size / specimen.sums.cells.bone_voxels
     rule = f"bone voxels farther than {erode:g} voxels from marrow"
     mean, deviation = (float(values.mean()), float(values.std())) if values.size else (nan, nan)
     return (

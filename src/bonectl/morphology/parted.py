@@ -17,7 +17,7 @@ from bonectl.morphology.cells import BONE, OUTSIDE, Cells, Labels
 from bonectl.morphology.lines import Lines
 from bonectl.morphology.rim import Rim
 from bonectl.morphology.specimen import Specimen
-from bonectl.morphology.tally import DENSITY_BINS, Moments, Tally, density_bins
+from bonectl.morphology.sums import DENSITY_BINS, Moments, Sums, density_bins
 from bonectl.morphology.tapers import Windows
 
 # How often each part was drawn, (parts,), and what numbers by name are made of it.
@@ -52,8 +52,8 @@ class PartedMoments:
 
 
 @dataclass(frozen=True, eq=False)
-class PartedTally:
-    """A tally by part.
+class PartedSums:
+    """Sums by part.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class PartedTally:
     bone: PartedMoments | None
 
     @classmethod
-    def of(cls, labels: Labels, grey: NDArray[np.number] | None, specimen: Specimen, seen: Windows) -> "PartedTally":
+    def of(cls, labels: Labels, grey: NDArray[np.number] | None, specimen: Specimen, seen: Windows) -> "PartedSums":
         """Count and add up by part."""
         whole = cells.count([labels])
         along, border = seen.about(labels, lines.number, rim.number)
@@ -97,12 +97,12 @@ class PartedTally:
         """Voxels of the volume of interest in each part, (parts,); a voxel is shared by the cells around it."""
         return np.asarray(self.counts @ self.cells.voi.sum(1) / 8)
 
-    def drawn(self, weights: Weights) -> Tally:
-        """The tally of the parts, each as often as it was drawn."""
+    def drawn(self, weights: Weights) -> Sums:
+        """The sums of the parts, each as often as it was drawn."""
         cells = self.cells.counted(self._evened(weights @ self.counts))
         moments = (None if part is None else part.drawn(weights) for part in (self.total, self.bone))
         along, border = (np.tensordot(weights, counts, 1) for counts in (self.along, self.border))
-        return Tally(cells, Lines(along), Rim(border), self.spacing, self.unit, *moments)
+        return Sums(cells, Lines(along), Rim(border), self.spacing, self.unit, *moments)
 
     def _evened(self, drawn: NDArray[np.int64]) -> NDArray[np.int64]:
         """The drawn cells with as many of each kind, by what of them lies in the volume of interest, as it has.

@@ -13,7 +13,7 @@ from bonectl.errors import UsageError
 from bonectl.morphology.cells import BONE, MARROW, OUTSIDE, Labels
 from bonectl.morphology.components import Pieces, pieces
 from bonectl.morphology.cut import Cut
-from bonectl.morphology.tally import Tally, tally
+from bonectl.morphology.sums import Sums, sums_of
 
 T = TypeVar("T")
 
@@ -88,9 +88,9 @@ class Specimen:
         return self.grey is None or self.cut.mask
 
     @cached_property
-    def tally(self) -> Tally:
+    def sums(self) -> Sums:
         """What adds up."""
-        return tally([(self.labels, self.grey)], self.spacing, self.unit)
+        return sums_of([(self.labels, self.grey)], self.spacing, self.unit)
 
     @cached_property
     def pieces(self) -> Pieces:
@@ -98,9 +98,9 @@ class Specimen:
         return Pieces(int(self.bone.any()), 0, self.labels) if self.pure else pieces(self.labels)
 
     @cached_property
-    def purified(self) -> Tally:
+    def purified(self) -> Sums:
         """What adds up, of the purified mask."""
-        return tally([(self.pieces.labels, None)], self.spacing, "label")
+        return sums_of([(self.pieces.labels, None)], self.spacing, "label")
 
     def purify(self) -> "Specimen":
         """The largest piece of bone with its cavities filled, as a specimen of its own."""

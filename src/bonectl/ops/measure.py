@@ -21,7 +21,7 @@ from bonectl.measuring.values import BLOCK, collected, finite
 from bonectl.morphology import voi
 from bonectl.morphology.cells import Labels
 from bonectl.morphology.cut import Cut, Volume
-from bonectl.morphology.tally import tally
+from bonectl.morphology.sums import sums_of
 
 # In whose memory a map is made, of marrow too.
 FULL_GRID = ("tbth",)
@@ -78,7 +78,7 @@ def measure(stack: Stack, **options: Unpack[Options]) -> Table:
 
     Notes
     -----
-    Metrics of a tally alone (bvtv, surface, euler, smi, tbpf, bmd, tmd, density_spread), with a threshold that is
+    Metrics of sums alone (bvtv, surface, euler, smi, tbpf, bmd, tmd, density_spread), with a threshold that is
     known beforehand, no region of the bone, no purification, no reference and no intervals, stream in bounded memory;
     all else holds the volume.
     """
@@ -183,9 +183,9 @@ def _stream(plan: Plan) -> Table:
     """Measure slab by slab."""
     cut = plan.rule.cut(None, plan.stack.header.unit, plan.spacing, None)
     extent = voi.Extent(plan.stack.header.shape)
-    sums = tally(_labelled(plan, cut, extent), plan.spacing, plan.stack.header.unit)
+    sums = sums_of(_labelled(plan, cut, extent), plan.spacing, plan.stack.header.unit)
     check_filled(sums, cut, "the volume")
-    return judged(table_of(plan, found_by(plan.parts, {"tally": sums}), cut), plan, extent)
+    return judged(table_of(plan, found_by(plan.parts, {"sums": sums}), cut), plan, extent)
 
 
 def _labelled(plan: Plan, cut: Cut, extent: voi.Extent) -> Iterator[tuple[Labels, Array]]:

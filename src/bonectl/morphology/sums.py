@@ -50,7 +50,7 @@ class Moments:
         return sqrt(max(0.0, self.squares / self.count - self.mean**2))
 
 
-class _Sums:
+class _Growing:
     """Moments as they grow, slice by slice: the same for any slab size."""
 
     def __init__(self) -> None:
@@ -75,7 +75,7 @@ def density_bins(values: NDArray[np.number]) -> NDArray[np.int64]:
 
 
 @dataclass(frozen=True, eq=False)
-class Tally:
+class Sums:
     """The additive part of a specimen.
 
     Parameters
@@ -130,7 +130,7 @@ class Tally:
         return self.total, self.bone
 
 
-def tally(slabs: Iterable[tuple[Labels, NDArray[np.number] | None]], spacing: Spacing, unit: str) -> Tally:
+def sums_of(slabs: Iterable[tuple[Labels, NDArray[np.number] | None]], spacing: Spacing, unit: str) -> Sums:
     """Add up a specimen slab by slab.
 
     Parameters
@@ -142,7 +142,7 @@ def tally(slabs: Iterable[tuple[Labels, NDArray[np.number] | None]], spacing: Sp
     unit : str
         Grey values are summed only when this is mgHA/cm3.
     """
-    counter, around, total, bone = cells.Counter(), Sweep(lines.number, rim.number), _Sums(), _Sums()
+    counter, around, total, bone = cells.Counter(), Sweep(lines.number, rim.number), _Growing(), _Growing()
     dense = unit == "mgHA/cm3"
     for labels, grey in slabs:
         counter.add(labels)
@@ -153,4 +153,4 @@ def tally(slabs: Iterable[tuple[Labels, NDArray[np.number] | None]], spacing: Sp
                 bone.add(values[mask == BONE].astype(np.float64))
     moments = (total.finish(), bone.finish()) if dense else (None, None)
     along, border = around.finish()
-    return Tally(counter.finish(), Lines(along), Rim(border), spacing, unit, *moments)
+    return Sums(counter.finish(), Lines(along), Rim(border), spacing, unit, *moments)
