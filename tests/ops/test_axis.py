@@ -17,6 +17,8 @@ from bonectl.geometries.parallel import parallel
 from bonectl.scanning import overview
 from bonectl.scanning.axis import found_centre
 from bonectl.scanning.lines import Fields
+from bonectl.scanning.plan import planned
+from bonectl.scanning.request import ReconstructRequest
 from bonectl.scanning.tries import attempts, spread
 from bonectl.stacks import turning
 from bonectl.stacks.replay import twice
@@ -240,11 +242,15 @@ def test_what_comes_once_is_walked_twice(monkeypatch, heard, held):
 # ---- tries ----
 
 
+def tried(stack, geometry, **options):
+    return attempts(stack, planned(stack.header, ReconstructRequest(geometry=geometry)), **options)
+
+
 def test_the_score_sees_edges_where_nothing_is_negative():
     """Bone in water, without noise: the old score was 0 over two and a half columns."""
     g = turned(ANGLES["half a turn"], rows=1)
     header = Header(shape=g.shape, axes=SINOGRAMS, spacing=(PITCH, None, PITCH), unit="line integral")
-    done = attempts(Stack.of(scan(g, BONE + WATER), header), geometry=g, centres=spread(49.8, 54.8, 0.5))
+    done = tried(Stack.of(scan(g, BONE + WATER), header), g, centres=spread(49.8, 54.8, 0.5))
     assert len(set(done.scores)) == len(done.scores)
     assert done.between == pytest.approx(52.3, abs=0.1)
     assert done.mirrored == pytest.approx(52.3, abs=0.1)
@@ -254,6 +260,6 @@ def test_the_score_sees_edges_where_nothing_is_negative():
 def test_an_offset_detector_is_scored_by_opposite_rays():
     g = turned(ANGLES["a full turn"], 100, 12.3, rows=1)
     header = Header(shape=g.shape, axes=SINOGRAMS, spacing=(PITCH, None, PITCH), unit="line integral")
-    done = attempts(Stack.of(scan(g, BONE, 0.01), header), geometry=g, centres=spread(9.8, 14.8, 0.5))
+    done = tried(Stack.of(scan(g, BONE, 0.01), header), g, centres=spread(9.8, 14.8, 0.5))
     assert done.between == pytest.approx(12.3, abs=0.15)
     assert done.score.startswith("squared difference of rays")

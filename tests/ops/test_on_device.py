@@ -9,11 +9,12 @@ from bonectl.core.stack import Stack
 from bonectl.errors import MemoryShortageError, UnavailableError, UsageError
 from bonectl.geometries.cone import cone
 from bonectl.geometries.parallel import parallel
-from bonectl.ops import reconstruct as ops
+from bonectl.methods.fbp import fbp as fbp_of_the_kit
 from bonectl.ops.reconstruct import reconstruct
 from bonectl.ops.simulate import simulate
 from bonectl.projection.projector import Projector
 from bonectl.scanning.on_device import OnDevice
+from bonectl.scanning.plan import Plan
 
 
 class Small:
@@ -78,9 +79,9 @@ def test_reconstruct_takes_parts_to_a_small_device(monkeypatch):
     def fbp(A, y):
         if len(y) > 4:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return ops.kit.bind("methods", ops.parse("fbp"))(A, y)
+        return fbp_of_the_kit(A, y)
 
-    monkeypatch.setattr(ops, "method_for", lambda *_: ("fbp", fbp))
+    monkeypatch.setattr(Plan, "run", property(lambda _: fbp))
     assert (reconstruct(line_integrals(g)).collect() == whole).all()
 
 

@@ -27,6 +27,25 @@ def test_same_line_same_bytes_and_another_seed_is_seen():
     assert compare.differences(one, other) == [[], ["standard output"]]
 
 
+def test_without_history_another_entry_is_no_difference_and_another_voxel_is():
+    def scan(folder: str, photons: int) -> list[str]:
+        return [
+            "bonectl phantom disc --shape 1,16,16 --voxel-size 0.1 -o d.npy",
+            f"mkdir {folder} && cp d.npy {folder}/d.npy",
+            f"bonectl simulate {folder}/d.npy --views 8 --photons {photons} -o s.npy && rm -r {folder}",
+        ]
+
+    def three(**options: bool) -> list[list[dict[str, str]]]:
+        return [compare.results(compare.OURS, scan(*case), **options) for case in (("a", 9), ("b", 9), ("a", 8))]
+
+    one, moved, darker = three()
+    assert compare.differences(one, moved)[2] == ["s.npy"]
+    one, moved, darker = three(history=False)
+    assert [line["status"] for line in one] == ["0", "0", "0"]
+    assert compare.differences(one, moved)[2] == []
+    assert compare.differences(one, darker)[2] == ["s.npy"]
+
+
 def test_a_file_that_differs_is_told_once():
     before = [{"status": "0", "a": "1"}, {"status": "0", "a": "1", "b": "1"}]
     after = [{"status": "0", "a": "2"}, {"status": "2", "a": "2"}]

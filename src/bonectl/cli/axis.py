@@ -9,64 +9,47 @@ from bonectl.cli.options import Request
 from bonectl.core import progress
 
 if TYPE_CHECKING:
-    from bonectl.core.geometry import Geometry
-    from bonectl.core.header import Fact
     from bonectl.core.stack import Stack
-    from bonectl.scanning.lines import Fields
+    from bonectl.scanning.plan import Plan
 
-Again = Callable[[], "AbstractContextManager[tuple[Stack, Geometry | None]]"]
+Again = Callable[[], "AbstractContextManager[Stack]"]
 
 
-def stated(header_states: bool, given: bool, geometry: "Geometry") -> "dict[str, Fact]":
-    """What the history says of an axis that was not looked for; a note where nobody stated it."""
-    if not (given or header_states):
+def tell(plan: "Plan") -> None:
+    """Say that nobody stated an axis, where that is so."""
+    if plan.centre_from == "middle":
         progress.note(
-            f"the scan states no rotation axis: the middle of the detector, column {geometry.centre:g}, is taken; "
+            f"the scan states no rotation axis: the middle of the detector, column {plan.geometry.centre:g}, is taken; "
             "--centre auto finds it"
         )
-    origin = "given" if given else "scan" if header_states else "middle"
-    return {"centre": geometry.centre, "centre_from": origin}
 
 
-def found(
-    stack: "Stack", geometry: "Geometry", request: Request, fields: "Fields | None", limit: int | None, again: Again
-) -> "tuple[Stack, Geometry, dict[str, Fact]]":
+def found(scan: "Stack", plan: "Plan", request: Request, again: Again) -> "tuple[Stack, Plan]":
     """The axis looked for in rows over the whole height of the scan.
 
     Parameters
     ----------
-    stack : Stack
-        The scan; kept while it is looked at when it comes only once.
-    geometry, fields, limit
-        See `bonectl.scanning.overview.axis_of`.
+    scan : Stack
+        Kept while it is looked at when it comes only once.
+    plan : Plan
     request : Request
     again : callable
         Opens the scan once more.
 
     Returns
     -------
-    stack : Stack
-        The scan, to be walked from its start.
-    geometry : Geometry
+    scan : Stack
+        To be walked from its start.
+    plan : Plan
         With the axis.
-    notes : dict
-        For the history.
     """
-    from bonectl.scanning.axis import check
     from bonectl.scanning.lines import sinograms
-    from bonectl.scanning.overview import axis_of
     from bonectl.stacks.replay import twice
 
-    check(geometry)
-    if request.dry_run:
-        return stack, geometry, {}
     with ExitStack() as opened:
         if streams.comes_once(request.source):
-            first, stack = twice(sinograms(stack, limit=limit), limit=limit)
+            first, scan = twice(sinograms(scan, limit=plan.limit), limit=plan.limit)
         else:
             with progress.silence():  # what is to be said of the file was said
-                first, _ = opened.enter_context(again())
-        axis = axis_of(first, geometry, fields, limit=limit)
-    column = round(axis.column, 3)
-    notes: dict[str, Fact] = {"centre": column, "centre_from": "auto", "centre_sd": float(f"{axis.sd:.2g}")}
-    return stack, geometry.replace(centre=column), notes
+                first = opened.enter_context(again())
+        return scan, plan.looked(first)

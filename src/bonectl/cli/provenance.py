@@ -12,22 +12,6 @@ if TYPE_CHECKING:
 DIGITS = 16
 
 
-def of_method(text: str, device_name: str, backend: str) -> "dict[str, Fact]":
-    """A method with all its knobs, and where and with whose projectors it ran."""
-    from bonectl.core import kit
-    from bonectl.core.spec import parse
-    from bonectl.learning import device
-    from bonectl.projection import backends
-
-    spec = parse(text)
-    where = device.choose(device_name)
-    return {
-        "method": str(kit.in_full("methods", spec)),
-        "device": str(where),
-        "projector": backends.engine(where, backend),
-    }
-
-
 def of_files(read: Mapping[str, Path | None]) -> "dict[str, Fact]":
     """SHA-256 of the files that were read: ``{"flats_sha256": ...}``.
 

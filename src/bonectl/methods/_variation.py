@@ -43,19 +43,21 @@ def step(
     (n, 2) float64 array
         Sum of squares of the change, and of the new x, for each slice.
     """
-    sigma, tau, bound = (np.float32(size) for size in sizes)
+    sigma, tau, bound = sizes
+    steps = np.float32(sigma), np.float32(tau), np.float32(bound)
     sums = np.empty((len(x), 2), dtype=np.float64)
 
     def work(low: int, high: int) -> None:
         for n in range(low, high):
-            _step(x[n], ahead[n], dual[n], pull[n], sigma, tau, bound, np.float32(floor), sums[n])
+            _step(x[n], ahead[n], dual[n], pull[n], steps, np.float32(floor), sums[n])
 
     pool.each(work, pool.cut(len(x), 1))
     return sums
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "nsz", "reassoc"})
-def _step(x, ahead, dual, pull, sigma, tau, bound, floor, sums):  # type: ignore[no-untyped-def]  # noqa: PLR0913
+def _step(x, ahead, dual, pull, sizes, floor, sums):  # type: ignore[no-untyped-def]
+    sigma, tau, bound = sizes
     height, width = x.shape
     zero, one = np.float32(0.0), np.float32(1.0)
     changed = squared = np.float64(0.0)

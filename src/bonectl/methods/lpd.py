@@ -61,12 +61,23 @@ def lpd(A: Projector, y: Tensor, *, weights: str = "") -> Tensor:
         When the beam is a cone.
     """
     geometry = A.geometry
-    path = located(weights, VARIABLE, "lpd", MADE)
+    path = weights_file(weights=weights)
     network, scale = _trained(path, edition(path), str(y.device))
     _compare(path, edition(path), geometry.views, geometry.voxel)
     rows = y.reshape(-1, *y.shape[-2:])
     volume: Tensor = network(A, rows, start(A, rows), scale)
     return volume.reshape(*y.shape[:-2], *volume.shape[-2:])
+
+
+def weights_file(*, weights: str = "") -> Path:
+    """Return the file of weights: as given, else by the environment.
+
+    Raises
+    ------
+    UnavailableError
+        Neither names a file.
+    """
+    return located(weights, VARIABLE, "lpd", MADE)
 
 
 @torch.no_grad()

@@ -1,84 +1,54 @@
 """From a scan to a volume, slab by slab."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from math import asin
 from math import degrees as degrees_of
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from bonectl.core import kit, memory, progress
+from bonectl.core import progress
 from bonectl.core.angles import SAME_DIRECTION, looks_like_radians
-from bonectl.core.calibration import Calibration
 from bonectl.core.counted import counted
 from bonectl.core.geometry import Geometry
-from bonectl.core.header import VOLUME
 from bonectl.core.slabs import Array
-from bonectl.core.spec import parse
 from bonectl.core.stack import Stack
 from bonectl.learning import device
-from bonectl.methods._quadrature import check_arc, missing_wedge
-from bonectl.projection import backends
+from bonectl.methods._quadrature import missing_wedge
 from bonectl.projection.projector import Projector
 from bonectl.scanning import memory_need
-from bonectl.scanning.air import levelled
 from bonectl.scanning.field_of_view import FieldOfView
-from bonectl.scanning.lines import Fields, line_integrals, sinograms
+from bonectl.scanning.lines import sinograms
 from bonectl.scanning.on_device import OnDevice
-from bonectl.scanning.request import Method, checked_density, checked_geometry, method_for
+from bonectl.scanning.plan import Plan, planned
+from bonectl.scanning.request import Method, ReconstructRequest
+from bonectl.stacks.replay import twice
 
 
-def reconstruct(  # noqa: PLR0913 (the scan, and what each option says)
-    scan: Stack,
-    *,
-    method: str | None = None,
-    geometry: Geometry | None = None,
-    fields: Fields | None = None,
-    unit: str = "1/cm",
-    calibration: Calibration | None = None,
-    air: int = 0,
-    max_memory: int | None = None,
-    device_name: str = "cpu",
-    backend: str = "auto",
-    look: bool = False,
+def reconstruct(
+    scan: Stack, request: ReconstructRequest | None = None, *, look: bool = False, **settings: Any
 ) -> Stack:
     """Reconstruct a scan.
 
     Slices are worked on in blocks, as large as `bonectl.scanning.memory_need` finds that memory allows; any block
     gives the same bits. Memory does not grow with the number of slices, except for projections (view, row, col) and
-    for cone beams, whose voxels need all rows; these are collected.
+    for cone beams, whose voxels need all rows; these are collected. So are scans whose axis is looked for.
 
     Parameters
     ----------
     scan : Stack
         Counts, transmission or line integral.
-    method : str
-        Part of the kit `bonectl.methods`, such as ``fbp(window=hann)``; when not given, ``fbp`` for a parallel beam
-        and ``fdk`` for others.
-    geometry : Geometry, optional
-        Where the rays ran; the header's when not given. `bonectl.scanning.lines.geometry_of` changes single values.
-    fields : Fields, optional
-        Detector readings without a sample, for counts.
-    unit : {"1/cm", "mgHA/cm3"}
-        Of the result.
-    calibration : Calibration, optional
-        Attenuation to mineral density; the header's when not given.
-    air : int
-        Columns at each end that see only air: what they read is taken off (`bonectl.scanning.air.levelled`). 0:
-        nothing is.
-    max_memory : int, optional
-        Bytes that the process may hold: slices are worked on by as many at a time as fit, which changes no value.
-        What is available now when not given.
-    device_name : str
-        Where methods run, see `bonectl.learning.device.choose`. When a GPU has no memory for as many slices, fewer go
-        there at a time.
-    backend : str
-        Whose projectors they use, see `bonectl.projection.backends.engine`.
+    request : ReconstructRequest, optional
+        What the volume is made by; all defaults when not given.
     look : bool
         Whether to look at the first rows (all rows of a cone beam) now, so that the header says whether the scan is
         of a region of interest. A scan that is cut off only farther on is noted while streaming, not in the header.
+    **settings
+        Fields of the request: ``reconstruct(scan, method="fbp(window=hann)", unit="mgHA/cm3", centre="auto")``.
 
     Returns
     -------
@@ -87,52 +57,28 @@ def reconstruct(  # noqa: PLR0913 (the scan, and what each option says)
 
     Raises
     ------
-    UsageError
-        When the stack is a volume or of a unit that has no line integrals, carries no geometry, or density is
-        asked for without a calibration; when there is no such method, knob, device or backend, or the views cover too
-        little for a closed form.
-    DataError
-        When scan, geometry and fields differ in size; while streaming: for values that are not finite.
+    UsageError, DataError, UnavailableError
+        See `ReconstructRequest` and `bonectl.scanning.plan.planned`; while streaming, DataError for values that are not
+        finite.
     MemoryShortageError
         When the fewest slices that can be worked on would not fit.
-    UnavailableError
-        When the device is not there, or the backend does not run on it.
     """
-    if method is not None:
-        kit.check("methods", [parse(method)])
-    calibration = calibration or scan.header.calibration
-    limit = max_memory or memory.available()
-    rows = line_integrals(sinograms(scan, limit=limit), fields)
-    density = checked_density(unit, calibration)
-    geometry = checked_geometry(scan, geometry)
-    if air:
-        rows = levelled(rows, geometry, air)
-    name, run = method_for(method, geometry)
-    if kit.fact("methods", parse(name).name, "CLOSED"):
-        check_arc(geometry)
-    worker = OnDevice(device.choose(device_name), divisible=geometry.kind != "cone")
-    backends.engine(worker.where, backend)
-    block = memory_need.chosen_block(scan.header, geometry, name, limit)
+    plan = planned(scan.header, replace(request or ReconstructRequest(), **settings))
+    if plan.is_axis_sought:
+        first, scan = twice(sinograms(scan, limit=plan.limit), limit=plan.limit)
+        plan = plan.looked(first)
+    return run(plan, scan, look=look)
+
+
+def run(plan: Plan, scan: Stack, *, look: bool = False) -> Stack:
+    """Do what a plan says with the scan it was made for; `look` and errors as `reconstruct`."""
+    geometry, block = plan.geometry, plan.block
+    rows = plan.sinograms(scan)
     if look:
         rows = _looked_at(rows, geometry, geometry.rows if geometry.kind == "cone" else memory_need.FEWEST)
-    header = rows.header.replace(
-        shape=geometry.volume_shape,
-        axes=VOLUME,
-        spacing=(geometry.voxel if geometry.kind == "cone" else geometry.row_pitch, geometry.voxel, geometry.voxel),
-        unit=unit,
-        geometry=None,
-        calibration=calibration,
-        acquisition={**rows.header.acquisition, "views": geometry.views},
-        answers=rows.header.answers if _same_extent(geometry, scan.header.geometry) else {},
-    )
-    A = Projector(geometry, backend=backend)
-    warn = partial(_warn, geometry, closed=kit.fact("methods", parse(name).name, "CLOSED"))
-    return Stack(header, _slabs(rows, A, block, partial(_worked, worker, run), density, warn))
-
-
-def _same_extent(geometry: Geometry, scanned: Geometry | None) -> bool:
-    """Whether a volume is as large as the one that was scanned, so that what is known of that one holds for it."""
-    return scanned is None or (geometry.size, geometry.voxel) == (scanned.size, scanned.voxel)
+        plan = replace(plan, lines=rows.header)
+    worker = OnDevice(device.choose(plan.request.device_name), divisible=geometry.kind != "cone")
+    return Stack(plan.header, _slabs(rows, plan, block, partial(_worked, worker, plan.run)))
 
 
 def _looked_at(rows: Stack, geometry: Geometry, count: int) -> Stack:
@@ -160,15 +106,13 @@ def _worked(worker: OnDevice, run: Method, A: Projector, y: Tensor) -> Tensor:
         return worker(partial(run, A), y)
 
 
-def _slabs(
-    rows: Stack, A: Projector, size: int, run: Method, density: Calibration | None, warn: Callable[[], None]
-) -> Iterator[Array]:
-    total = rows.header.shape[0]
+def _slabs(rows: Stack, plan: Plan, size: int, run: Method) -> Iterator[Array]:
+    total, density, A = rows.header.shape[0], plan.density, plan.projector()
     view = FieldOfView(total)
     with progress.task("reconstruct", total) as advance:
         for index, block in enumerate(rows.blocks(size)):
             if index == 0:
-                warn()
+                _warn(plan.geometry, closed=plan.is_closed)
             y = torch.from_numpy(block)
             view.look(A.geometry, block)
             volume = run(A, y).numpy()

@@ -2,26 +2,21 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
 
 import numpy as np
 import torch
 
-from bonectl.core import kit, progress
-from bonectl.core.calibration import Calibration
+from bonectl.core import progress
 from bonectl.core.geometry import Geometry
 from bonectl.core.header import VOLUME, Header
 from bonectl.core.slabs import Array
-from bonectl.core.spec import parse
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, UsageError
-from bonectl.projection.projector import Projector
 from bonectl.scanning import axis, opposite_rays, sharpness
-from bonectl.scanning.air import levelled
-from bonectl.scanning.lines import Fields, line_integrals, sinograms
-from bonectl.scanning.request import checked_density, checked_geometry, method_for
+from bonectl.scanning.plan import Plan
 from bonectl.stacks.form import cropped
 
 SCHEMA = "bonectl.try/1"
@@ -111,26 +106,16 @@ class Attempts:
         return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
-def attempts(  # noqa: PLR0913 (as many as a reconstruction takes, and what is tried)
-    scan: Stack,
-    *,
-    geometry: Geometry | None = None,
-    centres: Sequence[float] | None = None,
-    index: int | None = None,
-    method: str | None = None,
-    fields: Fields | None = None,
-    unit: str = "1/cm",
-    calibration: Calibration | None = None,
-    air: int = 0,
-) -> Attempts:
+def attempts(scan: Stack, plan: Plan, *, centres: Sequence[float] | None = None, index: int | None = None) -> Attempts:
     """Reconstruct one slice with the rotation axis at several columns.
 
     Of parallel and fan beams only the slice's own row is held; a cone beam is collected.
 
     Parameters
     ----------
-    scan, geometry, method, fields, unit, calibration, air
-        As `bonectl.ops.reconstruct.reconstruct` takes them.
+    scan : Stack
+    plan : Plan
+        What is varied: each try is the plan of the slice with another axis.
     centres : sequence of float, optional
         Columns to try, evenly spaced; when not given, `REACH` to either side of the one that
         `bonectl.scanning.axis.found_centre` finds.
@@ -140,13 +125,11 @@ def attempts(  # noqa: PLR0913 (as many as a reconstruction takes, and what is t
     Raises
     ------
     UsageError
-        As `reconstruct`; when there is no such slice, a column is not on the detector, or there are more than `MOST`.
+        When there is no such slice, a column is not on the detector, or there are more than `MOST`.
     DataError
-        As `reconstruct`.
+        When values are not finite.
     """
-    if method is not None:
-        kit.check("methods", [parse(method)])
-    geometry = checked_geometry(scan, geometry)
+    geometry = plan.geometry
     index = geometry.volume_shape[0] // 2 if index is None else index
     if not 0 <= index < geometry.volume_shape[0]:
         raise UsageError(f"there is no slice {index}; the volume has {geometry.volume_shape[0]}, counted from 0")
@@ -154,20 +137,18 @@ def attempts(  # noqa: PLR0913 (as many as a reconstruction takes, and what is t
         _check_columns(centres, geometry)
     else:
         axis.check(geometry)
-    name, run = method_for(method, geometry)
-    density = checked_density(unit, calibration or scan.header.calibration)
-    scan, fields, geometry = _needed(scan, fields, geometry, index)
-    rows = line_integrals(sinograms(scan), fields)
-    if air:
-        rows = levelled(rows, geometry, air)
+    scan, plan = _needed(scan, plan, index)
+    rows = plan.sinograms(scan)
     lines = rows.collect()
-    columns = _around(geometry, lines) if centres is None else tuple(float(column) for column in centres)
-    plane = _sliced(geometry, index) if geometry.kind == "cone" else (geometry, 0)
-    judge, meaning = _judge(geometry, lines)
+    columns = _around(plan.geometry, lines) if centres is None else tuple(float(column) for column in centres)
+    judge, meaning = _judge(plan.geometry, lines)
+    number = _number(plan.geometry, index)
+    sliced = replace(plan, geometry=_sliced(plan.geometry, index))
     tries, scores = [], []
     with progress.task("try", len(columns), "column") as advance:
         for column in columns:
-            tries.append(_slice(plane, lines, column, run, density))
+            tried = replace(sliced, geometry=sliced.geometry.replace(centre=column))
+            tries.append(_slice(tried, lines, number))
             if not np.isfinite(tries[-1]).all():
                 raise DataError(f"slice {index} is not finite; the line integrals are too large")
             scores.append(judge(column))
@@ -176,13 +157,13 @@ def attempts(  # noqa: PLR0913 (as many as a reconstruction takes, and what is t
         shape=(len(columns), geometry.size, geometry.size),
         axes=VOLUME,
         spacing=(None, geometry.voxel, geometry.voxel),
-        unit=unit,
+        unit=plan.request.unit,
         geometry=None,
-        calibration=calibration or rows.header.calibration,
+        calibration=plan.calibration,
         answers={},
     )
-    mirrored = _mirrored(geometry, lines)
-    return Attempts(header, np.stack(tries), columns, tuple(scores), meaning, index, name, mirrored)
+    mirrored = _mirrored(plan.geometry, lines)
+    return Attempts(header, np.stack(tries), columns, tuple(scores), meaning, index, str(plan.method), mirrored)
 
 
 def spread(first: float, last: float, step: float) -> tuple[float, ...]:
@@ -211,22 +192,18 @@ def _check_columns(centres: Sequence[float], geometry: Geometry) -> None:
             )
 
 
-def _needed(
-    scan: Stack, fields: Fields | None, geometry: Geometry, index: int
-) -> tuple[Stack, Fields | None, Geometry]:
-    """Scan, fields and geometry of the one row that a slice takes; all of a cone beam."""
+def _needed(scan: Stack, plan: Plan, index: int) -> tuple[Stack, Plan]:
+    """Scan and plan of the one row that a slice takes; all of a cone beam."""
+    fields, geometry = plan.request.fields, plan.geometry
     if fields is not None and scan.header.unit == "counts":
         fields.check(scan.header)
     if geometry.kind == "cone":
-        return scan, fields, geometry
+        return scan, plan
     row, every = slice(index, index + 1), slice(None)
     cut = {"row": row, "view": every, "col": every}
     a, b, c = scan.header.axes
-    return (
-        cropped(scan, (cut[a], cut[b], cut[c])),
-        fields and fields.of_rows(index, index + 1),
-        geometry.replace(rows=1),
-    )
+    request = replace(plan.request, fields=fields and fields.of_rows(index, index + 1))
+    return cropped(scan, (cut[a], cut[b], cut[c])), replace(plan, geometry=geometry.replace(rows=1), request=request)
 
 
 def _around(geometry: Geometry, lines: Array) -> tuple[float, ...]:
@@ -239,20 +216,28 @@ def _around(geometry: Geometry, lines: Array) -> tuple[float, ...]:
     return tuple(column for column in near if -0.5 < column < geometry.columns - 0.5)
 
 
-def _sliced(geometry: Geometry, index: int) -> tuple[Geometry, int]:
-    """The shortest part of a cone's grid around its middle that has slice `index`, and its number there."""
-    slices = geometry.volume_shape[0]
-    beside = min(index, slices - 1 - index)
-    part = slices - 2 * beside
-    return geometry.replace(slices=part), index - beside
+def _sliced(geometry: Geometry, index: int) -> Geometry:
+    """The shortest part of a cone's grid around its middle that has slice `index`; of other beams, the one slice."""
+    if geometry.kind != "cone":
+        return geometry
+    return geometry.replace(slices=geometry.volume_shape[0] - 2 * _beside(geometry, index))
 
 
-def _slice(plane: tuple[Geometry, int], lines: Array, column: float, run: Any, density: Calibration | None) -> Array:
-    geometry, number = plane
+def _number(geometry: Geometry, index: int) -> int:
+    """The number of slice `index` in that part."""
+    return index - _beside(geometry, index) if geometry.kind == "cone" else 0
+
+
+def _beside(geometry: Geometry, index: int) -> int:
+    """Slices that may be left out on either side."""
+    return min(index, geometry.volume_shape[0] - 1 - index)
+
+
+def _slice(plan: Plan, lines: Array, number: int) -> Array:
     with torch.no_grad():
-        volume = run(Projector(geometry.replace(centre=column)), torch.from_numpy(lines)).numpy()
+        volume = plan.run(plan.projector(), torch.from_numpy(lines)).numpy()
     one = volume[number]
-    return np.array(density.density(one) if density else one, dtype=np.float32)
+    return np.array(plan.density.density(one) if plan.density else one, dtype=np.float32)
 
 
 def _judge(geometry: Geometry, lines: Array) -> tuple[Score, str]:

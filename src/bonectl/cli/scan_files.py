@@ -1,0 +1,152 @@
+"""Files beside a scan: what was read without a sample, and the angles of its views."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bonectl.cli import streams
+from bonectl.cli.options import DASH, Request
+from bonectl.core import progress
+from bonectl.core.counted import counted
+from bonectl.errors import UsageError
+
+if TYPE_CHECKING:
+    from bonectl.core.geometry import Angles, Geometry
+    from bonectl.core.stack import Stack
+    from bonectl.scanning.lines import Fields
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanFiles:
+    """What the options name beside the scan.
+
+    Parameters
+    ----------
+    flats, darks : Path, optional
+        Frames with and without beam: a file, a folder or a pattern.
+    angles : str, optional
+        An arc in degrees, or a file with one angle per view.
+    fill : bool
+        Whether dead pixels are taken from their neighbours.
+
+    Raises
+    ------
+    UsageError
+        When darks come without flats.
+    """
+
+    flats: Path | None
+    darks: Path | None
+    angles: str | None
+    fill: bool
+
+    def __post_init__(self) -> None:
+        if self.darks is not None and self.flats is None:
+            raise UsageError("--darks without --flats; give both, or none")
+
+    @property
+    def read(self) -> dict[str, Path | None]:
+        """The files, by their name in the history."""
+        return {"flats": self.flats, "darks": self.darks, "angles": self._file_of_angles}
+
+    @property
+    def _file_of_angles(self) -> Path | None:
+        """The file that --angles names, where it is no arc."""
+        if self.angles is None:
+            return None
+        try:
+            float(self.angles)
+        except ValueError:
+            return Path(self.angles)
+        return None
+
+    def told_angles(self) -> "Angles | float | None":
+        """An arc, or the angles of a file."""
+        if self.angles is None:
+            return None
+        path = self._file_of_angles
+        if path is None:
+            return float(self.angles)
+        from bonectl.core.angles import listed
+
+        return listed(path)
+
+    def fields(self, request: Request) -> "Fields | None":
+        """What the detector reads without a sample, averaged over frames."""
+        if self.flats is None:
+            return None
+        from bonectl.scanning.lines import Fields
+
+        with _frames(request, "--flats", self.flats) as bright:
+            if self.darks is None:
+                return Fields.averaged(bright.collect(), fill=self.fill)
+            with _frames(request, "--darks", self.darks) as dim:
+                return Fields.averaged(bright.collect(), dim.collect(), fill=self.fill)
+
+    def tell_claims(self, request: Request, geometry: "Geometry", *, told: bool) -> None:
+        """Say what is taken on trust: an arc, over which a scan that broke off would be spread; no light without beam.
+
+        Parameters
+        ----------
+        request : Request
+        geometry : Geometry
+        told : bool
+            Whether the geometry is the options', and not the scan's own.
+        """
+        if (self.angles or told) and self._file_of_angles is None:
+            count, step = geometry.angles.count, geometry.angles.step
+            progress.note(f"{counted(count, 'view')} over {count * step:g} degrees, one every {step:.4g}")
+        if self.flats is not None and self.darks is None:
+            progress.note(f"no --darks: readings without beam are taken as 0{_left_lying(request, self.flats)}")
+
+
+@contextmanager
+def _frames(request: Request, option: str, path: Path) -> Iterator["Stack"]:
+    if path == DASH:
+        raise UsageError("only the scan itself can come from standard input; give flats and darks as files")
+    from bonectl.io.slices import files, series
+
+    role = option.removeprefix("--").removesuffix("s")
+    named = series.frames(path, role) if path.is_dir() else []
+    if len(named) > 1:
+        yield files.read(named, str(path))
+        return
+    path = named[0] if named else path
+    if (
+        request.source != DASH
+        and path.exists()
+        and _home(request.source).exists()
+        and path.samefile(_home(request.source))
+    ):
+        raise UsageError(f"{option} {path}: is the scan itself; give its frames, such as {path}/{role}_%04d.tif")
+    with streams.opened(path, nan=None) as stack:
+        if stack.header.shape[0] == 1 and (others := _others(path)):
+            progress.note(f"{option} {path}: one frame is taken, {others} more like it lie beside; give a pattern")
+        yield stack
+
+
+def _home(source: Path) -> Path:
+    """What a scan lies in: itself, or the folder of a pattern such as ``proj_%04d.tif``."""
+    from bonectl.io.slices.series import PATTERN
+
+    return source.parent if PATTERN.search(source.name) else source
+
+
+def _left_lying(request: Request, flats: Path) -> str:
+    """A word on dark frames that lie beside the scan or its flats and were not named."""
+    from bonectl.io.slices import series
+
+    for place in (_home(request.source), _home(flats)):
+        home = place if place.is_dir() else place.parent
+        if place != DASH and home.is_dir() and (dark := series.frames(home, "dark")):
+            return f"; {dark[0].name} lies beside: give --darks {home}"
+    return ""
+
+
+def _others(path: Path) -> int:
+    """How many files of the same series lie beside one that was named alone."""
+    from bonectl.io.slices import series
+
+    return series.beside(path)

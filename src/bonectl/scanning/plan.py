@@ -1,0 +1,236 @@
+"""What a reconstruction will do, decided before a slab is read: printed, run, varied and remembered as one value."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import cast
+
+from bonectl.core import kit, memory, progress, reading, threads
+from bonectl.core.calibration import Calibration
+from bonectl.core.cost import Cost
+from bonectl.core.counted import counted
+from bonectl.core.geometry import Geometry
+from bonectl.core.header import SINOGRAMS, VOLUME, Fact, Header
+from bonectl.core.spec import Spec
+from bonectl.core.stack import Stack
+from bonectl.learning import device
+from bonectl.methods._quadrature import check_arc
+from bonectl.projection import backends
+from bonectl.projection.projector import Projector
+from bonectl.scanning import axis, duration, memory_need, overview
+from bonectl.scanning.air import levelled
+from bonectl.scanning.axis import Axis
+from bonectl.scanning.lines import line_integrals, sinograms
+from bonectl.scanning.request import AUTO, Method, ReconstructRequest, method_for
+from bonectl.stacks import turning
+
+# Hexadecimal digits of a SHA-256 that are kept.
+DIGITS = 16
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Plan:
+    """A reconstruction before it is run; `dataclasses.replace` varies it, and what follows from it follows.
+
+    Parameters
+    ----------
+    scan : Header
+        Of what arrives.
+    lines : Header
+        Of its line integrals in sinogram order.
+    geometry : Geometry
+        Where the rays ran.
+    centre_from : {"given", "scan", "middle", "auto"}
+        Who says at which column the rotation axis is: the request, the scan, nobody, or a search.
+    axis : Axis, optional
+        What the search found; None before, and where there is none.
+    method : Spec
+        As it was asked for.
+    density : Calibration, optional
+        What turns attenuation into the unit of the volume.
+    calibration : Calibration, optional
+        That of the volume.
+    request : ReconstructRequest
+        What was asked for: fields, air, memory, device and backend are taken from it.
+    limit : int
+        Bytes that the process may hold.
+    """
+
+    scan: Header
+    lines: Header
+    geometry: Geometry
+    centre_from: str
+    axis: Axis | None = None
+    method: Spec
+    density: Calibration | None
+    calibration: Calibration | None
+    request: ReconstructRequest
+    limit: int
+
+    @property
+    def header(self) -> Header:
+        """Of the volume."""
+        g = self.geometry
+        return self.lines.replace(
+            shape=g.volume_shape,
+            axes=VOLUME,
+            spacing=(g.voxel if g.kind == "cone" else g.row_pitch, g.voxel, g.voxel),
+            unit=self.request.unit,
+            geometry=None,
+            calibration=self.calibration,
+            acquisition={**self.lines.acquisition, "views": g.views},
+            answers=self.lines.answers if _same_extent(g, self.scan.geometry) else {},
+        )
+
+    @cached_property
+    def block(self) -> int:
+        """Slices that are worked on at a time, as many as fit.
+
+        Raises
+        ------
+        MemoryShortageError
+            When the fewest would not fit.
+        """
+        return memory_need.chosen_block(self.scan, self.geometry, str(self.method), self.limit)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the method is a closed form, which loses density with the rays that are missing."""
+        return bool(kit.fact("methods", self.method.name, "CLOSED"))
+
+    @property
+    def is_axis_sought(self) -> bool:
+        """Whether the scan must be looked at before it is reconstructed."""
+        return self.centre_from == AUTO and self.axis is None
+
+    @property
+    def in_full(self) -> Spec:
+        """The method with all its knobs."""
+        return Spec(self.method.name, {**kit.describe("methods", self.method.name).knobs, **self.method.knobs})
+
+    @property
+    def run(self) -> Method:
+        """The method, bound."""
+        return cast(Method, kit.bind("methods", self.method))
+
+    def projector(self) -> Projector:
+        """The projector of the geometry."""
+        return Projector(self.geometry, backend=self.request.backend)
+
+    def sinograms(self, scan: Stack) -> Stack:
+        """The scan's line integrals, row by row; what the header told has been said already."""
+        with progress.silence():
+            rows = line_integrals(sinograms(scan, limit=self.limit), self.request.fields)
+        return levelled(rows, self.geometry, self.request.air) if self.request.air else rows
+
+    def looked(self, scan: Stack) -> "Plan":
+        """The plan with the rotation axis that a walk over the scan finds.
+
+        Raises
+        ------
+        UsageError, DataError
+            See `bonectl.scanning.overview.axis_of`.
+        """
+        assert self.block  # or there is no room for what comes after the search
+        found = overview.axis_of(scan, self.geometry, self.request.fields, limit=self.limit)
+        found = replace(found, column=round(found.column, 3))
+        geometry = self.geometry.replace(centre=found.column)
+        if self.request.size is None and self.scan.geometry is None:
+            geometry = geometry.replace(size=geometry.seen)
+        return replace(self, geometry=geometry, axis=found)
+
+    def cost(self, *, kept: bool = False) -> Cost:
+        """What it takes: memory, a temporary file, blocks and time.
+
+        Parameters
+        ----------
+        kept : bool
+            Whether the scan comes once and is kept while the axis is looked for.
+        """
+        text, block = str(self.method), self.block
+        held = turning.is_held(self.scan, self.limit)
+        need, here = memory_need.needed(self.scan, self.geometry, text, block, held=held), memory.resident()
+        if kept and held and self.scan.axes == SINOGRAMS:  # projections are counted, which are turned in memory
+            here += self.scan.total_bytes
+        count = threads.count()
+        return Cost(
+            memory_bytes=round(here + need.usual),
+            memory_at_worst_bytes=round(here + need.at_worst) if need.at_worst > need.usual else None,
+            memory_limit_bytes=self.limit,
+            scratch_bytes=None if held or (self.scan.axes == SINOGRAMS and not kept) else self.scan.total_bytes,
+            block=f"{counted(min(block, self.geometry.rows), 'row')} at a time",
+            seconds=duration.seconds(self.geometry, text, count),
+            threads=count,
+        )
+
+    def facts(self) -> dict[str, Fact]:
+        """What the history says of it: the axis and whence, the method in full, where and with what it ran."""
+        where = device.choose(self.request.device_name)
+        told: dict[str, Fact] = {"centre": self.geometry.centre, "centre_from": self.centre_from}
+        if self.axis is not None:
+            told["centre_sd"] = float(f"{self.axis.sd:.2g}")
+        told |= {"method": str(self.in_full), "device": str(where)}
+        told["projector"] = backends.engine(where, self.request.backend)
+        return told | _weights(self.method)
+
+
+def planned(scan: Header, request: ReconstructRequest) -> Plan:
+    """Decide what a reconstruction will do, and refuse what cannot be done; nothing is read.
+
+    Raises
+    ------
+    UsageError
+        When the stack is a volume or of a unit that has no line integrals, carries no geometry, or density is
+        asked for without a calibration; when the method is not for the beam, or the views cover too little for it.
+    DataError
+        When scan, geometry and fields differ in size.
+    UnavailableError
+        When the device is not there, or the backend does not run on it.
+    """
+    geometry = request.geometry_for(scan)
+    limit = request.max_memory or memory.available()
+    lines = line_integrals(sinograms(Stack(scan, iter(())), limit=limit), request.fields).header
+    density = request.density(scan)
+    spec = method_for(request.method, geometry)
+    if kit.fact("methods", spec.name, "CLOSED"):
+        check_arc(geometry)
+    backends.engine(device.choose(request.device_name), request.backend)
+    if request.centre == AUTO:
+        axis.check(geometry)
+    return Plan(
+        scan=scan,
+        lines=lines,
+        geometry=geometry,
+        centre_from=_origin(scan, request),
+        method=spec,
+        density=density,
+        calibration=request.calibration or scan.calibration,
+        request=request,
+        limit=limit,
+    )
+
+
+def _origin(scan: Header, request: ReconstructRequest) -> str:
+    if request.centre == AUTO:
+        return AUTO
+    if request.centre is not None or request.stated_centre is not None or isinstance(request.geometry, Geometry):
+        return "given"
+    return "scan" if scan.geometry is not None else "middle"
+
+
+def _same_extent(geometry: Geometry, scanned: Geometry | None) -> bool:
+    """Whether a volume is as large as the one that was scanned, so that what is known of that one holds for it."""
+    return scanned is None or (geometry.size, geometry.voxel) == (scanned.size, scanned.voxel)
+
+
+def _weights(method: Spec) -> dict[str, Fact]:
+    """The hash of a trained method's weights, wherever it finds them."""
+    if "weights_file" not in kit.describe("methods", method.name).functions:
+        return {}
+    path = cast(Path, kit.bind("methods", method, "weights_file")())
+    try:
+        with path.open("rb") as file:
+            return {"weights_sha256": hashlib.file_digest(file, "sha256").hexdigest()[:DIGITS]}
+    except OSError as error:
+        raise reading.failure(path, error) from error
