@@ -27,8 +27,9 @@ from bonectl.ops.measure import measure
 from bonectl.ops.phantom import phantom
 from bonectl.ops.reconstruct import reconstruct
 from bonectl.ops.samples import predicted, sampled
-from bonectl.ops.simulate import Detector, simulate
+from bonectl.ops.simulate import simulate
 from bonectl.ops.train import train
+from bonectl.scanning.detector import Detector
 from bonectl.training.recipe import Recipe
 from bonectl.training.request import Request
 from bonectl.training.saving import Saving

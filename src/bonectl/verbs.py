@@ -142,7 +142,7 @@ def geometry(spec: str, *, size: int, rows: int, voxel_size: float) -> Geometry:
 
 
 def simulate(volume: Stack, **settings: Any) -> Stack:
-    """A scan of a volume; keywords as `bonectl.ops.simulate.simulate`, those of its detector among them.
+    """A scan of a volume; keywords as `bonectl.scanning.simulation.SimulateRequest`, those of its detector among them.
 
     Parameters
     ----------
@@ -158,8 +158,8 @@ def simulate(volume: Stack, **settings: Any) -> Stack:
     """
     from dataclasses import fields
 
-    from bonectl.ops.simulate import Detector
     from bonectl.ops.simulate import simulate as work
+    from bonectl.scanning.detector import Detector
 
     own = {field.name for field in fields(Detector)}
     detector = Detector(**{name: value for name, value in settings.items() if name in own})

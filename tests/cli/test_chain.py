@@ -45,7 +45,8 @@ def test_pipe_and_files_give_the_same_bytes(files, shell):
 def test_the_python_interface_gives_the_same_voxels_and_header(files):
     from bonectl import io
     from bonectl.ops.reconstruct import reconstruct
-    from bonectl.ops.simulate import Detector, simulate
+    from bonectl.ops.simulate import simulate
+    from bonectl.scanning.detector import Detector
 
     with io.open(files / "bone.npy") as bone:
         volume = reconstruct(

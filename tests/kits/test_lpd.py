@@ -22,8 +22,9 @@ from bonectl.methods.lpd import VARIABLE, start
 from bonectl.ops.denoise import trained, untrained
 from bonectl.ops.phantom import phantom
 from bonectl.ops.reconstruct import reconstruct
-from bonectl.ops.simulate import Detector, simulate
+from bonectl.ops.simulate import simulate
 from bonectl.projection.projector import Projector
+from bonectl.scanning.detector import Detector
 from bonectl.training.recipe import Recipe
 from bonectl.training.rows import Pair, Scans
 from bonectl.training.saving import Saving

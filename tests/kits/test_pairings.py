@@ -101,7 +101,8 @@ WHOLE = {"first": 2, "depth": 4, "row": 0, "column": 0, "side": 40, "end": 9}
 def test_lowdose_noise_is_that_of_simulate_and_reconstruct():
     from bonectl.core.stack import Stack
     from bonectl.ops.reconstruct import reconstruct
-    from bonectl.ops.simulate import Detector, simulate
+    from bonectl.ops.simulate import simulate
+    from bonectl.scanning.detector import Detector
 
     clean = bone()
 

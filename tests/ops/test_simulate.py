@@ -9,7 +9,9 @@ from bonectl.core.stack import Stack
 from bonectl.errors import DataError, UsageError
 from bonectl.ops.phantom import phantom
 from bonectl.ops.reconstruct import reconstruct
-from bonectl.ops.simulate import Detector, darks, flats, refined, simulate
+from bonectl.ops.simulate import darks, flats, simulate
+from bonectl.scanning.detector import Detector
+from bonectl.scanning.exposure import refined
 
 VOXEL = 0.02
 

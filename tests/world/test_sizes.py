@@ -9,7 +9,8 @@ from bonectl.core.header import Header
 from bonectl.core.stack import Stack
 from bonectl.geometries.parallel import parallel
 from bonectl.ops.reconstruct import reconstruct
-from bonectl.ops.simulate import Detector, simulate
+from bonectl.ops.simulate import simulate
+from bonectl.scanning.detector import Detector
 
 TINY = range(3, 24)
 SMALL = range(24, 65)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bonectl.cli.options import DASH, Request
+from bonectl.cli.scan_files import frames
 from bonectl.core import progress
 from bonectl.errors import UsageError
 
@@ -35,7 +36,6 @@ def told(request: Request, flats: Path | None, darks: Path | None, known: "Beam 
 
 
 def _frames(request: Request, option: str, path: Path) -> "Frames":
-    from bonectl.cli.reconstruct import _frames as frames
     from bonectl.core.scan import Frames, Source
 
     if path == DASH:

@@ -11,6 +11,7 @@ import typer
 from bonectl.cli import files, streams
 from bonectl.cli.command import command
 from bonectl.cli.options import READS, WRITES, MaxMemory, Request, size_in_bytes
+from bonectl.cli.scan_files import told_angles
 
 if TYPE_CHECKING:
     from bonectl.core.header import Fact
@@ -118,9 +119,9 @@ def _scan(
     """The scan with what the options say of it, and the readings without sample that come with it."""
     from dataclasses import replace
 
-    from bonectl.cli.reconstruct import _angles as angles_told
     from bonectl.scanning.lines import check_scan, geometry_of
     from bonectl.scanning.preparing import Beam
+    from bonectl.scanning.request import angles_over
     from bonectl.stacks import form
 
     with streams.reading(request) as stack:
@@ -130,7 +131,7 @@ def _scan(
         header = stack.header
         if angles is not None or centre is not None:
             views = header.shape[header.axes.index("view")]
-            header = header.replace(geometry=geometry_of(header, angles=angles_told(angles, views), centre=centre))
+            header = header.replace(geometry=geometry_of(header, angles=angles_over(told_angles(angles), views), centre=centre))
         yield replace(stack, header=header), Beam()
 
 

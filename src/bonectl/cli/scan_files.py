@@ -54,24 +54,11 @@ class ScanFiles:
     @property
     def _file_of_angles(self) -> Path | None:
         """The file that --angles names, where it is no arc."""
-        if self.angles is None:
-            return None
-        try:
-            float(self.angles)
-        except ValueError:
-            return Path(self.angles)
-        return None
+        return file_of_angles(self.angles)
 
     def told_angles(self) -> "Angles | float | None":
         """An arc, or the angles of a file."""
-        if self.angles is None:
-            return None
-        path = self._file_of_angles
-        if path is None:
-            return float(self.angles)
-        from bonectl.core.angles import listed
-
-        return listed(path)
+        return told_angles(self.angles)
 
     def fields(self, request: Request) -> "Fields | None":
         """What the detector reads without a sample, averaged over frames."""
@@ -79,10 +66,10 @@ class ScanFiles:
             return None
         from bonectl.scanning.lines import Fields
 
-        with _frames(request, "--flats", self.flats) as bright:
+        with frames(request, "--flats", self.flats) as bright:
             if self.darks is None:
                 return Fields.averaged(bright.collect(), fill=self.fill)
-            with _frames(request, "--darks", self.darks) as dim:
+            with frames(request, "--darks", self.darks) as dim:
                 return Fields.averaged(bright.collect(), dim.collect(), fill=self.fill)
 
     def tell_claims(self, request: Request, geometry: "Geometry", *, told: bool) -> None:
@@ -102,8 +89,30 @@ class ScanFiles:
             progress.note(f"no --darks: readings without beam are taken as 0{_left_lying(request, self.flats)}")
 
 
+def told_angles(text: str | None) -> "Angles | float | None":
+    """An arc in degrees, or the angles of a file."""
+    path = file_of_angles(text)
+    if path is None:
+        return None if text is None else float(text)
+    from bonectl.core.angles import listed
+
+    return listed(path)
+
+
+def file_of_angles(text: str | None) -> Path | None:
+    """The file that --angles names, where it is no arc."""
+    if text is None:
+        return None
+    try:
+        float(text)
+    except ValueError:
+        return Path(text)
+    return None
+
+
 @contextmanager
-def _frames(request: Request, option: str, path: Path) -> Iterator["Stack"]:
+def frames(request: Request, option: str, path: Path) -> Iterator["Stack"]:
+    """The frames that an option names: a file, the files of that role in a folder, or a pattern."""
     if path == DASH:
         raise UsageError("only the scan itself can come from standard input; give flats and darks as files")
     from bonectl.io.slices import files, series

@@ -3,7 +3,7 @@
 import contextlib
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,10 @@ from bonectl.cli.branch import branch
 from bonectl.cli.command import command
 from bonectl.cli.options import READS, WRITES, Device, Energy, Matrix, Request, Seed
 from bonectl.errors import UsageError
+
+if TYPE_CHECKING:
+    from bonectl.core.stack import Stack
+    from bonectl.scanning.simulation import SimulatePlan
 
 
 class Reading(StrEnum):
@@ -107,32 +111,47 @@ def simulate(
     layout = _with_views(geometry, views)
     beside = {name: _beside(request, path) for name, path in (("flats", flats), ("darks", darks)) if path}
 
+    from bonectl.core.stack import Stack
+    from bonectl.ops.simulate import run
+    from bonectl.scanning.detector import Detector
+    from bonectl.scanning.simulation import SimulateRequest, planned
+
+    asked = SimulateRequest(
+        geometry=layout,
+        energy=energy,
+        matrix=matrix,
+        detector=Detector(photons=photons, noise=noise, blur=blur, gain=gain, dark=dark, oversample=oversample),
+        unit=unit.value,
+        seed=seed,
+        device_name=device,
+    )
+    with streams.reading(request) as volume:
+        plan = planned(volume.header, asked)
+        if request.dry_run:
+            header = _ordered(Stack(plan.header, iter(())), order).header
+            streams.writing(Stack(header, iter(())), request, cost=plan.cost)
+            return
+        with contextlib.ExitStack() as outputs:  # which are there, whole, only once the scan is
+            for name, where in beside.items():
+                _write_frames(name, where, plan, frames, outputs)
+            streams.writing(_ordered(run(plan, volume), order), request, plan.facts())
+
+
+def _write_frames(name: str, where: Request, plan: "SimulatePlan", frames: int, outputs: contextlib.ExitStack) -> None:
+    """Flats or darks, which are there once the outputs are closed."""
     from bonectl.ops import simulate as ops
+
+    make = {"flats": ops.flats, "darks": ops.darks}[name]
+    stack = make(plan.header, plan.request.detector, frames=frames, seed=plan.request.seed)
+    push = outputs.enter_context(branch(stack.header, where, plan.facts()))
+    for slab in stack.slabs:
+        push(slab)
+
+
+def _ordered(scan: "Stack", order: Order) -> "Stack":
     from bonectl.stacks import form
 
-    detector = ops.Detector(photons=photons, noise=noise, blur=blur, gain=gain, dark=dark, oversample=oversample)
-    with streams.reading(request) as volume:
-        scan = ops.simulate(
-            volume,
-            geometry=layout,
-            energy=energy,
-            matrix=matrix,
-            detector=detector,
-            unit=unit.value,
-            seed=seed,
-            device_name=device,
-        )
-        cost = ops.cost(volume.header, scan.header) if request.dry_run else None
-        make = {"flats": ops.flats, "darks": ops.darks}
-        fields = [(make[name](scan.header, detector, frames=frames, seed=seed), to) for name, to in beside.items()]
-        if order is Order.projection:
-            scan = form.ordered(scan, "projection")
-        with contextlib.ExitStack() as outputs:  # which are there, whole, only once the scan is
-            for stack, where in fields if not request.dry_run else []:
-                push = outputs.enter_context(branch(stack.header, where, {"seed": seed}))
-                for slab in stack.slabs:
-                    push(slab)
-            streams.writing(scan, request, notes={"seed": seed}, cost=cost)
+    return form.ordered(scan, "projection") if order is Order.projection else scan
 
 
 def _with_views(geometry: str, views: int | None) -> str:

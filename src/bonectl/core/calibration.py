@@ -7,6 +7,9 @@ from typing import Any, Self
 
 from bonectl.errors import DataError, UsageError
 
+# The acquisition fact that says that a stack's calibration reads grey values, not attenuation.
+ORIGIN = "calibrated_from"
+
 
 @dataclass(frozen=True)
 class Calibration:

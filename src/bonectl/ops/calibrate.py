@@ -5,16 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from bonectl.core.calibration import Calibration
+from bonectl.core.calibration import ORIGIN, Calibration
 from bonectl.core.header import Header
 from bonectl.core.kit import bind, describe, fact
 from bonectl.core.slabs import Array
 from bonectl.core.spec import Spec
 from bonectl.core.stack import Stack
 from bonectl.errors import UsageError
-
-# The acquisition fact that says that a stack's calibration reads grey values, not attenuation.
-ORIGIN = "calibrated_from"
 
 
 def calibrated(stack: Stack, spec: Spec) -> Stack:

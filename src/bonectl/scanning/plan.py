@@ -107,7 +107,7 @@ class Plan:
     @property
     def in_full(self) -> Spec:
         """The method with all its knobs."""
-        return Spec(self.method.name, {**kit.describe("methods", self.method.name).knobs, **self.method.knobs})
+        return kit.in_full("methods", self.method)
 
     @property
     def run(self) -> Method:

@@ -65,7 +65,7 @@ class ReconstructRequest:
     Raises
     ------
     UsageError
-        When there is no such method, knob, unit or backend, or the angles are no arc in degrees.
+        When there is no such method, knob, unit or backend.
     """
 
     method: str | None = None
@@ -89,10 +89,6 @@ class ReconstructRequest:
         if self.centre == AUTO and self.stated_centre is not None:
             raise UsageError(
                 f"--geometry says centre={self.stated_centre}, and --centre auto is given; give one of them"
-            )
-        if isinstance(self.angles, float | int) and not 0 < abs(self.angles) <= MOST_DEGREES:
-            raise UsageError(
-                f"--angles {self.angles:g}; give the arc that the views divide, such as 180, or a file of angles"
             )
         backends.check(self.backend)
 
@@ -120,7 +116,7 @@ class ReconstructRequest:
         """
         check_scan(scan)
         views = scan.shape[scan.axes.index("view")]
-        angles, centre = self._angles(views), None if self.centre == AUTO else self.centre
+        angles, centre = angles_over(self.angles, views), None if self.centre == AUTO else self.centre
         if isinstance(self.geometry, Geometry):
             changed = {"angles": angles, "centre": centre, "size": self.size}
             geometry = self.geometry.replace(**{k: v for k, v in changed.items() if v is not None})
@@ -130,15 +126,6 @@ class ReconstructRequest:
             geometry = geometry_of(scan, angles=angles, centre=centre, size=self.size)
         _check_size(scan, geometry)
         return geometry
-
-    def _angles(self, views: int) -> Angles | None:
-        if self.angles is None or isinstance(self.angles, Angles):
-            return self.angles
-        if looks_like_radians(self.angles / views * np.arange(views)):
-            raise UsageError(
-                f"--angles {self.angles:g} for {views} views: that looks like radians; give degrees, such as 180"
-            )
-        return Angles(0.0, self.angles / views, views)
 
     def density(self, scan: Header) -> Calibration | None:
         """What turns attenuation into the unit of the volume; None for attenuation itself.
@@ -152,6 +139,23 @@ class ReconstructRequest:
         if self.unit == "mgHA/cm3" and law is None:
             raise UsageError("mineral density needs a calibration; give --energy, or stay in 1/cm")
         return law if self.unit == "mgHA/cm3" else None
+
+
+def angles_over(told: Angles | float | None, views: int) -> Angles | None:
+    """Angles as they are told; a number is the arc that some views divide evenly, its end no view [degree].
+
+    Raises
+    ------
+    UsageError
+        When it is no arc in degrees.
+    """
+    if told is None or isinstance(told, Angles):
+        return told
+    if not 0 < abs(told) <= MOST_DEGREES:
+        raise UsageError(f"--angles {told:g}; give the arc that the views divide, such as 180, or a file of angles")
+    if looks_like_radians(told / views * np.arange(views)):
+        raise UsageError(f"--angles {told:g} for {views} views: that looks like radians; give degrees, such as 180")
+    return Angles(0.0, told / views, views)
 
 
 def method_for(text: str | None, geometry: Geometry) -> Spec:
