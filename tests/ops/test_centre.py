@@ -14,7 +14,8 @@ from bonectl.geometries.parallel import parallel
 from bonectl.projection.projector import Projector
 from bonectl.scanning.axis import check, found_centre
 from bonectl.scanning.lines import Fields, geometry_of, line_integrals, sinograms
-from bonectl.scanning.opposite_rays import coarse, lowest, orbit_rows
+from bonectl.scanning.opposite_axis import coarse, lowest
+from bonectl.scanning.opposite_rays import orbit_rows
 
 SIZE, VOXEL = 96, 0.05
 

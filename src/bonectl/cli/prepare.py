@@ -131,7 +131,8 @@ def _scan(
         header = stack.header
         if angles is not None or centre is not None:
             views = header.shape[header.axes.index("view")]
-            header = header.replace(geometry=geometry_of(header, angles=angles_over(told_angles(angles), views), centre=centre))
+            told = angles_over(told_angles(angles), views)
+            header = header.replace(geometry=geometry_of(header, angles=told, centre=centre))
         yield replace(stack, header=header), Beam()
 
 

@@ -14,7 +14,7 @@ from bonectl.core.slabs import Array
 from bonectl.errors import DataError, UsageError
 from bonectl.methods._ramp import truncated_rows
 from bonectl.scanning import opposite_rays
-from bonectl.scanning.opposite_rays import Estimate, lowest
+from bonectl.scanning.opposite_axis import Estimate, axis_of, lowest
 from bonectl.scanning.sharpness import blur, half_turn
 
 # Rows that slices are reconstructed from, those with the most edges.
@@ -125,7 +125,7 @@ def edges(rows: Array) -> Array:
 
 
 def _found(geometry: Geometry, rows: Array, numbers: Array, strength: Array) -> Axis:
-    mirrored = opposite_rays.axis_of(geometry, rows)
+    mirrored = axis_of(geometry, rows)
     if mirrored is not None:
         _compare_rows(mirrored, numbers)
         if geometry.kind != "parallel" or opposite_rays.repeats(geometry):

@@ -10,7 +10,6 @@ neighbours: both sides are continued to the middle of that seam, and compared th
 """
 
 from dataclasses import dataclass
-from math import sqrt
 from typing import Protocol, Self
 
 import numpy as np
@@ -21,13 +20,12 @@ from bonectl.core.geometry import Geometry
 from bonectl.core.slabs import Array
 from bonectl.errors import UsageError
 from bonectl.methods._quadrature import missing_wedge
+from bonectl.scanning.ring import Ring, Values
 
 # Rows on each side of a cone's orbit that are averaged: symmetric, so that what the rays' slant does cancels.
 NEAR_ORBIT = 1
 # Views from which rays are followed to their opposites.
 VIEWS = 128
-# The first search looks at views of about this many columns, each the mean of some.
-COARSE_COLUMNS = 256
 # Interpolation averages noise, and most so halfway between columns; this much smoothing [SD, column] makes it alike
 # everywhere, or columns and half columns would seem to fit best.
 SMOOTHING = 1.5
@@ -38,22 +36,12 @@ RIM_LEFT_OUT = 2
 # Continuing wants views that are smooth over what the rim of an object moves between them: this share of the detector
 # times the step [radian].
 RIM = 0.25
-# The rays' opposites must lie on this share of the detector; on the second where at least MANY views have opposites.
-OVERLAP, LITTLE_OVERLAP, MANY = 0.25, 0.1, 16
+# So many views with opposites need no other witness.
+MANY = 16
 # Readings whose squares sum up to this share of all are air, whatever their offset from 0.
 AIR = 0.01
 # Views that run both ways beyond the half turn which every scan needs [degree]; fewer rays carry no answer.
 LEAST_OVERSCAN = 8.0
-# A ray between two views is read off them only when they are not further apart than this many usual steps.
-WIDEST_STEP = 2.5
-# An angle this near to a view's is that view's, whatever lies beyond it [usual step].
-SAME_VIEW = 0.1
-# Between views that are further apart than this, nothing is read off them [degree].
-SPARSE = 20.0
-# How far from the first guess the columns are compared in the end, row by row, and at which step [column].
-REACH, STEP = 3.0, 0.25
-
-Values = NDArray[np.float64]
 
 
 def check(geometry: Geometry) -> None:
@@ -121,7 +109,7 @@ class Mirrored:
     @classmethod
     def of(cls, geometry: Geometry, rows: Array) -> Self | None:
         """From rows (row, view, col) in the order of the scan; None where no views are opposite, nor almost."""
-        ring = _Ring.of(geometry.angles.degrees)
+        ring = Ring.of(geometry.angles.degrees)
         ahead = np.mod(ring.turn - ring.turn[ring.first], 360.0)
         views = np.flatnonzero(ahead < 180.0 - 1e-6)  # so that a pair counts once
         before, share, known = ring.place(ring.turn[views] + 180.0)
@@ -136,7 +124,7 @@ class Mirrored:
         return cls(_smooth(one, SMOOTHING), _smooth(other, SMOOTHING))
 
     @classmethod
-    def _at_seam(cls, geometry: Geometry, rows: Array, ring: "_Ring") -> Self | None:
+    def _at_seam(cls, geometry: Geometry, rows: Array, ring: Ring) -> Self | None:
         """The last views and the mirror image of the first, each continued to the middle between them."""
         order = np.roll(ring.order, -ring.first)
         turn = np.roll(ring.turn, -ring.first)
@@ -181,20 +169,20 @@ class Fan:
     ----------
     geometry : Geometry
         Of the scan; of its columns and pitch only when `coarse`.
-    ring : _Ring
+    ring : Ring
         Angles.
     lines : (row, view, col) array
         Line integrals.
     """
 
     geometry: Geometry
-    ring: "_Ring"
+    ring: Ring
     lines: Array
 
     @classmethod
     def of(cls, geometry: Geometry, rows: Array) -> Self:
         """From rows (row, view, col) in the order of the scan, smoothed along the detector."""
-        ring = _Ring.of(geometry.angles.degrees)
+        ring = Ring.of(geometry.angles.degrees)
         return cls(geometry, ring, _smooth(rows[:, ring.order], SMOOTHING))
 
     @property
@@ -242,65 +230,6 @@ class Fan:
         return value
 
 
-@dataclass(frozen=True, eq=False)
-class _Ring:
-    """Angles of views on the circle.
-
-    Parameters
-    ----------
-    turn : (views,) array
-        Angles modulo 360, rising [degree].
-    order : (views,) array
-        Numbers of the views in that order.
-    """
-
-    turn: Values
-    order: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, degrees: Values) -> Self:
-        turn = np.mod(degrees, 360.0)
-        order = np.argsort(turn, kind="stable")
-        return cls(turn[order], order)
-
-    @property
-    def steps(self) -> Values:
-        """From each angle to the next."""
-        return np.diff(self.turn, append=self.turn[0] + 360.0)
-
-    @property
-    def first(self) -> int:
-        """The view after the widest gap."""
-        return (int(self.steps.argmax()) + 1) % len(self.turn)
-
-    @property
-    def usual(self) -> float:
-        """The step within which most of the arc lies: however many angles were measured twice, with jitter."""
-        steps = np.sort(self.steps)[:-1]  # without the widest, which may be what was not measured
-        if not steps.sum() > 0:
-            return 360.0
-        return float(steps[np.searchsorted(np.cumsum(steps), steps.sum() / 2)])
-
-    @property
-    def widest(self) -> float:
-        """The widest step between whose views a ray is read off them."""
-        return min(WIDEST_STEP * self.usual, SPARSE)
-
-    def place(self, turn: Values) -> tuple[NDArray[np.int64], Values, NDArray[np.bool_]]:
-        """The view before each angle, what share of the step it is to the next, and whether a view is near."""
-        steps = self.steps
-        turn = np.mod(turn, 360.0)
-        before = (np.searchsorted(self.turn, turn, side="right") - 1) % len(self.turn)
-        step = steps[before]
-        distance = np.mod(turn - self.turn[before], 360.0)
-        near = SAME_VIEW * min(self.usual, SPARSE)
-        same, next_ = distance <= near, step - distance <= near
-        narrow = step <= self.widest
-        share = np.where(step > 1e-9, distance / np.maximum(step, 1e-9), 0.0)
-        share = np.where(narrow, share, np.where(next_, 1.0, 0.0))
-        return before, share, narrow | same | next_
-
-
 def _continued(views: Array, at: Values) -> Array:
     """A view (row, 1, col) at 0, by the straight line that fits views at some angles, (row, view, col)."""
     degree = 1 if np.ptp(at) > 0 else 0
@@ -333,127 +262,7 @@ def rays_of(geometry: Geometry, rows: Array) -> Rays | None:
     return Mirrored.of(geometry, rows) if geometry.kind == "parallel" else Fan.of(geometry, rows)
 
 
-def coarse(geometry: Geometry, rows: Array) -> tuple[Geometry, Array, int]:
-    """The scan with columns averaged by some number, and that number."""
-    binning = max(1, geometry.columns // COARSE_COLUMNS)
-    columns = geometry.columns // binning
-    mean: Array = np.asarray(rows)[..., : columns * binning].reshape(*rows.shape[:-1], columns, binning).mean(axis=-1)
-    return geometry.replace(columns=columns, pitch=geometry.pitch * binning), mean, binning
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A column of the rotation axis.
-
-    Parameters
-    ----------
-    column, sd : float
-        The column (0-based, fractional), and how far it may be off [SD, column].
-    by_row : tuple of (float, float)
-        The same for each row alone.
-    searched : (float, float)
-        First and last column that were tried.
-    mismatch : float
-        What is left of `Rays.mismatch` there.
-    """
-
-    column: float
-    sd: float
-    by_row: tuple[tuple[float, float], ...]
-    searched: tuple[float, float]
-    mismatch: float
-
-    @property
-    def at_end(self) -> bool:
-        """Whether the search ended at its end: the axis may lie beyond."""
-        return not self.searched[0] + STEP < self.column < self.searched[1] - STEP
-
-
-def axis_of(geometry: Geometry, rows: Array) -> Estimate | None:
-    """The column of the rotation axis at which opposite rays agree best.
-
-    Parameters
-    ----------
-    geometry : Geometry
-        Its centre is not used.
-    rows : (row, view, col) array
-        Line integrals; of a cone beam, in the plane of the orbit.
-
-    Returns
-    -------
-    Estimate or None
-        None where no rays were measured from both ends.
-    """
-    rough, mean, binning = coarse(geometry, rows)
-    roughly, rays = rays_of(rough, mean), rays_of(geometry, rows)
-    if roughly is None or rays is None:
-        return None
-    overlap = LITTLE_OVERLAP if rays.count >= MANY else OVERLAP
-    everywhere = np.arange(np.ceil(rough.columns * overlap / 2), rough.columns * (1 - overlap / 2))
-    if len(everywhere) == 0:
-        everywhere = np.array([(rough.columns - 1) / 2])
-    best = float(everywhere[np.argmin([roughly.mismatch(centre) for centre in everywhere])])
-    first, last, best = ((float(column) + 0.5) * binning - 0.5 for column in (everywhere[0], everywhere[-1], best))
-    if binning > 1:
-        near = best + np.arange(-2.0 * binning, 2.0 * binning + 1)
-        best = float(near[np.argmin([rays.mismatch(float(centre)) for centre in near])])
-    return _refined(rays, best, (first, last))
-
-
-def _refined(rays: Rays, guess: float, searched: tuple[float, float]) -> Estimate:
-    """The least mismatch around a guess, and what each row says of it."""
-    reach = int(np.ceil(REACH / STEP))
-    tried: Values = guess + STEP * np.arange(-reach, reach + 1, dtype=np.float64)
-    compared = [rays.compare(float(centre)) for centre in tried]
-    # per ray, and not as a share: what noise adds must not depend on the overlap
-    apart = np.array([apart / max(count, 1) for apart, _, count in compared])  # (column, row)
-    count = max(compared[reach][2], 1)
-    by_row = tuple(_least(tried, each, count) for each in apart.T)
-    column, sd = _least(tried, apart.mean(axis=1), count * len(by_row))
-    if len(by_row) > 1:
-        sd = max(sd, _spread(column, by_row))
-    return Estimate(column, sd, by_row, searched, rays.mismatch(column))
-
-
-def _least(tried: Values, shares: Values, count: int) -> tuple[float, float]:
-    """Where the mismatch is least, and the SD that the residual there and the bend around it amount to.
-
-    Of least squares: variance of a residual, over half the second derivative of their sum; what smoothing did to
-    the noise makes them so much less independent.
-    """
-    column = lowest(tried, shares)
-    if shares.argmin() in (0, len(shares) - 1):  # no least one within reach
-        return column, REACH
-    i = int(np.clip(shares.argmin(), 2, len(shares) - 3))
-    bend = float(np.polyfit(tried[i - 2 : i + 3] - tried[i], shares[i - 2 : i + 3], 2)[0])
-    alike = 2 * sqrt(np.pi) * SMOOTHING
-    return column, sqrt(float(shares.min()) / count * alike / bend) if bend > 0 else REACH
-
-
-def _spread(column: float, by_row: tuple[tuple[float, float], ...]) -> float:
-    """SD of a weighted mean, from how far the rows are from it."""
-    columns, sds = np.array(by_row).T
-    weights = 1 / np.square(np.maximum(sds, 1e-3))
-    weights /= weights.sum() if weights.sum() > 0 else 1.0
-    return float(np.sqrt(np.sum(np.square(weights * (columns - column)))))
-
-
-def lowest(tried: Values, scores: Values) -> float:
-    """Where the parabola through the lowest score and its neighbours is lowest.
-
-    Parameters
-    ----------
-    tried, scores : (n,) arrays
-        n of at least 3; `tried` evenly spaced.
-    """
-    i = int(np.clip(scores.argmin(), 1, len(scores) - 2))
-    before, here, after = scores[i - 1 : i + 2]
-    bend = before - 2 * here + after
-    shift = 0.5 * (before - after) / bend if bend > 0 else 0.0
-    return float(tried[i] + np.clip(shift, -1, 1) * (tried[1] - tried[0]))
-
-
 def repeats(geometry: Geometry) -> bool:
     """Whether so many views of a parallel beam have opposites that nothing else needs to be asked."""
-    ring = _Ring.of(geometry.angles.degrees)
+    ring = Ring.of(geometry.angles.degrees)
     return int(ring.place(ring.turn + 180.0)[2].sum()) >= MANY

@@ -15,7 +15,7 @@ from bonectl.core.header import VOLUME, Header
 from bonectl.core.slabs import Array
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, UsageError
-from bonectl.scanning import axis, opposite_rays, sharpness
+from bonectl.scanning import axis, opposite_axis, opposite_rays, sharpness
 from bonectl.scanning.plan import Plan
 from bonectl.stacks.form import cropped
 
@@ -73,7 +73,7 @@ class Attempts:
         """Column of the least score by the parabola through the best and its neighbours; the best at an end."""
         if not 0 < self.best < len(self.centres) - 1:
             return self.centres[self.best]
-        return opposite_rays.lowest(np.array(self.centres), np.array(self.scores))
+        return opposite_axis.lowest(np.array(self.centres), np.array(self.scores))
 
     @property
     def disagrees(self) -> bool:
@@ -255,5 +255,5 @@ def _judge(geometry: Geometry, lines: Array) -> tuple[Score, str]:
 def _mirrored(geometry: Geometry, lines: Array) -> float | None:
     if geometry.kind != "parallel" or not lines.any():
         return None
-    found = opposite_rays.axis_of(geometry, lines)
+    found = opposite_axis.axis_of(geometry, lines)
     return found.column if found is not None and found.sd <= axis.VAGUE else None
