@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, settings
-from tests.faults.sums import pytest_terminal_summary  # noqa: F401 (the table of tests/faults)
+from tests.faults.tally import pytest_terminal_summary  # noqa: F401 (the table of tests/faults)
 
 from bonectl.cli import boundary
 
