@@ -367,3 +367,22 @@ def test_halfturn_needs_a_full_turn_of_pairs():
     lines, there = scan(views=61, arc=360.0, centre=20.0)
     with pytest.raises(UsageError, match="an even number of views over 360 degrees"):
         after("halfturn", lines, "line integral", geometry=there)
+
+
+@pytest.mark.parametrize("centre", [47.5, 48.4, 48.6, 30.0, 70.0])
+def test_air_of_a_reconstruction_is_the_same_part(centre):
+    """`reconstruct --air` and normalise: one implementation, and which end counts is what the weights of rays say."""
+    from bonectl.core.stack import Stack
+    from bonectl.methods._quadrature import longer_side
+    from bonectl.scanning.air import levelled
+    from tests.preparations.made import header
+
+    lines, there = scan(rows=3, views=20, centre=centre)
+    lines = (lines + RNG.normal(0.1, 0.01, lines.shape)).astype(np.float32)
+    found, _ = after("normalise(air=5)", lines, "line integral", geometry=there)
+    again = levelled(Stack.of(lines, header(lines.shape, "line integral", geometry=there)), there, 5).collect()
+    assert found.tobytes() == again.tobytes()
+    side = longer_side(there)
+    if side.any():
+        end = lines[..., :5] if side[0] > 0 else lines[..., -5:]
+        np.testing.assert_array_equal(found, lines - end.mean(axis=-1, keepdims=True))

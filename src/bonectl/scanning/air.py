@@ -2,22 +2,19 @@
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from bonectl.core import progress
 from bonectl.core.geometry import Geometry
 from bonectl.core.slabs import Array
 from bonectl.core.stack import Stack
 from bonectl.errors import UsageError
-from bonectl.methods._quadrature import longer_side
+from bonectl.preparations.normalise import air_of
 from bonectl.scanning.field_of_view import FieldOfView
 
 
 def levelled(scan: Stack, geometry: Geometry, columns: int) -> Stack:
     """Line integrals (row, view, col) less what air reads in their row and view.
 
-    The straight line through the means of some columns at both ends of the detector; where the axis is off the middle,
-    the mean at the end of the longer side, because the shorter one may see the object.
+    See `bonectl.preparations.normalise`, which this is with a look at whether air is what is there.
 
     Parameters
     ----------
@@ -42,21 +39,9 @@ def _slabs(scan: Stack, geometry: Geometry, columns: int) -> Iterator[Array]:
     view = FieldOfView(scan.header.shape[0])
     for slab in scan.slabs:
         view.look(geometry, slab)
-        yield slab - _air(slab, geometry, columns)
+        yield slab - air_of(slab, geometry, columns)
     if view.cut:
         progress.note(
             f"{view.cut} of {view.rows} rows show an object at an end of the detector, not air: --air took a part of "
             "it off, and densities are wrong"
         )
-
-
-def _air(slab: Array, geometry: Geometry, columns: int) -> Array:
-    """What air reads, to be taken off (row, view, col)."""
-    left = slab[..., :columns].mean(axis=-1, keepdims=True)
-    right = slab[..., -columns:].mean(axis=-1, keepdims=True)
-    side = longer_side(geometry)
-    if side.any():
-        return np.asarray(left if side[0] > 0 else right)
-    apart = geometry.columns - columns
-    share = (np.arange(geometry.columns, dtype=np.float32) - (columns - 1) / 2) / apart
-    return np.asarray(left + (right - left) * share)
