@@ -52,6 +52,7 @@ bench: $(VENV)/.peers ## measure against the peers, in one run
 	$(BIN)/python bench/measure.py 512 --one-call
 	$(BIN)/python bench/denoise.py
 	$(BIN)/python bench/train.py
+	$(BIN)/python bench/preparations.py
 
 clean: ## remove what was made
 	rm -rf $(VENV) demo-output build dist .pytest_cache .mypy_cache .ruff_cache

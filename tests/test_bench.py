@@ -29,6 +29,15 @@ def test_the_benchmark_of_intervals_judges_the_answers_they_are_around(steps, st
     assert "Traceback" not in done.stderr
 
 
+def test_the_benchmark_of_preparations_judges_what_they_give_back():
+    done = subprocess.run(
+        [sys.executable, BENCH / "preparations.py", "192"], capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    for part in ("stripes(method=vo)", "zingers", "badpixels + flats(mode=linear)", "normalise", "shift", "halfturn"):
+        assert f"| `{part}" in done.stdout
+
+
 def test_a_control_that_passes_is_noted():
     sys.path.insert(0, str(BENCH))
     from truth import Judge

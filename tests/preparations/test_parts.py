@@ -372,10 +372,11 @@ def test_halfturn_needs_a_full_turn_of_pairs():
 @pytest.mark.parametrize("centre", [47.5, 48.4, 48.6, 30.0, 70.0])
 def test_air_of_a_reconstruction_is_the_same_part(centre):
     """`reconstruct --air` and normalise: one implementation, and which end counts is what the weights of rays say."""
+    from tests.preparations.made import header
+
     from bonectl.core.stack import Stack
     from bonectl.methods._quadrature import longer_side
     from bonectl.scanning.air import levelled
-    from tests.preparations.made import header
 
     lines, there = scan(rows=3, views=20, centre=centre)
     lines = (lines + RNG.normal(0.1, 0.01, lines.shape)).astype(np.float32)

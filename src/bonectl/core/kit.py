@@ -59,7 +59,7 @@ FACTS: Mapping[str, Mapping[str, str]] = {
         "READS": "units of the scan that it reads",
         "GIVES": "the unit that it gives; '' is the one that it was given",
         "BYTES": "what it works in at its peak [byte per value of a plane]",
-        "PACE": "how long one thread works on a value, by bench/preparations.py [ns]",
+        "PACE": "how long one thread works on a value [ns]",
     },
 }
 

@@ -54,9 +54,10 @@ def fine(lines: Plane, *, size: int, sigma: float) -> Plane:
     basis = np.concatenate([np.cos(waves), np.sin(waves[1:])]).astype(np.float32)
     share = np.exp(-0.5 * (np.arange(most + 1) / sigma) ** 2) if sigma else np.ones(1)
     weight = np.where(np.arange(most + 1) == 0, 1.0, 2.0) / views * share
-    modes = (basis @ lines) * np.concatenate([weight, weight[1:]])[:, None].astype(np.float32)
+    # einsum and no product of matrices, whose threads would be their own, and whose rounding theirs
+    modes = np.einsum("kv,vc->kc", basis, lines) * np.concatenate([weight, weight[1:]])[:, None].astype(np.float32)
     details = modes - coarse(modes, max(1, round(log2(size))))
-    return np.asarray(basis.T @ details.astype(np.float32))
+    return np.asarray(np.einsum("kv,kc->vc", basis, details.astype(np.float32)))
 
 
 def coarse(rows: NDArray[np.floating], levels: int) -> NDArray[np.float64]:

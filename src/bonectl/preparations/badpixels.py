@@ -13,8 +13,8 @@ from bonectl.errors import DataError, UsageError
 WORKS = "projections"
 READS = ("counts", "transmission", "line integral")
 GIVES = ""
-BYTES = 8.0
-PACE = 20.0
+BYTES = 9.0
+PACE = 1.0
 
 # Side of the neighbourhood that a pixel is compared with [pixel].
 AROUND = 7

@@ -8,8 +8,8 @@ from bonectl.errors import UsageError
 WORKS = "either"
 READS = ("line integral",)
 GIVES = ""
-BYTES = 12.0
-PACE = 20.0
+BYTES = 9.0
+PACE = 0.6
 
 
 def beamhardening(scan: Setting, *, coefficients: tuple[float, ...] = (1.0,)) -> Step:

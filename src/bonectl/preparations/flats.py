@@ -17,8 +17,8 @@ from bonectl.errors import DataError, UsageError
 WORKS = "either"
 READS = ("counts",)
 GIVES = "transmission"
-BYTES = 12.0
-PACE = 20.0
+BYTES = 13.0
+PACE = 1.0
 
 MODES = ("mean", "linear", "nearest")
 

@@ -13,8 +13,8 @@ from bonectl.errors import UsageError
 WORKS = "sinograms"
 READS = ("transmission", "line integral")
 GIVES = ""
-BYTES = 32.0
-PACE = 20.0
+BYTES = 10.0
+PACE = 24.0
 
 # Views half a turn apart may miss each other by this share of the step between views.
 MISS = 0.1

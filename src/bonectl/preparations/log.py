@@ -8,8 +8,8 @@ from bonectl.core.total import Total
 WORKS = "sinograms"
 READS = ("transmission",)
 GIVES = "line integral"
-BYTES = 16.0
-PACE = 20.0
+BYTES = 14.0
+PACE = 1.5
 
 
 def log(scan: Setting) -> Step:

@@ -10,8 +10,8 @@ from bonectl.errors import UsageError
 WORKS = "either"
 READS = ("transmission", "line integral")
 GIVES = ""
-BYTES = 12.0
-PACE = 20.0
+BYTES = 9.0
+PACE = 0.5
 
 
 def normalise(scan: Setting, *, air: int = 20) -> Step:

@@ -14,8 +14,8 @@ from bonectl.errors import UsageError
 WORKS = "projections"
 READS = ("transmission",)
 GIVES = "line integral"
-BYTES = 20.0
-PACE = 20.0
+BYTES = 14.0
+PACE = 12.0
 
 # Planck's constant times the speed of light [keV mm].
 KEV_MM = 1.239841984e-6

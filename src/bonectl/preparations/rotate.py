@@ -11,8 +11,8 @@ from bonectl.errors import UsageError
 WORKS = "projections"
 READS = ("counts", "transmission", "line integral")
 GIVES = ""
-BYTES = 24.0
-PACE = 20.0
+BYTES = 18.0
+PACE = 57.0
 
 # A detector that is turned by more was not mounted [degree].
 MOST = 45.0

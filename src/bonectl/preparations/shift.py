@@ -13,8 +13,8 @@ from bonectl.errors import DataError, UsageError
 WORKS = "projections"
 READS = ("transmission", "line integral")
 GIVES = ""
-BYTES = 24.0
-PACE = 20.0
+BYTES = 18.0
+PACE = 46.0
 
 
 def shift(scan: Setting, *, table: str = "") -> Step:

@@ -13,8 +13,8 @@ from bonectl.preparations._vo import bridged_over, sorted_out, sorted_wide
 WORKS = "sinograms"
 READS = ("transmission", "line integral")
 GIVES = ""
-BYTES = 40.0
-PACE = 20.0
+BYTES = 18.0
+PACE = 15.0
 
 METHODS = ("smoothing", "wavelet", "sorting", "vo")
 
