@@ -129,10 +129,12 @@ def test_touched_tests_are_those_that_name_what_changed():
     tests = {
         "tests/a/test_one.py": "from bonectl.core.spec import parse",
         "tests/a/test_two.py": "from bonectl.core import spec",
-        "tests/a/test_three.py": "run('-m', 'thin(x=1)')",
+        "tests/a/test_three.py": "def test_a():\n    run('-m', 'thin(x=1)')\n\n\ndef test_b():\n    pass",
+        "tests/a/test_info.py": "def test_a():\n    run('info')",
         "tests/kits/test_contract.py": "",
     }
     always = ["tests/kits/test_contract.py"]
     assert touched(["src/bonectl/core/spec.py"], tests) == ["tests/a/test_one.py", "tests/a/test_two.py", *always]
-    assert touched(["src/bonectl/metrics/thin.py"], tests) == ["tests/a/test_three.py", *always]
+    assert touched(["src/bonectl/metrics/thin.py"], tests) == ["tests/a/test_three.py::test_a", *always]
+    assert touched(["src/bonectl/cli/info.py"], tests) == ["tests/a/test_info.py", *always]
     assert touched(["README.md", "tests/a/test_one.py"], tests) == ["tests/a/test_one.py", *always]

@@ -3,10 +3,11 @@
 python tests/touched.py [COMMIT]      (default: what differs from HEAD)
 """
 
+import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[1]
@@ -16,6 +17,10 @@ ALWAYS = ("tests/kits/test_contract.py",)
 def touched(changed: Iterable[str], tests: dict[str, str]) -> list[str]:
     """Names of the tests for changed files, those of every part among them.
 
+    A file of tests counts whole where it is changed, imports a changed module, or is called after it or after the kit
+    of a changed part. Where it names a changed part by its spec, only the tests that do so count: one metric stands in
+    many files that take minutes.
+
     Parameters
     ----------
     changed : iterable of str
@@ -23,15 +28,31 @@ def touched(changed: Iterable[str], tests: dict[str, str]) -> list[str]:
     tests : dict of str
         Text of each test file, by its path.
     """
-    found = {name for name in changed if name in tests} | {name for name in ALWAYS if name in tests}
+    whole = {name for name in changed if name in tests} | {name for name in ALWAYS if name in tests}
+    single: set[str] = set()
     for path in changed:
         source = re.fullmatch(r"src/bonectl/((?:\w+/)*)(\w+)\.py", path)
         if source is None:
             continue
         room, name = source[1].strip("/").replace("/", "."), source[2]
-        names = rf"bonectl\.{room}\.{name}\b|from bonectl\.{room} import [^\n]*\b{name}\b|[\"'(+ ]{name}\("
-        found |= {test for test, text in tests.items() if re.search(names, text)}
-    return sorted(found)
+        imports = rf"bonectl\.{room}\.{name}\b|from bonectl\.{room} import [^\n]*\b{name}\b"
+        called = (f"/test_{name}.py", f"/kits/test_{room}.py")  # after the module, or after the part's kit
+        whole |= {test for test, text in tests.items() if test.endswith(called) or re.search(imports, text)}
+        spec = rf"[\"'(+ ]{name}\("
+        single |= {f"{test}::{each}" for test, text in tests.items() for each in _naming(spec, text)}
+    return sorted(whole | {each for each in single if each.partition("::")[0] not in whole})
+
+
+def _naming(pattern: str, text: str) -> Iterator[str]:
+    """Names of the test functions of a file in whose text, decorators included, there is a pattern."""
+    if not re.search(pattern, text):
+        return
+    lines = text.splitlines()
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
+            if re.search(pattern, "\n".join(lines[first - 1 : node.end_lineno])):
+                yield node.name
 
 
 def _lines(*command: str) -> list[str]:
