@@ -162,6 +162,7 @@ def test_only_options_that_there_are_are_named():
     """A message sent who measures grey values to `bonectl convert --calibration`."""
     there = {flag for command in COMMANDS.values() for option in command.options for flag in option.flags}
     others = {"--help", "--version", "--nproc-per-node", "--master-addr", "--master-port"}  # of ours, of torchrun
+    others |= {"--resources"}  # of dask
     for path in (TOP / "src").rglob("*.py"):
         named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*(?<!-)", path.read_text(encoding="utf-8")))
         assert named <= there | others, f"{path}: {named - there - others}"

@@ -46,7 +46,7 @@ def rooms(pipeline: Pipeline, slots: int, small: int = 0) -> list[Room]:
     """
     every = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     every = every[: threads.count()] or list(range(threads.count()))
-    there = cards() if _wants_card(pipeline) else []
+    there = cards() if wants_card(pipeline) else []
     slots = slots or len(there) or max(1, min(small, len(every)) if small else len(every) // EACH)
     made = []
     for slot in range(slots):
@@ -55,7 +55,7 @@ def rooms(pipeline: Pipeline, slots: int, small: int = 0) -> list[Room]:
     return made
 
 
-def _wants_card(pipeline: Pipeline) -> bool:
+def wants_card(pipeline: Pipeline) -> bool:
     """Whether a step asks for a GPU: by its number it is left alone."""
     asked = [step.options.get("device", step.command.device) for step in pipeline.steps]
     return any(device in ("cuda", "auto") for device in asked)

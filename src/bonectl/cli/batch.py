@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from bonectl.batching.pool import More, Pool, Settings
     from bonectl.batching.work import Outcome
 
+# Tasks of a job array that a script begins with: more scans than that share a task.
+_MOST_TASKS = 16
+
 PipelineFile = Annotated[
     Path | None,
     typer.Argument(metavar="PIPELINE.toml", help="Pipeline file: scans, steps, what differs.", show_default=False),
@@ -84,6 +87,22 @@ ShardOf = Annotated[
         show_default=False,
     ),
 ]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler",
+        metavar="ADDRESS|FILE",
+        help="Run on the workers of a scheduler of dask (its address, or the file that it wrote) instead of here.",
+        show_default=False,
+    ),
+]
+NoReport = Annotated[bool, typer.Option("--no-report", help="Leave the table and the sheet as they are.")]
+Script = Annotated[
+    str | None,
+    typer.Option(
+        "--print-script", metavar="slurm", help="Print a job for Slurm to edit; run nothing.", show_default=False
+    ),
+]
 Watch = Annotated[bool, typer.Option("--watch", help="Go on and take each scan that comes, when it is whole.")]
 Settle = Annotated[
     float,
@@ -118,9 +137,12 @@ def batch(
     retries: Retries = 1,
     jobs: Jobs = 0,
     shard: ShardOf = None,
+    print_script: Script = None,
+    scheduler: Scheduler = None,
     watch: Watch = False,
     settle: Settle = 60.0,
     until: Until = None,
+    no_report: NoReport = False,
     keep_names: KeepNames = False,
 ) -> None:
     """Run a pipeline over many scans: those that are new, that changed, or that were interrupted.
@@ -177,6 +199,10 @@ def batch(
     columns that sort). columns is a table of further facts, such as age and group, whose first column has the scans'
     names; window the values that are black and white. A change of it runs no scan again.
 
+    Beyond one machine: --shard in a job array (--print-script slurm prints one), or --scheduler, which has each scan
+    run on a worker of dask (pip install 'bonectl[dask]') as a batch of its own, one with a GPU where workers were
+    started with --resources "GPU=1". All must see the folders under the same paths.
+
     Prints a line for each scan: name, done, kept, failed or skipped, seconds, and of a failed one status and message.
     Ends with 0 when every scan is done, kept or skipped, else with the first of 1, 75, 74, 73, 77, 65, 66, 69, 2 that
     a scan ended with; a scan that was killed counts as 75.
@@ -190,10 +216,12 @@ def batch(
     """
     from bonectl.batching.pool import Settings
 
-    asked = _Asked(pipeline, tuple(roots or ()), output, tuple(only or ()), shard, as_json)
+    asked = _Asked(pipeline, tuple(roots or ()), output, tuple(only or ()), shard, as_json, scheduler, not no_report)
     settings = Settings(slots=jobs, retries=retries, retry_failed=retry_failed, redo=redo or "", keep_names=keep_names)
     if init is not None:
         _init(init, asked)
+    elif print_script is not None:
+        _script(print_script, asked)
     elif dry_run:
         _plan(asked, settings)
     elif status:
@@ -212,6 +240,8 @@ class _Asked:
     only: tuple[str, ...]
     shard: str | None
     as_json: bool
+    scheduler: str | None
+    reports: bool
 
     def loaded(self) -> "Pipeline":
         """The pipeline; paths start from its folder."""
@@ -222,6 +252,18 @@ class _Asked:
             raise UsageError("no pipeline file; give one, or --init ROOT to have one printed")
         output = None if self.output is None else os.path.relpath(self.output, self.pipeline.parent)
         return load(self.pipeline, catalogue(), output)
+
+    def words(self) -> list[str]:
+        """Pipeline, roots and output, as another folder names them."""
+        output = [] if self.output is None else ["-o", str(self.output.absolute())]
+        return [*map(str, (path.absolute() for path in (self.pipeline or Path(), *self.roots))), *output]
+
+    def report(self, pipeline: "Pipeline") -> None:
+        """Write what the pipeline's report asks for."""
+        from bonectl.batching import report
+
+        if self.reports:
+            report.write(pipeline, self.every(pipeline))
 
     def found(self, pipeline: "Pipeline") -> "list[Found]":
         """The scans that are meant."""
@@ -271,8 +313,9 @@ class _Watch:
 
 
 def _run(asked: _Asked, settings: "Settings", watch: _Watch | None) -> None:
-    from bonectl.batching import report, store
+    from bonectl.batching import store
     from bonectl.batching.cohort import columns
+    from bonectl.batching.dask import scattered
     from bonectl.batching.pool import Pool
 
     pipeline = asked.loaded()
@@ -280,18 +323,23 @@ def _run(asked: _Asked, settings: "Settings", watch: _Watch | None) -> None:
     found = [] if watch is not None else asked.found(pipeline)
     store.begin(pipeline)
     outcomes: dict[str, Outcome] = {}
-    pool = Pool(pipeline, settings)
+    if asked.scheduler is None:
+        pool = Pool(pipeline, settings)
+        running = pool.run(found, asked.arriving(pipeline, watch, pool))
+    else:
+        running = scattered(pipeline, asked.words(), found, asked.scheduler, settings)
     with (
-        ending.undoing(lambda: report.write(pipeline, asked.every(pipeline))),
+        ending.undoing(lambda: asked.report(pipeline)),
         progress.task("batch", len(found) or None, "scan") as advance,
     ):
-        for outcome in pool.run(found, asked.arriving(pipeline, watch, pool)):
+        for outcome in running:
             outcomes[outcome.scan] = outcome
             _say(outcome, asked)
             advance()
             if watch is not None:
-                report.write(pipeline, asked.every(pipeline))
-    report.write(pipeline, asked.every(pipeline) if outcomes else [])
+                asked.report(pipeline)
+    if outcomes:
+        asked.report(pipeline)
     progress.note(f"{counted(len(outcomes), 'scan')}: {_counts([each.state for each in outcomes.values()])}")
     if status := store.status(outcomes.values()):
         raise typer.Exit(status)
@@ -339,6 +387,20 @@ def _plan(asked: _Asked, settings: "Settings") -> None:
         f"{counted(len(there), 'scan')}: {_counts([each.action for each in there])}; "
         f"disk needed {spoken(needed)}, free {spoken(free(pipeline))}"
     )
+
+
+def _script(name: str, asked: _Asked) -> None:
+    import shlex
+
+    from bonectl.batching.room import wants_card
+    from bonectl.batching.shard import script
+
+    if name != "slurm":
+        raise UsageError(f"--print-script {name!r}; there is slurm")
+    pipeline = asked.loaded()
+    count = min(len(asked.found(pipeline)), _MOST_TASKS)
+    line = shlex.join(["bonectl", "batch", *asked.words()])
+    streams.say(script(line, count, card=wants_card(pipeline)).removesuffix("\n"))
 
 
 def _tell(asked: _Asked) -> None:

@@ -48,6 +48,9 @@ _HERE = {
     ("batch", "jobs"): RESOURCES,
     ("batch", "retries"): RESOURCES,
     ("batch", "shard"): RESOURCES,
+    ("batch", "scheduler"): RESOURCES,
+    ("batch", "no_report"): OUTPUT,
+    ("batch", "print_script"): OUTPUT,
 }
 
 
