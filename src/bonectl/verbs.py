@@ -21,7 +21,7 @@ from bonectl.core.stack import Stack
 from bonectl.ops import calibrate as _calibrate
 from bonectl.ops import info as _info
 from bonectl.ops import phantom as _phantom
-from bonectl.stacks import form
+from bonectl.stacks import meaning, screening
 
 if TYPE_CHECKING:
     from bonectl.ops.train import Trained
@@ -51,8 +51,8 @@ def read(path: Name, *, unit: str | None = None, voxel_size: float | None = None
     """
     stack = _opened(Path(path))
     if unit is not None:
-        stack = form.with_unit(stack, unit)
-    return stack if voxel_size is None else form.with_voxel_size(stack, voxel_size)
+        stack = meaning.with_unit(stack, unit)
+    return stack if voxel_size is None else meaning.with_voxel_size(stack, voxel_size)
 
 
 def _opened(path: Path) -> Stack:
@@ -90,7 +90,7 @@ def write(stack: Stack, path: Name, *, force: bool = False) -> None:
     """
     path = Path(path)
     format_ = io.to_write(path)
-    whole = form.kept_finite(stack)
+    whole = screening.kept_finite(stack)
     with atomic.replacing(path, force=force) as temporary, temporary.open("wb") as file:
         io.module(format_).write(whole, file)
 

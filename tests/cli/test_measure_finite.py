@@ -26,7 +26,7 @@ def volumes(tmp_path):
 def looked(monkeypatch):
     """Sizes of the slabs that are looked through, by whoever screens or measures."""
     from bonectl.measuring import values as values_module
-    from bonectl.stacks import form
+    from bonectl.stacks import screening
 
     sizes = []
 
@@ -38,7 +38,7 @@ def looked(monkeypatch):
             sizes.append(values.size)
             return np.isfinite(values)
 
-    for module in (form, values_module):
+    for module in (screening, values_module):
         monkeypatch.setattr(module, "np", Watched())
     return sizes
 

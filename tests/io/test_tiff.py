@@ -20,7 +20,7 @@ from bonectl.core.geometry import Angles, Geometry
 from bonectl.core.header import DTYPES, SINOGRAMS, Entry, Header
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, WriteError
-from bonectl.io import read, tiff
+from bonectl.io import _tiff_tags, read, tiff
 
 FUZZ = max(300, settings().max_examples)  # more at night
 STACK = (np.arange(6 * 7 * 9) % 251).astype("u1").reshape(6, 7, 9)
@@ -55,7 +55,7 @@ def arrays(draw):
 def test_what_is_written_is_read_by_us_and_by_tifffile(array, big):
     with pytest.MonkeyPatch.context() as patch:
         if big:
-            patch.setattr(tiff, "_CLASSIC_ENDS", 0)
+            patch.setattr(_tiff_tags, "_CLASSIC_ENDS", 0)
         raw = encoded(array, spacing=(0.1, 0.2, 0.3), unit="label")
     kept = array.astype("u1") if array.dtype == bool else array
     stack = decoded(raw)
@@ -80,7 +80,7 @@ def test_fiji_finds_the_voxel_size():
 
 
 def test_resolution_in_a_bigtiff_is_per_centimetre(monkeypatch):
-    monkeypatch.setattr(tiff, "_CLASSIC_ENDS", 0)
+    monkeypatch.setattr(_tiff_tags, "_CLASSIC_ENDS", 0)
     with tifffile.TiffFile(io.BytesIO(encoded(STACK, spacing=(0.02, 0.0195, 0.01)))) as tif:
         assert [tif.pages[5].tags[tag].value for tag in ("XResolution", "YResolution")] == [(1000, 1), (20000, 39)]
         assert tif.pages[5].tags["ResolutionUnit"].value == 3

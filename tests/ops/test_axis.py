@@ -20,7 +20,7 @@ from bonectl.scanning.lines import Fields
 from bonectl.scanning.plan import planned
 from bonectl.scanning.request import ReconstructRequest
 from bonectl.scanning.tries import attempts, spread
-from bonectl.stacks import turning
+from bonectl.stacks import view_order
 from bonectl.stacks.replay import twice
 
 PITCH = 0.05
@@ -232,7 +232,7 @@ def test_a_cone_is_looked_at_in_the_plane_of_its_orbit():
 @pytest.mark.parametrize("held", [True, False])
 def test_what_comes_once_is_walked_twice(monkeypatch, heard, held):
     rows, header, _ = tall()
-    monkeypatch.setattr(turning, "is_held", lambda header, limit: held)
+    monkeypatch.setattr(view_order, "is_held", lambda header, limit: held)
     first, then = twice(Stack(header, iter(np.split(rows, [3, 11, 12]))))
     np.testing.assert_array_equal(first.collect(), rows)
     np.testing.assert_array_equal(then.collect(), rows)

@@ -11,7 +11,7 @@ from bonectl.core.progress import reporting
 from bonectl.core.slabs import recut
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, UsageError
-from bonectl.stacks import form
+from bonectl.stacks import binning, crop, meaning, number_type, screening, view_order
 
 VOLUME = np.random.default_rng(0).normal(size=(7, 8, 9)).astype("<f4")
 
@@ -64,9 +64,9 @@ def test_crop_is_numpys_slicing_for_any_slab(cut, size):
     stack = sliced(volume(spacing=(0.1, 0.2, 0.3), answers={"bvtv": 0.2}), size)
     if not expected.size:
         with pytest.raises(UsageError, match="leaves nothing"):
-            form.cropped(stack, cut)
+            crop.cropped(stack, cut)
         return
-    made = form.cropped(stack, cut)
+    made = crop.cropped(stack, cut)
     np.testing.assert_array_equal(made.collect(), expected)
     assert made.header.shape == expected.shape
     steps = [part.step or 1 for part in cut]
@@ -79,7 +79,7 @@ def test_crop_of_a_scan_moves_the_axis_and_picks_the_angles(axes):
     stack, array = scan(axes=axes)
     parts = {"row": slice(1, 6), "view": slice(2, None, 3), "col": slice(3, -1)}
     cut = tuple(parts[axis] for axis in axes)
-    made = form.cropped(stack, cut)
+    made = crop.cropped(stack, cut)
     geometry = made.header.geometry
     assert (geometry.rows, geometry.columns, geometry.centre) == (5, 5, 1.25)
     assert list(geometry.angles.degrees) == [3.0, 7.5]
@@ -89,21 +89,21 @@ def test_crop_of_a_scan_moves_the_axis_and_picks_the_angles(axes):
 def test_crops_that_are_refused():
     full = slice(None)
     with pytest.raises(UsageError, match="use --bin"):
-        form.cropped(scan()[0], (full, full, slice(None, None, 2)))
+        crop.cropped(scan()[0], (full, full, slice(None, None, 2)))
     with pytest.raises(UsageError, match="leaves nothing"):
-        form.cropped(volume(), (slice(None, None, -1), full, full))
+        crop.cropped(volume(), (slice(None, None, -1), full, full))
 
 
 def test_the_orbits_plane_stays_where_it_was():
     """Rows of a cone beam: cropped on one side, or binned with a rest, they are no longer centred on its plane."""
     full = slice(None)
     geometry = scan("cone")[0].header.geometry
-    cropped = form.cropped(scan("cone")[0], (slice(2, geometry.rows), full, full)).header.geometry
+    cropped = crop.cropped(scan("cone")[0], (slice(2, geometry.rows), full, full)).header.geometry
     assert cropped.rows == geometry.rows - 2
     assert cropped.principal_row == geometry.principal_row - 2
     assert cropped.volume_shape == geometry.volume_shape
     assert geometry.rows % 2 == 1
-    binned = form.binned(scan("cone")[0], 2).header.geometry
+    binned = binning.binned(scan("cone")[0], 2).header.geometry
     assert binned.principal_row == (geometry.principal_row + 0.5) / 2 - 0.5
     assert binned.row_centre is not None
 
@@ -112,7 +112,7 @@ def test_the_orbits_plane_stays_where_it_was():
 def test_bin_is_the_mean_for_any_slab(size):
     ear = Ear()
     with reporting(ear):
-        made = form.binned(sliced(volume(spacing=(0.1, 0.1, 0.1)), size), 3)
+        made = binning.binned(sliced(volume(spacing=(0.1, 0.1, 0.1)), size), 3)
     cells = VOLUME[:6, :6, :].astype("f8").reshape(2, 3, 2, 3, 3, 3)
     np.testing.assert_array_equal(made.collect(), cells.mean(axis=(1, 3, 5)).astype("f4"))
     assert made.header.spacing == pytest.approx((0.3, 0.3, 0.3))
@@ -121,13 +121,13 @@ def test_bin_is_the_mean_for_any_slab(size):
 
 def test_bin_rounds_integers_half_to_even():
     array = np.array([0, 1, 1, 2], "u1").repeat(4).reshape(4, 2, 2)  # means 0.5 and 1.5
-    np.testing.assert_array_equal(form.binned(volume(array), 2).collect().ravel(), [0, 2])
+    np.testing.assert_array_equal(binning.binned(volume(array), 2).collect().ravel(), [0, 2])
 
 
 @pytest.mark.parametrize("axes", [SINOGRAMS, PROJECTIONS])
 def test_bin_of_a_scan_keeps_views_and_the_place_of_the_axis(axes):
     stack, array = scan(axes=axes, blur_px=1.0, white=100.0)
-    made = form.binned(stack, 3)
+    made = binning.binned(stack, 3)
     geometry = made.header.geometry
     assert (geometry.rows, geometry.views, geometry.columns) == (2, 8, 3)
     assert (geometry.pitch, geometry.row_pitch, geometry.voxel, geometry.size) == pytest.approx((0.3, 0.6, 0.3, 3))
@@ -140,7 +140,7 @@ def test_bin_of_a_scan_keeps_views_and_the_place_of_the_axis(axes):
 
 def test_binned_counts_add_up_and_keep_the_transmission():
     stack, array = scan(unit="counts", dtype="<u2", white=50000.0, photons=1e4, gain_sd=0.03)
-    made = form.binned(stack, 3)
+    made = binning.binned(stack, 3)
     assert made.header.dtype == "<u4"
     assert made.header.acquisition == {"white": 450000.0, "photons": 9e4, "gain_sd": 0.01}
     assert made.collect()[1, 2, 1] == array[3:6, 2, 3:6].sum()
@@ -155,22 +155,22 @@ def test_sums_of_counts_take_the_shortest_type_that_holds_them(source, sums):
     info = np.iinfo(source) if source[1] in "iu" else np.finfo(source)
     brightest = info.max if source != "<f4" else 1e30
     array = np.full((4, 4, 4), brightest, source)
-    made = form.binned(volume(array, unit="counts"), 2)
+    made = binning.binned(volume(array, unit="counts"), 2)
     assert made.header.dtype == sums
     np.testing.assert_array_equal(made.collect().astype(float), 8.0 * array[:2, :2, :2].astype(float))
-    mean = form.binned(volume(array), 2)
+    mean = binning.binned(volume(array), 2)
     np.testing.assert_array_equal(mean.collect(), array[:2, :2, :2])
 
 
 def test_sums_that_float64_cannot_count_are_refused():
     array = np.full((2, 2, 2), 2**60, "<u8")
     with pytest.raises(DataError, match="8 values beyond .*first 1152921504606846976 at"):
-        form.binned(volume(array, unit="counts"), 2).collect()
+        binning.binned(volume(array, unit="counts"), 2).collect()
 
 
 def test_views_are_counted_in_what_is_there():
     stack, _ = scan(views=8, photons=1e4)
-    few = form.cropped(stack, (slice(None), slice(0, 3), slice(None))).header
+    few = crop.cropped(stack, (slice(None), slice(0, 3), slice(None))).header
     assert few.acquisition == {"views": 3, "photons": 1e4}
     assert few.replace(geometry=None).acquisition["views"] == 3
 
@@ -178,36 +178,36 @@ def test_views_are_counted_in_what_is_there():
 def test_unequal_pixels_keep_their_height():
     """As the resolution tags of a TIFF say it: 0.2 mm high, 0.1 mm wide; views have no step."""
     known = volume(spacing=(None, 0.2, 0.1))
-    assert form.with_axes(known, "projection").header.spacing == (None, 0.2, 0.1)
-    assert form.with_axes(known, "sinogram").header.spacing == (0.1, None, 0.1)
-    assert form.with_axes(volume(spacing=(0.3, 0.2, 0.1)), "sinogram").header.spacing == (0.3, None, 0.1)
+    assert meaning.with_axes(known, "projection").header.spacing == (None, 0.2, 0.1)
+    assert meaning.with_axes(known, "sinogram").header.spacing == (0.1, None, 0.1)
+    assert meaning.with_axes(volume(spacing=(0.3, 0.2, 0.1)), "sinogram").header.spacing == (0.3, None, 0.1)
     high, _ = scan()
-    assert form.with_voxel_size(high, 0.1).header.spacing == (0.2, None, 0.1)
+    assert meaning.with_voxel_size(high, 0.1).header.spacing == (0.2, None, 0.1)
 
 
 @pytest.mark.parametrize("k", [0, 1, 8, 99])
 def test_bins_that_do_not_fit(k):
     with pytest.raises(UsageError, match="does not fit"):
-        form.binned(volume(), k)
+        binning.binned(volume(), k)
 
 
 def test_a_mask_is_not_averaged():
     with pytest.raises(UsageError, match="mask"):
-        form.binned(volume(np.ones((4, 4, 4), "u1"), unit="label"), 2)
+        binning.binned(volume(np.ones((4, 4, 4), "u1"), unit="label"), 2)
 
 
 def test_order_turns_and_turns_back():
     stack, array = scan()
-    turned = form.ordered(stack, "projection")
+    turned = view_order.ordered(stack, "projection")
     assert turned.header.axes == PROJECTIONS
     assert turned.header.spacing == (None, 0.2, 0.1)
     values = turned.collect()
     np.testing.assert_array_equal(values, array.swapaxes(0, 1))
-    back = form.ordered(Stack.of(values, turned.header), "sinogram")
+    back = view_order.ordered(Stack.of(values, turned.header), "sinogram")
     assert back.header == scan()[0].header
     np.testing.assert_array_equal(back.collect(), array)
     with pytest.raises(UsageError, match="only scans"):
-        form.ordered(volume(), "sinogram")
+        view_order.ordered(volume(), "sinogram")
 
 
 @given(
@@ -221,11 +221,11 @@ def test_cast_gives_the_nearest_value_or_refuses(source, target, numbers):
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         return  # `finite` has refused those already
     try:
-        made = form.cast(volume(array), target)
+        made = number_type.cast(volume(array), target)
         values = made.collect()
     except UsageError as error:
         assert "not fit" in str(error)
-        low, high = form._range(np.dtype(target))
+        low, high = number_type.limits(np.dtype(target))
         exact = [float(v) for v in array.ravel()]
         assert any(not low <= round(v) <= high for v in exact) or target == "|b1" or target[1] == "f"
         return
@@ -242,19 +242,19 @@ def test_cast_gives_the_nearest_value_or_refuses(source, target, numbers):
 def test_cast_counts_what_does_not_fit():
     array = np.array([[[0, 300, -1, 255]], [[1, 2, 3, 999]]], "i4")
     with pytest.raises(UsageError, match=r"^1 value does not fit uint8"):
-        form.cast(volume(np.array([[[7, 300]]])), "uint8").collect()
+        number_type.cast(volume(np.array([[[7, 300]]])), "uint8").collect()
     with pytest.raises(UsageError, match=r"3 values do not fit uint8 \(0 to 255\), the first is 300 at \(0, 0, 1\)"):
-        form.cast(sliced(volume(array), 1), "uint8").collect()
+        number_type.cast(sliced(volume(array), 1), "uint8").collect()
     with pytest.raises(UsageError, match="no type 'complex64'"):
-        form.cast(volume(), "complex64")
+        number_type.cast(volume(), "complex64")
     with pytest.raises(UsageError, match="no type 'nonsense'"):
-        form.cast(volume(), "nonsense")
+        number_type.cast(volume(), "nonsense")
 
 
 @pytest.mark.parametrize("dtype", ["1:2:3", "f4,f4", "i4,(2,3)f8", "(2,)f4", "O", "V8", "", "{", "f" * 300, "9" * 5000])
 def test_types_in_numpys_own_language_are_refused(dtype):
     with pytest.raises(UsageError, match="no type"):
-        form.cast(Stack.of(np.zeros((1, 2, 2), np.float32), Header(shape=(1, 2, 2))), dtype)
+        number_type.cast(Stack.of(np.zeros((1, 2, 2), np.float32), Header(shape=(1, 2, 2))), dtype)
 
 
 @pytest.mark.parametrize("size", [1, 4, 7])
@@ -262,35 +262,35 @@ def test_values_that_are_not_finite(size):
     array = VOLUME.copy()
     array[2, 3, 4], array[5, 0, 0] = np.nan, np.inf
     with pytest.raises(DataError, match=r"^x: 2 values are NaN or infinite, the first at \(2, 3, 4\)"):
-        form.finite(sliced(volume(array), size), "x").collect()
+        screening.finite(sliced(volume(array), size), "x").collect()
     ear = Ear()
     with reporting(ear):
-        filled = form.zero_filled(sliced(volume(array), size), "x").collect()
+        filled = screening.zero_filled(sliced(volume(array), size), "x").collect()
     assert filled[2, 3, 4] == filled[5, 0, 0] == 0
     assert np.count_nonzero(filled != array) == 2
     assert ear.heard == ["x: 2 values that are NaN or infinite were set to 0"]
-    np.testing.assert_array_equal(form.finite(volume(), "x").collect(), VOLUME)
+    np.testing.assert_array_equal(screening.finite(volume(), "x").collect(), VOLUME)
 
 
 def test_declarations():
-    assert form.with_unit(volume(), "1/cm").header.unit == "1/cm"
+    assert meaning.with_unit(volume(), "1/cm").header.unit == "1/cm"
     with pytest.raises(UsageError, match="in label already"):
-        form.with_unit(volume(unit="label"), "1/cm")
+        meaning.with_unit(volume(unit="label"), "1/cm")
     with pytest.raises(UsageError, match="unit 'furlong'"):
-        form.with_unit(volume(), "furlong")
-    assert form.with_voxel_size(volume(), 0.02).header.spacing == (0.02, 0.02, 0.02)
+        meaning.with_unit(volume(), "furlong")
+    assert meaning.with_voxel_size(volume(), 0.02).header.spacing == (0.02, 0.02, 0.02)
     ear = Ear()
     with reporting(ear):
-        assert form.with_voxel_size(volume(spacing=(0.1, 0.1, 0.1)), 0.02).header.voxel == 0.02
+        assert meaning.with_voxel_size(volume(spacing=(0.1, 0.1, 0.1)), 0.02).header.voxel == 0.02
     assert ear.heard == ["the input says 0.1 × 0.1 × 0.1 mm; 0.02 mm is taken, as given"]
     with pytest.raises(UsageError, match="pitch of 0.1 mm"):
-        form.with_voxel_size(scan()[0], 0.02)
+        meaning.with_voxel_size(scan()[0], 0.02)
     with pytest.raises(UsageError, match="a length from"):
-        form.with_voxel_size(volume(), -1.0)
-    declared = form.with_axes(volume(spacing=(None, 0.1, 0.1)), "projection").header
+        meaning.with_voxel_size(volume(), -1.0)
+    declared = meaning.with_axes(volume(spacing=(None, 0.1, 0.1)), "projection").header
     assert (declared.axes, declared.spacing) == (PROJECTIONS, (None, 0.1, 0.1))
     with pytest.raises(UsageError, match="--order turns them"):
-        form.with_axes(scan()[0], "projection")
+        meaning.with_axes(scan()[0], "projection")
 
 
 @pytest.mark.parametrize(
@@ -302,7 +302,7 @@ def test_a_window_keeps_values_to_half_a_step(dtype, least, most, size):
     values[0, 0, :4] = -200, 1800, -201, 1e6
     ear = Ear()
     with reporting(ear):
-        stored = form.windowed(sliced(volume(values, unit="mgHA/cm3"), size), dtype, -200, 1800)
+        stored = number_type.windowed(sliced(volume(values, unit="mgHA/cm3"), size), dtype, -200, 1800)
         numbers = stored.collect()
     slope, intercept = stored.header.scaling
     assert (numbers.dtype, stored.header.unit) == (np.dtype(dtype), "mgHA/cm3")
@@ -313,7 +313,7 @@ def test_a_window_keeps_values_to_half_a_step(dtype, least, most, size):
     back = Stack.of(numbers, stored.header).restored()
     assert (back.header.dtype, back.header.scaling, back.header.unit) == ("<f4", None, "mgHA/cm3")
     assert np.abs(back.collect() - values.clip(-200, 1800)).max() <= slope / 2 * 1.001
-    again = form.windowed(volume(slope * numbers + intercept), dtype, -200, 1800)
+    again = number_type.windowed(volume(slope * numbers + intercept), dtype, -200, 1800)
     np.testing.assert_array_equal(again.collect(), numbers)
 
 
@@ -331,4 +331,4 @@ def test_a_window_keeps_values_to_half_a_step(dtype, least, most, size):
 )
 def test_windows_that_are_none(dtype, low, high, unit, said):
     with pytest.raises(UsageError, match=said):
-        form.windowed(volume(np.zeros((2, 2, 2), "f4"), unit=unit), dtype, low, high)
+        number_type.windowed(volume(np.zeros((2, 2, 2), "f4"), unit=unit), dtype, low, high)

@@ -8,7 +8,7 @@ from bonectl.core.slabs import recut
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, UsageError
 from bonectl.scanning.gaps import bridged, filled
-from bonectl.stacks.form import zero_filled
+from bonectl.stacks.screening import zero_filled
 
 Z, Y, X = np.mgrid[:3, :8, :9].astype("f4")
 PLANE = 100 + 3 * Y - 2 * X + 10 * Z  # in every slice linear along both axes, so that any mean of lines is exact

@@ -125,11 +125,11 @@ def test_any_slab_any_threads_any_memory_and_either_order_give_the_same_bytes(co
 
 
 def test_a_scan_that_does_not_fit_in_memory_passes_through_a_file(counts, monkeypatch):
-    from bonectl.stacks import turning
+    from bonectl.stacks import view_order
 
     readings, _there, given = counts
     first, _ = after("flats(mode=linear) + paganin(distance=5, energy=25)", readings, "counts", given=given)
-    monkeypatch.setattr(turning, "is_held", lambda header, limit=None: False)
+    monkeypatch.setattr(view_order, "is_held", lambda header, limit=None: False)
     again, _ = after("flats(mode=linear) + paganin(distance=5, energy=25)", readings, "counts", given=given)
     assert again.tobytes() == first.tobytes()
 

@@ -6,7 +6,7 @@ import pytest
 from bonectl.core.header import Header
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError
-from bonectl.stacks import form, placing
+from bonectl.stacks import binning, crop, placing
 
 WHERE = np.arange(6 * 7 * 8).reshape(6, 7, 8)  # every voxel of the scan knows its place
 
@@ -58,11 +58,11 @@ def test_a_mask_beside_the_volume_or_of_other_voxels_is_refused():
 
 def test_a_crop_moves_the_place_and_a_bin_forgets_it():
     whole = cut(slice(1, 5), slice(2, 6), slice(1, 7))
-    cropped = form.cropped(whole, (slice(1, 3), slice(None), slice(2, None)))
+    cropped = crop.cropped(whole, (slice(1, 3), slice(None), slice(2, None)))
     assert placing.position(cropped.header) == (2, 2, 3)
     grey = Stack(VOLUME.replace(unit="grey"), iter(()))
-    assert placing.position(form.binned(grey, 2).header) is None
-    assert placing.position(form.cropped(whole, (slice(None, None, 2), slice(None), slice(None))).header) is None
+    assert placing.position(binning.binned(grey, 2).header) is None
+    assert placing.position(crop.cropped(whole, (slice(None, None, 2), slice(None), slice(None))).header) is None
 
 
 def test_a_scanners_mask_of_a_part_is_measured_in_its_place(shared_data, tmp_path):
@@ -73,7 +73,7 @@ def test_a_scanners_mask_of_a_part_is_measured_in_its_place(shared_data, tmp_pat
     from bonectl.cli.app import app
 
     scans = shared_data / "scans" / "scanco"
-    part = form.cropped(bonectl.read(scans / "TRAB_1240_SEG.AIM"), (slice(20, 60), slice(30, 90), slice(10, 100)))
+    part = crop.cropped(bonectl.read(scans / "TRAB_1240_SEG.AIM"), (slice(20, 60), slice(30, 90), slice(10, 100)))
     bonectl.write(part, tmp_path / "mask.npy")
     run = CliRunner().invoke(
         app, ["measure", str(scans / "TRAB_1240.AIM"), "--mask", str(tmp_path / "mask.npy"), "-t", "320", "-m", "bvtv"]

@@ -1,38 +1,20 @@
 """`bonectl convert`."""
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bonectl.cli import files, streams
 from bonectl.cli.command import command
-from bonectl.cli.options import READS, WRITES, Calibrate, Request
+from bonectl.cli.options import READS, WRITES, Calibrate, Layout, Order, Request
 from bonectl.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bonectl.core.cost import Cost
-    from bonectl.core.header import Header
     from bonectl.core.slabs import Array
     from bonectl.core.stack import Stack
-    from bonectl.stacks.form import Cut
-
-
-class Order(StrEnum):
-    """Orders of a scan."""
-
-    sinogram = "sinogram"
-    projection = "projection"
-
-
-class Layout(StrEnum):
-    """What the three axes of a plain file are."""
-
-    volume = "volume"
-    sinogram = "sinogram"
-    projection = "projection"
+    from bonectl.stacks.crop import Ranges
 
 
 @command(READS, WRITES)
@@ -97,10 +79,12 @@ def convert(
       bonectl convert ball.npy --bin 2 | bonectl info
       bonectl convert ball.npy --dtype uint16 --window 0:1500 -o ball16.tif
     """
+    from bonectl.stacks.convert_cost import cost as cost_of
+
     files.apart([request.source, calibrate], files.written(request))
     with streams.reading(request) as stack:
         changed = _typed(_changed(stack, axes, crop, order, bin_, calibrate), dtype, window)
-        cost = _cost(stack.header, turned=order is not None) if request.dry_run else None
+        cost = cost_of(stack.header, reordered=order is not None) if request.dry_run else None
         streams.writing(_watched(changed), request, cost=cost)
 
 
@@ -112,39 +96,35 @@ def _changed(
     bin_: int,
     calibrate: str | None,
 ) -> "Stack":
-    from bonectl.stacks import form as ops
+    from bonectl.stacks.binning import binned
+    from bonectl.stacks.crop import cropped
+    from bonectl.stacks.meaning import with_axes
+    from bonectl.stacks.view_order import ordered
 
     if axes is not None:
-        stack = ops.with_axes(stack, axes.value)
+        stack = with_axes(stack, axes.value)
     if crop is not None:
-        stack = ops.cropped(stack, _cut(crop))
+        stack = cropped(stack, _ranges(crop))
     if order is not None:
-        stack = ops.ordered(stack, order.value)
+        stack = ordered(stack, order.value)
     if bin_ > 1:
-        stack = ops.binned(stack, bin_)
+        stack = binned(stack, bin_)
     return stack if calibrate is None else _calibrated(stack, calibrate)
 
 
 def _typed(stack: "Stack", dtype: str | None, window: str | None) -> "Stack":
     """The values in another type: as they are, or by numbers that stand for those of a window."""
-    from bonectl.stacks import form as ops
+    from bonectl.stacks import number_type
 
     if window is None:
-        return stack if dtype is None else ops.cast(stack, dtype)
+        return stack if dtype is None else number_type.cast(stack, dtype)
     if dtype is None:
         raise UsageError("--window without --dtype; give --dtype uint16 or uint8 with it")
     try:
         low, high = map(float, window.split(":"))
     except ValueError as error:
         raise UsageError(f"cannot read --window {window!r}; give LO:HI such as -200:1800") from error
-    return ops.windowed(stack, dtype, low, high)
-
-
-def _cost(header: "Header", *, turned: bool) -> "Cost":
-    """What --dry-run says of memory and time."""
-    from bonectl.stacks.form import cost
-
-    return cost(header, turned=turned)
+    return number_type.windowed(stack, dtype, low, high)
 
 
 def _watched(stack: "Stack") -> "Stack":
@@ -168,7 +148,7 @@ def _calibrated(stack: "Stack", text: str) -> "Stack":
     return calibrated(stack, parse(text))
 
 
-def _cut(text: str) -> "Cut":
+def _ranges(text: str) -> "Ranges":
     """``10:20,:,5:-5`` as three slices."""
     parts = text.split(",")
     try:

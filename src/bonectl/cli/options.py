@@ -32,6 +32,21 @@ class NaN(StrEnum):
     fill = "fill"
 
 
+class Order(StrEnum):
+    """Orders of a scan."""
+
+    sinogram = "sinogram"
+    projection = "projection"
+
+
+class Layout(StrEnum):
+    """What the three axes of a plain file are."""
+
+    volume = "volume"
+    sinogram = "sinogram"
+    projection = "projection"
+
+
 Source = Annotated[
     Path,
     typer.Argument(

@@ -122,11 +122,11 @@ def _scan(
     from bonectl.scanning.lines import check_scan, geometry_of
     from bonectl.scanning.preparing import Beam
     from bonectl.scanning.request import angles_over
-    from bonectl.stacks import form
+    from bonectl.stacks import meaning
 
     with streams.reading(request) as stack:
         if axes is not None:
-            stack = form.with_axes(stack, axes.value)
+            stack = meaning.with_axes(stack, axes.value)
         check_scan(stack.header)
         header = stack.header
         if angles is not None or centre is not None:

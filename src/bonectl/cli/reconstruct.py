@@ -20,6 +20,7 @@ from bonectl.cli.options import (
     Energy,
     Matrix,
     MaxMemory,
+    Order,
     Request,
     size_in_bytes,
 )
@@ -55,13 +56,6 @@ class DeadPixels(StrEnum):
 
     fill = "fill"
     fail = "fail"
-
-
-class Layout(StrEnum):
-    """What the axes of a plain scan are."""
-
-    sinogram = "sinogram"
-    projection = "projection"
 
 
 @command(READS, WRITES)
@@ -148,7 +142,7 @@ def reconstruct(
         ),
     ] = None,
     axes: Annotated[
-        Layout | None,
+        Order | None,
         typer.Option("--axes", help="What the axes of a plain file are: (row, view, col) or (view, row, col)."),
     ] = None,
     flats: Annotated[
@@ -275,12 +269,12 @@ def reconstruct(
 
 
 @contextmanager
-def _opened(request: Request, axes: Layout | None) -> Iterator["Stack"]:
+def _opened(request: Request, axes: Order | None) -> Iterator["Stack"]:
     """The scan, its axes as the options name them."""
-    from bonectl.stacks import form
+    from bonectl.stacks.meaning import with_axes
 
     with streams.reading(request) as stack:
-        yield stack if axes is None else form.with_axes(stack, axes.value)
+        yield stack if axes is None else with_axes(stack, axes.value)
 
 
 def _planned(scan: "Header", asked: "ReconstructRequest", beside: ScanFiles, request: Request) -> "Plan":

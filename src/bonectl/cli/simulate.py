@@ -10,7 +10,7 @@ import typer
 from bonectl.cli import destination, files, streams
 from bonectl.cli.branch import branch
 from bonectl.cli.command import command
-from bonectl.cli.options import READS, WRITES, Device, Energy, Matrix, Request, Seed
+from bonectl.cli.options import READS, WRITES, Device, Energy, Matrix, Order, Request, Seed
 from bonectl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,13 +24,6 @@ class Reading(StrEnum):
     counts = "counts"
     transmission = "transmission"
     line_integral = "line integral"
-
-
-class Order(StrEnum):
-    """Orders of a scan."""
-
-    sinogram = "sinogram"
-    projection = "projection"
 
 
 @command(READS, WRITES)
@@ -149,9 +142,9 @@ def _write_frames(name: str, where: Request, plan: "SimulatePlan", frames: int, 
 
 
 def _ordered(scan: "Stack", order: Order) -> "Stack":
-    from bonectl.stacks import form
+    from bonectl.stacks.view_order import ordered
 
-    return form.ordered(scan, "projection") if order is Order.projection else scan
+    return ordered(scan, "projection") if order is Order.projection else scan
 
 
 def _with_views(geometry: str, views: int | None) -> str:

@@ -85,12 +85,12 @@ def declared(stack: "Stack", request: Request) -> "Stack":
     UsageError
         When it tells otherwise.
     """
-    from bonectl.stacks import form
+    from bonectl.stacks import meaning
 
     if request.input_unit is not None:
-        stack = form.with_unit(stack, request.input_unit)
+        stack = meaning.with_unit(stack, request.input_unit)
     if request.voxel_size is not None:
-        stack = form.with_voxel_size(stack, request.voxel_size)
+        stack = meaning.with_voxel_size(stack, request.voxel_size)
     return stack
 
 
@@ -121,14 +121,14 @@ def writing(
         When the disk is full, or fails.
     """
     from bonectl.core.stack import Stack
-    from bonectl.stacks import form
+    from bonectl.stacks import screening
 
     check_output(request)
     if request.dry_run:
         _print_cost(stack.header, request, cost or Cost())
         return
     header = stack.header if request.no_history else remembered(stack.header, request, notes or {})
-    stack = Stack(header, form.kept_finite(stack).slabs)
+    stack = Stack(header, screening.kept_finite(stack).slabs)
     write(stack, request)
 
 
@@ -202,11 +202,11 @@ def _standard_input() -> BinaryIO:
 
 def _screened(stack: "Stack", name: str, nan: NaN | None) -> "Stack":
     from bonectl.scanning import gaps
-    from bonectl.stacks import form
+    from bonectl.stacks import screening
 
     if nan is None:
         return stack
-    return {NaN.fail: form.finite, NaN.zero: form.zero_filled, NaN.fill: gaps.filled}[nan](stack, name)
+    return {NaN.fail: screening.finite, NaN.zero: screening.zero_filled, NaN.fill: gaps.filled}[nan](stack, name)
 
 
 def _cut(stack: "Stack", slab: int) -> "Stack":

@@ -10,7 +10,7 @@ from bonectl.core.counted import counted
 from bonectl.core.slabs import Array
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError
-from bonectl.stacks import form
+from bonectl.stacks import screening
 
 # Slices per block while streaming; no number depends on it.
 BLOCK = 16
@@ -25,9 +25,9 @@ def mineral(stack: Stack, what: str) -> Stack:
         return Stack(stack.header.replace(unit="label"), stack.slabs)
     calibration = stack.header.calibration
     if stack.header.unit != "1/cm" or calibration is None:
-        return form.single(stack, what)
+        return screening.single(stack, what)
     header = stack.header.replace(unit="mgHA/cm3", dtype="<f8")
-    dense = form.single(stack.map(lambda slab: calibration.density(slab.astype(np.float64)), header), what)
+    dense = screening.single(stack.map(lambda slab: calibration.density(slab.astype(np.float64)), header), what)
     return dense.map(lambda slab: slab.astype(np.float32), header.replace(dtype="<f4"))
 
 
@@ -43,7 +43,7 @@ def finite(stack: Stack, what: str) -> Iterator[Array]:
     A stack that is known to be finite is not looked through again.
     """
     start = 0
-    for block in (stack if stack.finite else form.finite(stack, what)).blocks(BLOCK):
+    for block in (stack if stack.finite else screening.finite(stack, what)).blocks(BLOCK):
         start += len(block)
         if start > stack.header.shape[0]:
             break

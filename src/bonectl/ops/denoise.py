@@ -29,7 +29,7 @@ from bonectl.learning.checkpoint import Checkpoint, Normalisation
 from bonectl.learning.denoiser import Denoiser, Trainable
 from bonectl.learning.tiles import apply
 from bonectl.learning.weights import shown
-from bonectl.stacks.form import single
+from bonectl.stacks.screening import single
 
 # Slices per block. A CPU is fastest with one: what a layer leaves is still in its caches when the next one reads
 # it (1.4 times the speed of four, bench/denoise.py). A GPU needs more to be busy.

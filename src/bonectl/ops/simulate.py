@@ -10,7 +10,7 @@ from bonectl.core.slabs import Array
 from bonectl.core.stack import Stack, chain
 from bonectl.scanning.detector import Detector, framed, noisy, readings
 from bonectl.scanning.simulation import USUAL_ENERGY, SimulatePlan, SimulateRequest, planned
-from bonectl.stacks.form import single
+from bonectl.stacks.screening import single
 
 
 def simulate(volume: Stack, request: SimulateRequest | None = None, **settings: Any) -> Stack:

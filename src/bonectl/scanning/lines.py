@@ -18,7 +18,8 @@ from bonectl.core.slabs import Array
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, UsageError
 from bonectl.geometries.parallel import parallel
-from bonectl.stacks.form import finite, ordered, single
+from bonectl.stacks.screening import finite, single
+from bonectl.stacks.view_order import ordered
 
 READY = ("counts", "transmission", "line integral")
 

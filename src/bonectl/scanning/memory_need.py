@@ -15,7 +15,7 @@ from bonectl.core.spec import parse
 from bonectl.errors import MemoryShortageError
 from bonectl.projection.fsp import GRAIN, OVERSAMPLING
 from bonectl.projection.projector import Projector
-from bonectl.stacks import turning
+from bonectl.stacks import view_order
 
 FLOAT = 4
 # Views that the transposes and the filter work on at a time, and bytes that they take for each frequency and lane.
@@ -74,7 +74,7 @@ def needed(header: Header, geometry: Geometry, method: str, slices: int, slab: i
     slab : int
         Rows that arrive at a time; 0 when it is not known, and small.
     held : bool
-        Whether projections are turned in memory (`bonectl.stacks.turning`).
+        Whether projections are turned in memory (`bonectl.stacks.view_order`).
     """
     name = parse(method).name
     slices = min(slices, geometry.rows)
@@ -157,7 +157,7 @@ def chosen_block(header: Header, geometry: Geometry, method: str, limit: int, sl
     MemoryShortageError
         When not even the smallest block fits.
     """
-    here, held = memory.resident(), turning.is_held(header, limit)
+    here, held = memory.resident(), view_order.is_held(header, limit)
     for block in blocks(geometry):
         peak = here + needed(header, geometry, method, block, slab, held=held).at_worst
         if peak <= limit:

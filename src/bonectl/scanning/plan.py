@@ -23,7 +23,7 @@ from bonectl.scanning.air import levelled
 from bonectl.scanning.axis import Axis
 from bonectl.scanning.lines import line_integrals, sinograms
 from bonectl.scanning.request import AUTO, Method, ReconstructRequest, method_for
-from bonectl.stacks import turning
+from bonectl.stacks import view_order
 
 # Hexadecimal digits of a SHA-256 that are kept.
 DIGITS = 16
@@ -149,7 +149,7 @@ class Plan:
             Whether the scan comes once and is kept while the axis is looked for.
         """
         text, block = str(self.method), self.block
-        held = turning.is_held(self.scan, self.limit)
+        held = view_order.is_held(self.scan, self.limit)
         need, here = memory_need.needed(self.scan, self.geometry, text, block, held=held), memory.resident()
         if kept and held and self.scan.axes == SINOGRAMS:  # projections are counted, which are turned in memory
             here += self.scan.total_bytes

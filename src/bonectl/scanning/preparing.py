@@ -20,8 +20,9 @@ from bonectl.core.spec import Spec, parse_sum, print_sum
 from bonectl.core.stack import Stack
 from bonectl.errors import MemoryShortageError, UsageError
 from bonectl.scanning.lines import check_scan
-from bonectl.stacks import turning
-from bonectl.stacks.form import finite, ordered, single
+from bonectl.stacks import view_order
+from bonectl.stacks.screening import finite, single
+from bonectl.stacks.view_order import ordered
 
 KIT = "preparations"
 ORDER = {PROJECTIONS: "projection", SINOGRAMS: "sinogram"}
@@ -123,7 +124,7 @@ def prepared(
 
     Each plane passes through all parts that work on the same planes before the next one is taken; between parts that
     work on projections and parts that work on sinograms the scan is turned, in memory or by way of a temporary file
-    (`bonectl.stacks.turning`). The values do not depend on slabs, threads and memory.
+    (`bonectl.stacks.view_order`). The values do not depend on slabs, threads and memory.
 
     Parameters
     ----------
@@ -173,7 +174,7 @@ def cost(header: Header, specs: Sequence[Spec], *, order: str | None = None, lim
     turns = sum(a != b for a, b in pairwise(there))
     values = header.total_bytes // header.item_bytes
     whole = 4 * values if turns else 0
-    held = turning.is_held(header.replace(dtype="<f4"), limit)
+    held = view_order.is_held(header.replace(dtype="<f4"), limit)
     first, second, third = header.shape
     moving = max(_moving(count, other * third, specs) for count, other in ((first, second), (second, first)))
     paces = sum(kit.fact(KIT, spec.name, "PACE") for spec in specs) / threads.count() + turns * TURNING

@@ -17,7 +17,7 @@ from bonectl.core.stack import Stack
 from bonectl.errors import DataError, UsageError
 from bonectl.scanning import axis, opposite_axis, opposite_rays, sharpness
 from bonectl.scanning.plan import Plan
-from bonectl.stacks.form import cropped
+from bonectl.stacks.crop import cropped
 
 SCHEMA = "bonectl.try/1"
 COLUMNS = ("centre", "score", "best")

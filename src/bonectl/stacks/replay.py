@@ -9,7 +9,7 @@ from bonectl.core import progress, temporary
 from bonectl.core.cost import scratch
 from bonectl.core.slabs import Array, thickness
 from bonectl.core.stack import Stack
-from bonectl.stacks import turning
+from bonectl.stacks import view_order
 
 
 def twice(stack: Stack, *, limit: int | None = None) -> tuple[Stack, Stack]:
@@ -19,14 +19,14 @@ def twice(stack: Stack, *, limit: int | None = None) -> tuple[Stack, Stack]:
     ----------
     stack : Stack
     limit : int, optional
-        Bytes that the process may hold (`bonectl.stacks.turning`); nothing is most of what is free.
+        Bytes that the process may hold (`bonectl.stacks.view_order`); nothing is most of what is free.
 
     Raises
     ------
     WriteError
         While the first is walked, when the disk is full.
     """
-    first, then = _in_memory(stack) if turning.is_held(stack.header, limit) else _in_file(stack)
+    first, then = _in_memory(stack) if view_order.is_held(stack.header, limit) else _in_file(stack)
     return replace(stack, slabs=first), replace(stack, slabs=then)
 
 
@@ -48,12 +48,12 @@ def _in_memory(stack: Stack) -> tuple[Iterator[Array], Iterator[Array]]:
 def _in_file(stack: Stack) -> tuple[Iterator[Array], Iterator[Array]]:
     header = stack.header
     progress.note(f"the scan is looked at first, by way of {scratch(header.total_bytes)}")
-    with turning.on_disk(header):
+    with view_order.on_disk(header):
         file = temporary.unnamed()  # the second walk closes it
 
     def first() -> Iterator[Array]:
         for slab in stack.slabs:
-            with turning.on_disk(header):
+            with view_order.on_disk(header):
                 temporary.write_all(file, slab)
             yield slab
 
@@ -63,7 +63,7 @@ def _in_file(stack: Stack) -> tuple[Iterator[Array], Iterator[Array]]:
             step = thickness(header.slice_bytes)
             for start in range(0, header.shape[0], step):
                 slab = np.empty((min(step, header.shape[0] - start), *header.shape[1:]), header.dtype)
-                with turning.on_disk(header):
+                with view_order.on_disk(header):
                     temporary.read_all(file, slab)
                 yield slab
 

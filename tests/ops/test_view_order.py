@@ -14,8 +14,8 @@ from bonectl.errors import DataError, WriteError
 from bonectl.geometries.parallel import parallel
 from bonectl.ops.reconstruct import reconstruct
 from bonectl.scanning import memory_need
-from bonectl.stacks import turning
-from bonectl.stacks.form import ordered
+from bonectl.stacks import view_order
+from bonectl.stacks.view_order import ordered
 
 MIB = 1 << 20
 
@@ -30,7 +30,7 @@ def scan(dtype="<u2", shape=(31, 12, 40), slab=7):
 @pytest.mark.parametrize("held", [True, False])
 def test_the_order_changes_and_no_value(dtype, held):
     stack, values = scan(dtype)
-    turned = np.concatenate(list(turning.turned(stack, held=held)))
+    turned = np.concatenate(list(view_order.swapped(stack, held=held)))
     assert turned.dtype == np.dtype(dtype)
     np.testing.assert_array_equal(turned, values.swapaxes(0, 1))
 
@@ -41,12 +41,12 @@ def test_a_scan_of_another_length_is_refused(held, announced):
     stack, values = scan()
     short = Stack(stack.header.replace(shape=(announced, *values.shape[1:])), stack.slabs)
     with pytest.raises(DataError, match=f"31 slices arrived, {announced} were announced"):
-        list(turning.turned(short, held=held))
+        list(view_order.swapped(short, held=held))
 
 
 def test_nothing_is_left_behind(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    slabs = turning.turned(scan()[0], held=False)
+    slabs = view_order.swapped(scan()[0], held=False)
     next(slabs)
     slabs.close()
     assert not list(tmp_path.iterdir())
@@ -57,15 +57,15 @@ def test_a_full_disk_is_told(monkeypatch):
     with pytest.raises(
         WriteError, match="no space left on device: the scan needs a temporary file of 0 MiB in .*TMPDIR"
     ):
-        list(turning.turned(scan()[0], held=False))
+        list(view_order.swapped(scan()[0], held=False))
 
 
 def test_the_limit_decides(monkeypatch):
     header = Header(shape=(1000, 1024, 1024), axes=PROJECTIONS, dtype="<u2", unit="counts")
-    assert not turning.is_held(header, 2000 * MIB)
-    assert turning.is_held(header, 16000 * MIB)
+    assert not view_order.is_held(header, 2000 * MIB)
+    assert view_order.is_held(header, 16000 * MIB)
     seen = []
-    monkeypatch.setattr(turning, "turned", lambda stack, held: iter([seen.append(held)]))
+    monkeypatch.setattr(view_order, "swapped", lambda stack, held: iter([seen.append(held)]))
     for limit in (2000 * MIB, 16000 * MIB):
         list(ordered(Stack(header, iter([])), "sinogram", limit=limit).slabs)
     assert seen == [False, True]
@@ -80,7 +80,7 @@ def test_a_reconstruction_by_way_of_a_file_has_the_same_bytes(monkeypatch):
         return reconstruct(Stack.of(lines, header)).collect()
 
     there = volume()
-    monkeypatch.setattr(turning, "is_held", lambda header, limit=None: False)
+    monkeypatch.setattr(view_order, "is_held", lambda header, limit=None: False)
     np.testing.assert_array_equal(volume(), there)
 
 
@@ -96,7 +96,7 @@ PROGRAM = """
 import numpy as np
 from bonectl.core.header import PROJECTIONS, Header
 from bonectl.core.stack import Stack
-from bonectl.stacks import turning
+from bonectl.stacks import view_order
 
 def peak():
     line, = (line for line in open("/proc/self/status") if line.startswith("VmHWM"))
@@ -104,7 +104,7 @@ def peak():
 
 header = Header(shape=(400, 256, 1024), axes=PROJECTIONS, dtype="<u2", unit="counts")
 before = peak()
-for slab in turning.turned(Stack(header, (np.full((8, 256, 1024), i, "<u2") for i in range(50))), held=False):
+for slab in view_order.swapped(Stack(header, (np.full((8, 256, 1024), i, "<u2") for i in range(50))), held=False):
     assert (slab == np.repeat(np.arange(50), 8)[None, :, None]).all()
 print(peak() - before)
 """

@@ -12,17 +12,19 @@ import numpy as np
 from bonectl.core import memory, progress, temporary
 from bonectl.core.cost import scratch
 from bonectl.core.counted import counted
-from bonectl.core.header import Header
+from bonectl.core.header import PROJECTIONS, SINOGRAMS, Header
 from bonectl.core.slabs import Array, thickness
 from bonectl.core.stack import Stack
-from bonectl.errors import DataError, WriteError
+from bonectl.errors import DataError, UsageError, WriteError
+
+ORDERS = {"sinogram": SINOGRAMS, "projection": PROJECTIONS}
 
 # A scan is held when it takes no more than this share of what the process may still come to hold.
 SHARE = 0.5
 
 
 def is_held(header: Header, limit: int | None = None) -> bool:
-    """Whether a scan is turned in memory.
+    """Whether the order of a scan's views is changed in memory.
 
     Parameters
     ----------
@@ -33,7 +35,35 @@ def is_held(header: Header, limit: int | None = None) -> bool:
     return header.total_bytes <= SHARE * ((limit or memory.available()) - memory.resident())
 
 
-def turned(stack: Stack, *, held: bool) -> Iterator[Array]:
+def ordered(stack: Stack, order: str, *, limit: int | None = None) -> Stack:
+    """A scan by sinograms (row, view, col) or by projections (view, row, col).
+
+    Parameters
+    ----------
+    stack : Stack
+    order : str
+        "sinogram" or "projection".
+    limit : int, optional
+        Bytes that the process may hold (`is_held`); nothing is most of what is free.
+
+    Raises
+    ------
+    UsageError
+        When the stack is a volume, or there is no such order.
+    """
+    if order not in ORDERS:
+        raise UsageError(f"no order {order!r}; there are {', '.join(ORDERS)}")
+    header = stack.header
+    if not header.is_scan:
+        raise UsageError("a volume has no order of views; only scans can be turned (declare one with --axes)")
+    if header.axes == ORDERS[order]:
+        return stack
+    (a, b, c), (da, db, dc) = header.shape, header.spacing
+    changed = header.replace(axes=ORDERS[order], shape=(b, a, c), spacing=(db, da, dc))
+    return Stack(changed, swapped(stack, held=is_held(header, limit)))
+
+
+def swapped(stack: Stack, *, held: bool) -> Iterator[Array]:
     """The slabs of a stack whose first two axes have changed places.
 
     Parameters
