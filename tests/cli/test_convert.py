@@ -9,6 +9,7 @@ import pytest
 import tifffile
 
 from bonectl import io as formats
+from bonectl.core import kit
 from bonectl.core.calibration import Calibration
 from bonectl.core.geometry import Angles, Geometry
 from bonectl.core.header import PROJECTIONS, SINOGRAMS, Entry, Header
@@ -280,3 +281,26 @@ def test_a_window_reads_back_in_its_unit(run, tmp_path, name):
 def test_windows_that_cannot_be_read(run, scan, options):
     done = run("convert", "scan.npy", *options, "-o", "a.npy")
     assert (done.status, "--window" in done.err, done.err.count("\n")) == (2, True, 1)
+
+
+@pytest.mark.parametrize("name", formats.writers())
+def test_every_format_is_written_by_name_and_to_a_stream(run, scan, tmp_path, name):
+    """A scan's header and values stay, in whatever formats the register finds."""
+    suffix = kit.fact("io", name, "SUFFIXES")[0]
+    plain = run("convert", "scan.npy", "--no-history").out
+    assert run("convert", "scan.npy", "--no-history", "-o", f"a{suffix}").status == 0
+    assert run("convert", "scan.npy", "--no-history", "--format", name).out == (tmp_path / f"a{suffix}").read_bytes()
+    assert run("convert", f"a{suffix}", "--no-history").out == plain
+    assert f"format\t{name}\n" in run("convert", "scan.npy", "--dry-run", "-o", f"x{suffix}").out.decode()
+
+
+def test_formats_are_offered_where_they_are_named(run, scan):
+    offered = ", ".join(formats.writers())
+    assert offered in " ".join(run("convert", "--help").out.decode().split())
+    done = run("convert", "scan.npy", "-o", "x", "--format", "nrd")
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    assert "no format 'nrd' (did you mean 'nrrd'?); there are" in done.err
+    suffixes = ", ".join(formats.suffixes(formats.writers()))
+    done = run("convert", "scan.npy", "-o", "x.gif")
+    assert done.status == 2
+    assert f"x.gif: no format has that suffix; name it {suffixes}, or give --format" in done.err

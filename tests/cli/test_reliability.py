@@ -155,7 +155,8 @@ def test_outputs_that_cannot_be(shell, stacks):
         ("good.npy/out.npy", 73, "no folder"),
         ("old.npy", 73, "exists already; give --force"),
         ("out.dat", 2, "no format has that suffix"),
-        ("out_%03d.npy", 2, "a file per slice is TIFF"),
+        ("out_%03d.npy", 2, "a file per slice is TIFF; name it slice_%05d.tif"),
+        ("out_%03d.nrrd", 2, "a file per slice is TIFF; name it slice_%05d.tif"),
         ("out_%d_%d.tif", 2, "two places for a number"),
     ):
         one_line(shell(f"{CONVERT} good.npy -o {output}"), status, said)

@@ -48,7 +48,7 @@ def is_whole(path: Path) -> bool:
             Checkpoint.load(path)
         elif path.suffix == ".json":
             json.loads(path.read_text())
-        elif path.suffix in (".npy", ".tif") or path.is_dir():
+        elif path.is_dir() or io.named(path):
             with io.open(path) as stack:
                 stack.collect()
     except (BonectlError, ValueError):

@@ -14,7 +14,7 @@ import typer
 
 from bonectl.cli import files, streams
 from bonectl.cli.command import command
-from bonectl.cli.options import AsJson, Device, Force, Request, Seed
+from bonectl.cli.options import FORMATS_READ, AsJson, Device, Force, Request, Seed
 from bonectl.core import ending
 from bonectl.core.cost import SCHEMA
 from bonectl.core.counted import counted
@@ -30,7 +30,8 @@ def train(
     request: Request,
     *,
     inputs: Annotated[
-        list[Path], typer.Argument(metavar="IN...", help="Noisy stacks (or scans, for lpd): NPY, TIFF, or folders.")
+        list[Path],
+        typer.Argument(metavar="IN...", help=f"Noisy stacks (or scans, for lpd): {FORMATS_READ}, or folders."),
     ],
     output: Annotated[
         Path,
