@@ -17,46 +17,50 @@ if TYPE_CHECKING:
     from bonectl.stacks.crop import Ranges
 
 
+Axes = Annotated[
+    Layout | None,
+    typer.Option(
+        "--axes",
+        help="What the input's axes are, where it does not tell: (z, y, x), (row, view, col), (view, row, col).",
+    ),
+]
+Crop = Annotated[
+    str | None, typer.Option("--crop", metavar="Z,Y,X", help="Part to keep, as Python slices: 10:20,:,5:-5.")
+]
+ViewOrder = Annotated[
+    Order | None,
+    typer.Option("--order", help="Turn a scan to sinograms or projections; holds it, in memory or a temporary file."),
+]
+Bin = Annotated[
+    int, typer.Option("--bin", metavar="K", min=1, help="Average K³ voxels, or K² detector pixels (counts add up).")
+]
+DType = Annotated[
+    str | None,
+    typer.Option("--dtype", metavar="TYPE", help="Nearest value of another type: uint8, float32 ...; never rescaled."),
+]
+ValueWindow = Annotated[
+    str | None,
+    typer.Option(
+        "--window",
+        metavar="LO:HI",
+        help="With --dtype uint16 (or uint8, int16, int8): let the type's whole range stand for these values, for "
+        "programs that want integers. Slope and intercept stay in the header; what lies outside is clipped and "
+        "counted.",
+    ),
+]
+
+
 @command(READS, WRITES)
 def convert(
     request: Request,
     *,
-    axes: Annotated[
-        Layout | None,
-        typer.Option(
-            "--axes",
-            help="What the input's axes are, where it does not tell: (z, y, x), (row, view, col), (view, row, col).",
-        ),
-    ] = None,
-    crop: Annotated[
-        str | None, typer.Option("--crop", metavar="Z,Y,X", help="Part to keep, as Python slices: 10:20,:,5:-5.")
-    ] = None,
-    order: Annotated[
-        Order | None,
-        typer.Option(
-            "--order", help="Turn a scan to sinograms or projections; holds it, in memory or a temporary file."
-        ),
-    ] = None,
-    bin_: Annotated[
-        int, typer.Option("--bin", metavar="K", min=1, help="Average K³ voxels, or K² detector pixels (counts add up).")
-    ] = 1,
+    axes: Axes = None,
+    crop: Crop = None,
+    order: ViewOrder = None,
+    bin_: Bin = 1,
     calibrate: Calibrate = None,
-    dtype: Annotated[
-        str | None,
-        typer.Option(
-            "--dtype", metavar="TYPE", help="Nearest value of another type: uint8, float32 ...; never rescaled."
-        ),
-    ] = None,
-    window: Annotated[
-        str | None,
-        typer.Option(
-            "--window",
-            metavar="LO:HI",
-            help="With --dtype uint16 (or uint8, int16, int8): let the type's whole range stand for these values, for "
-            "programs that want integers. Slope and intercept stay in the header; what lies outside is clipped and "
-            "counted.",
-        ),
-    ] = None,
+    dtype: DType = None,
+    window: ValueWindow = None,
 ) -> None:
     """Change the format, order, extent, sampling or type of a stack, and keep its meaning.
 
