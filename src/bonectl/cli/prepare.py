@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,20 +9,13 @@ import typer
 
 from bonectl.cli import files, streams
 from bonectl.cli.command import command
-from bonectl.cli.options import READS, WRITES, MaxMemory, Request, size_in_bytes
+from bonectl.cli.options import READS, WRITES, MaxMemory, Order, Request, size_in_bytes
 from bonectl.cli.scan_files import told_angles
 
 if TYPE_CHECKING:
     from bonectl.core.header import Fact
     from bonectl.core.stack import Stack
     from bonectl.scanning.preparing import Beam
-
-
-class Layout(StrEnum):
-    """Orders of a scan."""
-
-    sinogram = "sinogram"
-    projection = "projection"
 
 
 @command(READS, WRITES)
@@ -45,7 +37,7 @@ def prepare(
         Path | None, typer.Option("--darks", metavar="FILE", help="Readings without beam, for counts.")
     ] = None,
     axes: Annotated[
-        Layout | None,
+        Order | None,
         typer.Option("--axes", help="What the axes of a plain file are: (row, view, col) or (view, row, col)."),
     ] = None,
     angles: Annotated[
@@ -67,7 +59,7 @@ def prepare(
         ),
     ] = None,
     order: Annotated[
-        Layout | None,
+        Order | None,
         typer.Option(
             "--order", help="Write sinograms or projections.", show_default="the order in which the last step works"
         ),
@@ -114,7 +106,7 @@ def prepare(
 
 @contextmanager
 def _scan(
-    request: Request, axes: Layout | None, angles: str | None, centre: float | None
+    request: Request, axes: Order | None, angles: str | None, centre: float | None
 ) -> Iterator[tuple["Stack", "Beam"]]:
     """The scan with what the options say of it, and the readings without sample that come with it."""
     from dataclasses import replace
