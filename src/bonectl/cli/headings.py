@@ -10,7 +10,7 @@ INPUT, WHAT, OUTPUT, RESOURCES, SPEECH = "Input", "What is done", "Output", "Res
 ORDER = (INPUT, WHAT, OUTPUT, RESOURCES, SPEECH)
 
 _NAMES = {
-    INPUT: "source inputs target axes angles voxel_size input_unit nan mask mask_label label reference samples",
+    INPUT: "source inputs target scanner axes angles voxel_size input_unit nan mask mask_label label reference samples",
     OUTPUT: "output format bare force no_history dry_run as_json style map plot sheet each sd every "
     "picture tensorboard",
     RESOURCES: "device backend compile threads max_memory slab tile resume",

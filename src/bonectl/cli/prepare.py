@@ -2,18 +2,21 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bonectl.cli import files, streams
+from bonectl.cli import files, scanned, streams
 from bonectl.cli.command import command
 from bonectl.cli.options import READS, WRITES, MaxMemory, Order, Request, size_in_bytes
 from bonectl.cli.scan_files import told_angles
+from bonectl.core import progress
 
 if TYPE_CHECKING:
-    from bonectl.core.header import Fact
+    from bonectl.core.header import Fact, Header
+    from bonectl.core.scan import Scan
     from bonectl.core.stack import Stack
     from bonectl.scanning.preparing import Beam
 
@@ -64,6 +67,7 @@ def prepare(
             "--order", help="Write sinograms or projections.", show_default="the order in which the last step works"
         ),
     ] = None,
+    scanner: scanned.Scanner = None,
     max_memory: MaxMemory = None,
 ) -> None:
     """Prepare a scan for reconstruction: flats, bad pixels, zingers, stripes, phase, air.
@@ -95,7 +99,10 @@ def prepare(
     files.apart([request.source, flats, darks, angles, prepare], files.written(request))
     specs = preparing.parts(prepare)
     limit = size_in_bytes(max_memory)
-    with _scan(request, axes, angles, centre) as (stack, known):
+    given: dict[str, object] = {"flats": flats, "darks": darks, "angles": angles or "not needed"}
+    given |= {"input-unit": request.input_unit, "voxel-size": request.voxel_size or "not needed"}
+    scan = scanned.scan_of(request.source, scanner, given)
+    with _opened(request, scan, axes, angles, centre) as (stack, known):
         beam = cli_beam.told(request, flats, darks, known)
         last = order.value if order else None
         done = preparing.prepared(stack, specs, beam=beam, order=last, limit=limit)
@@ -105,27 +112,36 @@ def prepare(
 
 
 @contextmanager
-def _scan(
-    request: Request, axes: Order | None, angles: str | None, centre: float | None
+def _opened(
+    request: Request, scan: "Scan | None", axes: Order | None, angles: str | None, centre: float | None
 ) -> Iterator[tuple["Stack", "Beam"]]:
     """The scan with what the options say of it, and the readings without sample that come with it."""
-    from dataclasses import replace
-
-    from bonectl.scanning.lines import check_scan, geometry_of
+    from bonectl.scanning.lines import check_scan
     from bonectl.scanning.preparing import Beam
-    from bonectl.scanning.request import angles_over
-    from bonectl.stacks import meaning
+    from bonectl.stacks.meaning import with_axes
 
-    with streams.reading(request) as stack:
+    with scanned.reading(request, scan) as stack:
         if axes is not None:
-            stack = meaning.with_axes(stack, axes.value)
+            stack = with_axes(stack, axes.value)
         check_scan(stack.header)
-        header = stack.header
-        if angles is not None or centre is not None:
-            views = header.shape[header.axes.index("view")]
-            told = angles_over(told_angles(angles), views)
-            header = header.replace(geometry=geometry_of(header, angles=told, centre=centre))
-        yield replace(stack, header=header), Beam()
+        beam = Beam() if scan is None else Beam(scan.flats, scan.darks)
+        yield replace(stack, header=_with_geometry(stack.header, scan, angles, centre)), beam
+
+
+def _with_geometry(header: "Header", scan: "Scan | None", angles: str | None, centre: float | None) -> "Header":
+    """The header of a scan with the angles and axis that options or the scan's own files say, as far as they do."""
+    from bonectl.scanning.lines import geometry_of
+    from bonectl.scanning.request import angles_over
+
+    known = angles_over(told_angles(angles), header.shape[header.axes.index("view")])
+    left = None if scan is None or header.geometry is not None else scan.angles
+    pitch = header.spacing[header.axes.index("col")]
+    if known is None and centre is None and (left is None or pitch is None):
+        return header  # some steps need no more
+    geometry = geometry_of(header, angles=known or left, centre=centre)
+    if centre is None and header.geometry is None:
+        progress.note(f"the rotation axis is taken in the middle, column {geometry.centre:g}, for want of another")
+    return header.replace(geometry=geometry)
 
 
 def _notes(steps: str, flats: Path | None, darks: Path | None) -> "dict[str, Fact]":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from bonectl.cli import axis, files, provenance, streams
+from bonectl.cli import axis, files, provenance, scanned, streams
 from bonectl.cli.command import command
 from bonectl.cli.options import (
     READS,
@@ -26,11 +26,13 @@ from bonectl.cli.options import (
 )
 from bonectl.cli.reconstruct_try import Tries
 from bonectl.cli.scan_files import ScanFiles
+from bonectl.core import progress
 from bonectl.errors import UsageError
 
 if TYPE_CHECKING:
     from bonectl.core.calibration import Calibration
     from bonectl.core.header import Header
+    from bonectl.core.scan import Scan
     from bonectl.core.stack import Stack
     from bonectl.scanning.plan import Plan
     from bonectl.scanning.request import ReconstructRequest
@@ -151,6 +153,7 @@ def reconstruct(
     darks: Annotated[
         Path | None, typer.Option("--darks", metavar="FILE", help="Readings without beam, for counts.")
     ] = None,
+    scanner: scanned.Scanner = None,
     dead_pixels: Annotated[
         DeadPixels,
         typer.Option(
@@ -216,6 +219,11 @@ def reconstruct(
     column of the least score), between (where between the columns it is least), mirrored (the column about which
     opposite views mirror each other, null where there are none), and tries, each with centre and score.
 
+    IN may be what a scanner or a beamline left (bonectl-scanners(7)): a folder of TIFF files in which names tell
+    projections, flats and darks, HDF5, or a scan with its log. Flats, darks, angles, the detector's pixel, the axis,
+    distances and energy are taken from it; an option overrides what it says, and what is missing is named. bonectl
+    info shows what is there.
+
     The history of the volume keeps the column of the axis and where it came from, the method with all its knobs,
     device and projector, and the SHA-256 of the files of flats, darks, angles and weights (its first 16 digits).
 
@@ -238,7 +246,16 @@ def reconstruct(
         bonectl reconstruct | bonectl info
     """
     files.apart([request.source, flats, darks, angles, method, calibrate], [*files.written(request), sheet])
-    beside = ScanFiles(flats=flats, darks=darks, angles=angles, fill=dead_pixels is DeadPixels.fill)
+    given: dict[str, object] = {
+        "flats": flats,
+        "darks": darks,
+        "angles": angles,
+        "geometry": geometry,
+        "centre": centre,
+    }
+    given |= {"input-unit": request.input_unit, "voxel-size": request.voxel_size}
+    scan = scanned.scan_of(request.source, scanner, given)
+    beside = ScanFiles(flats=flats, darks=darks, angles=angles, fill=dead_pixels is DeadPixels.fill, scan=scan)
     tries = Tries.of(attempt, index, sheet, as_json=as_json)
     request = replace(request, as_json=as_json and tries is None)
 
@@ -251,7 +268,7 @@ def reconstruct(
         centre=_column(centre),
         size=size,
         unit=unit.value,
-        calibration=_law(energy, matrix, calibrate),
+        calibration=_law(_energy(energy, calibrate, unit, scan), matrix, calibrate),
         air=air,
         max_memory=size_in_bytes(max_memory),
         device_name=device,
@@ -259,21 +276,21 @@ def reconstruct(
     )
     if tries is not None:
         tries.check(request, asked)
-    opened = partial(_opened, request, axes)
-    with opened() as scan:
-        plan = _planned(scan.header, asked, beside, request)
+    opened = partial(_opened, request, scan, axes)
+    with opened() as stack:
+        plan = _planned(stack.header, asked, beside, request)
         if tries is not None:
-            tries.run(scan, plan, request, beside)
+            tries.run(stack, plan, request, beside)
         else:
-            _write_volume(scan, plan, request, beside, opened)
+            _write_volume(stack, plan, request, beside, opened)
 
 
 @contextmanager
-def _opened(request: Request, axes: Order | None) -> Iterator["Stack"]:
+def _opened(request: Request, scan: "Scan | None", axes: Order | None) -> Iterator["Stack"]:
     """The scan, its axes as the options name them."""
     from bonectl.stacks.meaning import with_axes
 
-    with streams.reading(request) as stack:
+    with scanned.reading(request, scan) as stack:
         yield stack if axes is None else with_axes(stack, axes.value)
 
 
@@ -310,6 +327,15 @@ def _column(text: str | None) -> float | Literal["auto"] | None:
         return float(text)
     except ValueError:
         raise UsageError(f"--centre {text!r}; give a column such as 295.5, or auto") from None
+
+
+def _energy(given: float | None, calibrate: str | None, unit: Value, scan: "Scan | None") -> float | None:
+    """The one that is given, else that of a scan whose density is asked for [keV]."""
+    there = None if scan is None or scan.header.calibration is not None else scan.header.acquisition.get("energy_kev")
+    if given is not None or calibrate is not None or unit is Value.attenuation or not isinstance(there, int | float):
+        return given
+    progress.note(f"mineral density at {there:g} keV, as the scan says; --energy gives another")
+    return float(there)
 
 
 def _law(energy: float | None, matrix: str, calibrate: str | None) -> "Calibration | None":

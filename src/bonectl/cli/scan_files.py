@@ -1,7 +1,7 @@
 """Files beside a scan: what was read without a sample, and the angles of its views."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from bonectl.errors import UsageError
 
 if TYPE_CHECKING:
     from bonectl.core.geometry import Angles, Geometry
+    from bonectl.core.scan import Frames, Scan
     from bonectl.core.stack import Stack
     from bonectl.scanning.lines import Fields
 
@@ -30,6 +31,8 @@ class ScanFiles:
         An arc in degrees, or a file with one angle per view.
     fill : bool
         Whether dead pixels are taken from their neighbours.
+    scan : Scan, optional
+        What the scanner left, for all that no option gives.
 
     Raises
     ------
@@ -41,9 +44,10 @@ class ScanFiles:
     darks: Path | None
     angles: str | None
     fill: bool
+    scan: "Scan | None" = None
 
     def __post_init__(self) -> None:
-        if self.darks is not None and self.flats is None:
+        if self.darks is not None and self.flats is None and (self.scan is None or self.scan.flats is None):
             raise UsageError("--darks without --flats; give both, or none")
 
     @property
@@ -57,20 +61,29 @@ class ScanFiles:
         return file_of_angles(self.angles)
 
     def told_angles(self) -> "Angles | float | None":
-        """An arc, or the angles of a file."""
+        """An arc, or the angles of a file; those of the scan where no option gives them."""
+        if self.angles is None and self.scan is not None and self.scan.header.geometry is None:
+            return self.scan.angles
         return told_angles(self.angles)
 
     def fields(self, request: Request) -> "Fields | None":
         """What the detector reads without a sample, averaged over frames."""
-        if self.flats is None:
-            return None
         from bonectl.scanning.lines import Fields
 
-        with frames(request, "--flats", self.flats) as bright:
-            if self.darks is None:
-                return Fields.averaged(bright.collect(), fill=self.fill)
-            with frames(request, "--darks", self.darks) as dim:
-                return Fields.averaged(bright.collect(), dim.collect(), fill=self.fill)
+        with ExitStack() as opened:
+            bright = self._frames(request, "flats", opened)
+            if bright is None:
+                return None
+            dim = self._frames(request, "darks", opened)
+            return Fields.averaged(bright.collect(), None if dim is None else dim.collect(), fill=self.fill)
+
+    def _frames(self, request: Request, role: str, opened: ExitStack) -> "Stack | None":
+        """The frames of a role, of the option or else of the scan."""
+        path: Path | None = getattr(self, role)
+        if path is not None:
+            return opened.enter_context(frames(request, f"--{role}", path))
+        left: Frames | None = None if self.scan is None else getattr(self.scan, role)
+        return None if left is None else opened.enter_context(left.source.open())
 
     def tell_claims(self, request: Request, geometry: "Geometry", *, told: bool) -> None:
         """Say what is taken on trust: an arc, over which a scan that broke off would be spread; no light without beam.

@@ -10,7 +10,7 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -26,14 +26,17 @@ if TYPE_CHECKING:
     from bonectl.core.header import Fact, Header
     from bonectl.core.stack import Stack
 
+    Source = Callable[[], contextlib.AbstractContextManager[Stack]]
+
 STDIN = "standard input"
 
 
 @contextlib.contextmanager
-def reading(request: Request) -> Iterator["Stack"]:
+def reading(request: Request, source: "Source | None" = None) -> Iterator["Stack"]:
     """The input of a command: opened, declared by the options, checked for NaN, cut to ``--slab``.
 
-    An output file that cannot be written is refused here, before anything is read.
+    An output file that cannot be written is refused here, before anything is read. What is read is `source`, where it
+    is not the file that the request names.
 
     Raises
     ------
@@ -46,7 +49,7 @@ def reading(request: Request) -> Iterator["Stack"]:
     """
     if request.output != DASH:
         check_output(request)
-    with opened(request.source, nan=None) as stack:
+    with opened(request.source, nan=None) if source is None else source() as stack:
         name = STDIN if request.source == DASH else str(request.source)
         yield _cut(_screened(declared(stack, request), name, request.nan), request.slab)
 
