@@ -19,7 +19,7 @@ from bonectl.scanning.axis import found_centre
 from bonectl.scanning.lines import Fields
 from bonectl.scanning.plan import planned
 from bonectl.scanning.request import ReconstructRequest
-from bonectl.scanning.tries import attempts, spread
+from bonectl.scanning.tries import spread, try_columns
 from bonectl.stacks import view_order
 from bonectl.stacks.replay import twice
 
@@ -243,7 +243,7 @@ def test_what_comes_once_is_walked_twice(monkeypatch, heard, held):
 
 
 def tried(stack, geometry, **options):
-    return attempts(stack, planned(stack.header, ReconstructRequest(geometry=geometry)), **options)
+    return try_columns(stack, planned(stack.header, ReconstructRequest(geometry=geometry)), **options)
 
 
 def test_the_score_sees_edges_where_nothing_is_negative():

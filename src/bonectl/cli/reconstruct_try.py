@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bonectl.core.stack import Stack
     from bonectl.scanning.plan import Plan
     from bonectl.scanning.request import ReconstructRequest
-    from bonectl.scanning.tries import Attempts
+    from bonectl.scanning.tries import Tried
 
 AUTO = "auto"
 
@@ -81,9 +81,9 @@ class Tries:
     def run(self, scan: "Stack", plan: "Plan", request: Request, beside: ScanFiles) -> None:
         """Scores on standard output; a picture and a stack where asked for."""
         from bonectl.scanning.sheet import contact_sheet
-        from bonectl.scanning.tries import attempts
+        from bonectl.scanning.tries import try_columns
 
-        done = attempts(scan, plan, centres=self._tried(), index=self.index)
+        done = try_columns(scan, plan, centres=self._tried(), index=self.index)
         if self.sheet is not None:
             with atomic.replacing(self.sheet, force=request.force) as temporary:
                 temporary.write_bytes(contact_sheet(done))
@@ -106,7 +106,7 @@ class Tries:
             raise UsageError(f"--try {self.columns!r}; give FROM:TO:STEP such as 290:300:0.5, or auto") from None
         return spread(first, last, step)
 
-    def _facts(self, done: "Attempts", plan: "Plan") -> "dict[str, Fact]":
+    def _facts(self, done: "Tried", plan: "Plan") -> "dict[str, Fact]":
         """The plan's, with the columns that were tried in place of one."""
         columns = done.centres
         step = columns[1] - columns[0] if len(columns) > 1 else 1.0
@@ -115,7 +115,7 @@ class Tries:
         return {"tried": tried, "slice": done.index, "best": columns[done.best], **told}
 
 
-def _verdict(done: "Attempts") -> str:
+def _verdict(done: "Tried") -> str:
     columns, best = done.centres, done.best
     said = f"column {columns[best]:g} scores best of {len(columns)}"
     if len(columns) > 1 and best in (0, len(columns) - 1):

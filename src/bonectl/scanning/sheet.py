@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_gradient_magnitude, uniform_filter
 
 from bonectl.core import pictures
 from bonectl.core.slabs import Array
-from bonectl.scanning.tries import Attempts
+from bonectl.scanning.tries import Tried
 
 # Side of what is shown of each try [voxel]: an axis that is a column off shows at this size, and not in a whole slice.
 DETAIL = 160
@@ -21,26 +21,26 @@ WIDTH, TILE, HEAD = 180.0, 42.0, 8.0
 Corner = tuple[slice, slice]
 
 
-def contact_sheet(attempts: Attempts) -> bytes:
+def contact_sheet(tried: Tried) -> bytes:
     """A PNG: the best slice whole, and its most detailed part for each column.
 
     Returns
     -------
     bytes
-        The same attempts give the same bytes.
+        The same tries give the same bytes.
     """
-    best = attempts.tries[attempts.best]
+    best = tried.tries[tried.best]
     low, high = window(best)
     corner = detail(best)
-    tiles = len(attempts.centres) + 1
+    tiles = len(tried.centres) + 1
     across = min(COLUMNS, tiles)
     down = ceil(tiles / across)
-    side = attempts.header.spacing[2] or 1.0
+    side = tried.header.spacing[2] or 1.0
     with pictures.house():
         figure = pictures.figure(WIDTH, HEAD + down * TILE * COLUMNS / across)
         figure.suptitle(
-            f"slice {attempts.index} by column of the rotation axis: score ({attempts.method}); "
-            f"black {low:g}, white {high:g} {pictures.spoken(attempts.header.unit)} in all pictures",
+            f"slice {tried.index} by column of the rotation axis: score ({tried.method}); "
+            f"black {low:g}, white {high:g} {pictures.spoken(tried.header.unit)} in all pictures",
             fontsize=7,
         )
         axes = figure.add_subplot(down, across, 1)
@@ -48,10 +48,10 @@ def contact_sheet(attempts: Attempts) -> bytes:
         mask = np.zeros(best.shape, dtype=bool)
         mask[corner] = True
         pictures.overlay(axes, mask, sides=(side, side))
-        for i, (column, score) in enumerate(zip(attempts.centres, attempts.scores, strict=True)):
+        for i, (column, score) in enumerate(zip(tried.centres, tried.scores, strict=True)):
             axes = figure.add_subplot(down, across, i + 2)
-            title = f"{column:g}: {score:.4g}{', best' if i == attempts.best else ''}"
-            pictures.section(axes, attempts.tries[i][corner], window=(low, high), sides=(side, side), title=title)
+            title = f"{column:g}: {score:.4g}{', best' if i == tried.best else ''}"
+            pictures.section(axes, tried.tries[i][corner], window=(low, high), sides=(side, side), title=title)
         return pictures.png(figure)
 
 

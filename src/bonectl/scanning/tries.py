@@ -32,7 +32,7 @@ Score = Callable[[float], float]
 
 
 @dataclass(frozen=True, eq=False)
-class Attempts:
+class Tried:
     """What came of each column.
 
     Parameters
@@ -106,7 +106,7 @@ class Attempts:
         return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
-def attempts(scan: Stack, plan: Plan, *, centres: Sequence[float] | None = None, index: int | None = None) -> Attempts:
+def try_columns(scan: Stack, plan: Plan, *, centres: Sequence[float] | None = None, index: int | None = None) -> Tried:
     """Reconstruct one slice with the rotation axis at several columns.
 
     Of parallel and fan beams only the slice's own row is held; a cone beam is collected.
@@ -163,7 +163,7 @@ def attempts(scan: Stack, plan: Plan, *, centres: Sequence[float] | None = None,
         answers={},
     )
     mirrored = _mirrored(plan.geometry, lines)
-    return Attempts(header, np.stack(tries), columns, tuple(scores), meaning, index, str(plan.method), mirrored)
+    return Tried(header, np.stack(tries), columns, tuple(scores), meaning, index, str(plan.method), mirrored)
 
 
 def spread(first: float, last: float, step: float) -> tuple[float, ...]:
