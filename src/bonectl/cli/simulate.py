@@ -83,6 +83,8 @@ def simulate(
     --device cuda projects on a GPU, with the numbers of the CPU to about 1e-5; noise is drawn on the CPU, so a seed
     means the same everywhere.
 
+    The history of the scan keeps the beam and the noise with all their knobs, seed, device and projector.
+
     The scan is in sinogram order (row, view, col) and streams: memory does not grow with the rows, except for a
     cone beam, which holds volume and scan.
 
