@@ -12,22 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.made import bar, noisy_and_clean, store
 
 from bonectl.cli import boundary
 from bonectl.cli.train import train
-from bonectl.core.header import Header
-from bonectl.core.stack import Stack
-from bonectl.io import npy
 from bonectl.learning.checkpoint import Checkpoint
 from bonectl.training.recipe import Recipe
 
 QUICK = "--model 'unet2d(width=4, scales=2)' --batch 2 --patch 16 --threads 1"
-
-
-def store(path, values, **changes):
-    header = Header(shape=values.shape, **({"unit": "mgHA/cm3", "spacing": (0.02,) * 3} | changes))
-    with path.open("wb") as file:
-        npy.write(Stack.of(values.astype(np.float32), header), file)
 
 
 @pytest.fixture
@@ -44,10 +36,7 @@ def here(tmp_path, monkeypatch, capsys):
 
 @pytest.fixture
 def pair(tmp_path):
-    clean = np.zeros((12, 32, 32), np.float32)
-    clean[:, 8:20, 5:25] = 1000
-    store(tmp_path / "clean.npy", clean)
-    store(tmp_path / "low.npy", clean + np.random.default_rng(0).normal(0, 200, clean.shape))
+    return noisy_and_clean(tmp_path, bar(), 200)
 
 
 def test_the_options_default_to_the_recipe():

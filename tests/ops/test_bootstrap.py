@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 from scipy.stats import norm
+from tests import made
 
 from bonectl.core.header import Header
-from bonectl.core.stack import Stack
 from bonectl.errors import UsageError
 from bonectl.measuring import bootstrap
 from bonectl.measuring.request import Request
@@ -32,8 +32,7 @@ def field(seed, shape, sigma):
 
 
 def stack(values, unit="grey"):
-    header = Header(shape=values.shape, dtype=values.dtype.str, spacing=(SIDE,) * 3, unit=unit)
-    return Stack.of(values, header)
+    return made.stack(values, unit, spacing=(SIDE,) * 3)
 
 
 @pytest.fixture(scope="module")

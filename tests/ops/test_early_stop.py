@@ -7,13 +7,10 @@ import numpy as np
 import pytest
 import skimage.measure
 import torch
-from tests.made import train_on
+from tests.made import after, noisy_and_clean, rods, train_on
 
 from bonectl.core import threads
-from bonectl.core.header import Header
-from bonectl.core.stack import Stack
 from bonectl.errors import MissingInputError, UsageError
-from bonectl.io import npy
 from bonectl.learning.checkpoint import Checkpoint
 from bonectl.training.patience import Patience
 from bonectl.training.recipe import Recipe
@@ -31,30 +28,15 @@ def one_thread():
     threads.govern(0)
 
 
-def store(path, values, **changes):
-    header = Header(shape=values.shape, **({"unit": "mgHA/cm3", "spacing": (0.02,) * 3} | changes))
-    with path.open("wb") as file:
-        npy.write(Stack.of(values.astype(np.float32), header), file)
-    return path
-
-
 @pytest.fixture
 def pair(tmp_path):
-    z, y, x = np.meshgrid(*(np.arange(n) for n in (16, 32, 32)), indexing="ij")
-    clean = 1000.0 * (np.sin(y / 2.5 + z / 9) * np.sin(x / 3) > 0.2)
-    noisy = clean + np.random.default_rng(0).normal(0, 300, clean.shape)
-    return store(tmp_path / "low.npy", noisy), store(tmp_path / "clean.npy", clean)
+    return noisy_and_clean(tmp_path, rods(), 300)
 
 
 def run(pair, output, *, stop=lambda: False, resume=False, every=2, **recipe):
     low, clean = pair
     saving = Saving(output=output, every=every, resume=resume, picture=False)
     return train_on([low], [clean], Recipe(**(SMALL | recipe)), saving, device_name="cpu", stop=stop)
-
-
-def at(step):
-    calls = iter(range(1, 1000))
-    return lambda: next(calls) >= step
 
 
 def log(path):
@@ -144,7 +126,7 @@ def test_the_run_ends_early_and_the_best_is_kept(pair, tmp_path):
     assert kept.steps == best
     assert kept.training["held_out_composite"][-1] == [best, pytest.approx(measured[best], abs=1e-3)]
     # The weights in the file are those that were tried then: a run of that length, on the same schedule, gives them.
-    run(pair, tmp_path / "y", steps=400, rate=RATE, stop=at(best))
+    run(pair, tmp_path / "y", steps=400, rate=RATE, stop=after(best))
     assert kept.digest == Checkpoint.load(tmp_path / "y").digest
 
 
@@ -154,7 +136,7 @@ def test_interrupted_and_resumed_ends_with_the_same_bytes(pair, tmp_path, step):
     knobs["loss"] = "l1 + 0.05*lsgan(width=4, layers=1)"
     whole = run(pair, tmp_path / "whole", **knobs)
     assert step < whole.steps < 400
-    first = run(pair, tmp_path / "parts", **knobs, stop=at(step))
+    first = run(pair, tmp_path / "parts", **knobs, stop=after(step))
     assert not first.finished
     assert run(pair, tmp_path / "parts", **knobs, resume=True) == whole
     for name in ("", ".csv"):
@@ -165,7 +147,7 @@ def test_interrupted_and_resumed_ends_with_the_same_bytes(pair, tmp_path, step):
 
 
 def test_a_best_checkpoint_that_is_gone_cannot_be_resumed_from(pair, tmp_path):
-    run(pair, tmp_path / "x", steps=4, patience=9, stop=at(3))
+    run(pair, tmp_path / "x", steps=4, patience=9, stop=after(3))
     (tmp_path / "x").unlink()
     with pytest.raises(MissingInputError, match="gone"):
         run(pair, tmp_path / "x", steps=4, patience=9, resume=True)

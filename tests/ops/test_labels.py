@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tests import made
 
 from bonectl.core import progress
 from bonectl.core.header import Header
@@ -13,8 +14,8 @@ from bonectl.ops.measure import measure
 SIDE = (0.02, 0.02, 0.02)
 
 
-def stack(array, unit="label"):
-    return Stack.of(array, Header(shape=array.shape, dtype=array.dtype.str, spacing=SIDE, unit=unit))
+def stack(values, unit="label"):
+    return made.stack(values, unit, spacing=SIDE)
 
 
 def two_bones(dtype=np.uint8):

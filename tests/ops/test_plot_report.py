@@ -9,10 +9,9 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from PIL import Image
+from tests.made import stack
 
 from bonectl.core import pictures
-from bonectl.core.header import Header
-from bonectl.core.stack import Stack
 from bonectl.errors import UsageError
 from bonectl.measuring import report
 from bonectl.measuring.request import Request
@@ -22,10 +21,6 @@ from bonectl.ops import measure as ops
 def examine(volume, **asked):
     """The numbers, and the volumes that they were measured in."""
     return ops.examine(volume, Request(keep=True, **asked))
-
-
-def stack(values, unit="mgHA/cm3", spacing=(0.02,) * 3):
-    return Stack.of(values, Header(shape=values.shape, dtype=values.dtype.str, spacing=spacing, unit=unit))
 
 
 @pytest.fixture(scope="module")

@@ -8,15 +8,11 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from tests.made import train_on
+from tests.made import bar, noisy_and_clean, train_on
 
 from bonectl.core import threads
-from bonectl.core.header import Header
-from bonectl.core.stack import Stack
-from bonectl.io import npy
 from bonectl.learning.checkpoint import Checkpoint
 from bonectl.learning.ranks import ALONE, Ranks
 from bonectl.training.recipe import Recipe
@@ -33,12 +29,6 @@ QUICK = ["low.npy", "-t", "clean.npy", "--model", "unet2d(width=4, scales=2)", "
 QUICK += ["--threads", "1", "--no-picture", "--device", "cpu"]
 
 
-def store(path, values):
-    header = Header(shape=values.shape, unit="mgHA/cm3", spacing=(0.02,) * 3)
-    with path.open("wb") as file:
-        npy.write(Stack.of(values.astype(np.float32), header), file)
-
-
 @pytest.fixture(autouse=True)
 def one_thread():
     threads.govern(1)
@@ -48,10 +38,7 @@ def one_thread():
 
 @pytest.fixture
 def pair(tmp_path):
-    clean = np.zeros((20, 32, 32), np.float32)
-    clean[:, 8:20, 5:25] = 1000
-    store(tmp_path / "clean.npy", clean)
-    store(tmp_path / "low.npy", clean + np.random.default_rng(0).normal(0, 300, clean.shape))
+    return noisy_and_clean(tmp_path, bar((20, 32, 32)), 300)
 
 
 def run(line, cwd):

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from tests.made import train_on
+from tests.made import after, noisy_and_clean, rods, store, train_on
 
 from bonectl.core import kit, threads
 from bonectl.core.calibration import Calibration
@@ -31,19 +31,6 @@ from bonectl.training.saving import Saving
 SMALL = {"model": "unet25d(slices=3, width=4, scales=2)", "steps": 12, "batch": 2, "run": 2, "patch": 16}
 
 
-def rods(shape=(16, 32, 32)):
-    """Return bone-like rods [mgHA/cm3]."""
-    z, y, x = np.meshgrid(*(np.arange(n) for n in shape), indexing="ij")
-    return (1000.0 * (np.sin(y / 2.5 + z / 9) * np.sin(x / 3) > 0.2)).astype(np.float32)
-
-
-def store(path, values, **changes):
-    header = Header(shape=values.shape, **({"unit": "mgHA/cm3", "spacing": (0.02,) * 3} | changes))
-    with path.open("wb") as file:
-        npy.write(Stack.of(values.astype(np.float32), header), file)
-    return path
-
-
 @pytest.fixture(autouse=True)
 def one_thread():
     """Networks this small wait for each other on two threads, above all on a busy machine."""
@@ -54,10 +41,7 @@ def one_thread():
 
 @pytest.fixture
 def pair(tmp_path):
-    clean = rods()
-    noisy = clean + np.random.default_rng(0).normal(0, 300, clean.shape)
-    facts = {"acquisition": {"photons": 1e4, "views": 90}}
-    return store(tmp_path / "low.npy", noisy, **facts), store(tmp_path / "clean.npy", clean, **facts)
+    return noisy_and_clean(tmp_path, rods(), 300, acquisition={"photons": 1e4, "views": 90})
 
 
 def run(pair, output, *, stop=lambda: False, every=100, resume=False, force=False, start=None, picture=False, **recipe):
@@ -82,11 +66,6 @@ def test_same_seed_same_bytes_other_seed_others(pair, tmp_path):
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
 
 
-def stop_at(step):
-    calls = iter(range(1, 1000))
-    return lambda: next(calls) >= step
-
-
 @pytest.mark.parametrize(
     ("step", "loss", "balance"),
     [
@@ -99,7 +78,7 @@ def stop_at(step):
 def test_interrupted_and_resumed_is_uninterrupted_bit_for_bit(pair, tmp_path, step, loss, balance):
     knobs = {"loss": loss, "balance": balance, "every": 6}
     run(pair, tmp_path / "whole", **knobs)
-    first = run(pair, tmp_path / "parts", **knobs, stop=stop_at(step))
+    first = run(pair, tmp_path / "parts", **knobs, stop=after(step))
     assert (first.finished, first.steps) == (False, step)
     assert Checkpoint.load(tmp_path / "parts").steps == step
     second = run(pair, tmp_path / "parts", **knobs, resume=True)
@@ -251,7 +230,7 @@ def test_an_existing_output_is_kept(pair, tmp_path):
 def test_resume_wants_the_same_recipe_and_a_whole_file(pair, tmp_path):
     with pytest.raises(MissingInputError):
         run(pair, tmp_path / "x", resume=True)
-    run(pair, tmp_path / "x", stop=stop_at(1))
+    run(pair, tmp_path / "x", stop=after(1))
     with pytest.raises(UsageError, match="seed=0, not 1"):
         run(pair, tmp_path / "x", resume=True, seed=1)
     low, clean = pair
@@ -394,7 +373,7 @@ def test_values_beyond_float32_are_refused(pair, tmp_path):
 
 
 def test_a_flipped_bit_anywhere_in_the_state_is_noticed(pair, tmp_path):
-    run(pair, tmp_path / "x", stop=stop_at(2))
+    run(pair, tmp_path / "x", stop=after(2))
     whole = (tmp_path / "x.resume").read_bytes()
     for place in np.linspace(0, len(whole) - 1, 12).astype(int):
         flipped = bytearray(whole)
@@ -414,7 +393,7 @@ def test_a_flipped_bit_anywhere_in_the_state_is_noticed(pair, tmp_path):
     ],
 )  # fmt: skip
 def test_a_hostile_state_is_refused(pair, tmp_path, change):
-    run(pair, tmp_path / "x", stop=stop_at(2))
+    run(pair, tmp_path / "x", stop=after(2))
     reseal(tmp_path / "x.resume", lambda state: state | change)
     with pytest.raises(DataError, match="damaged"):
         run(pair, tmp_path / "x", resume=True)
@@ -435,7 +414,7 @@ def test_an_optimiser_of_something_else_is_refused(pair, tmp_path, name):
             state["optimiser"]["state"][0]["exp_avg"] = torch.zeros(3)
         return state
 
-    run(pair, tmp_path / "x", stop=stop_at(2))
+    run(pair, tmp_path / "x", stop=after(2))
     reseal(tmp_path / "x.resume", change)
     with pytest.raises(DataError, match="damaged"):
         run(pair, tmp_path / "x", resume=True)

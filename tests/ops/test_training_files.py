@@ -11,14 +11,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.made import train_on
+from tests.made import after, bar, noisy_and_clean, store, train_on
 
 from bonectl.core import threads
 from bonectl.core.calibration import Calibration
-from bonectl.core.header import Header
-from bonectl.core.stack import Stack
 from bonectl.errors import UnavailableError
-from bonectl.io import npy
 from bonectl.learning.checkpoint import Checkpoint
 from bonectl.training.log import columns
 from bonectl.training.picture import POINTS, thinned
@@ -37,30 +34,15 @@ def one_thread():
     threads.govern(0)
 
 
-def store(path, values, **changes):
-    header = Header(shape=values.shape, **({"unit": "mgHA/cm3", "spacing": (0.02,) * 3} | changes))
-    with path.open("wb") as file:
-        npy.write(Stack.of(values.astype(np.float32), header), file)
-    return path
-
-
 @pytest.fixture
 def pair(tmp_path):
-    clean = np.zeros((12, 32, 32), np.float32)
-    clean[:, 8:20, 5:25] = 1000
-    noisy = clean + np.random.default_rng(0).normal(0, 200, clean.shape)
-    return store(tmp_path / "low.npy", noisy), store(tmp_path / "clean.npy", clean)
+    return noisy_and_clean(tmp_path, bar(), 200)
 
 
 def run(pair, output, *, stop=lambda: False, picture=False, tensorboard=None, resume=False, **recipe):
     low, clean = pair
     saving = Saving(output=output, every=2, picture=picture, tensorboard=tensorboard, resume=resume)
     return train_on([low], [clean], Recipe(**(SMALL | recipe)), saving, device_name="cpu", stop=stop)
-
-
-def at(step):
-    calls = iter(range(1, 1000))
-    return lambda: next(calls) >= step
 
 
 def same(folder, one, other):
@@ -74,7 +56,7 @@ class Crash(BaseException):
 
 
 def crash_at(step):
-    asked = at(step)
+    asked = after(step)
 
     def stop():
         if asked():
@@ -115,7 +97,7 @@ def starved(shell, line):
 
 def test_a_write_that_fails_keeps_the_old_checkpoint(pair, tmp_path, shell):
     run(pair, tmp_path / "whole")
-    run(pair, tmp_path / "x", stop=at(2))
+    run(pair, tmp_path / "x", stop=after(2))
     before = {name: (tmp_path / name).read_bytes() for name in ("x", "x.resume")}
     assert min(map(len, before.values())) > 4096
     failed = starved(shell, f"{LINE} -o x --resume")
@@ -154,7 +136,7 @@ def fill(folder):
 
 def test_a_full_disk_keeps_the_old_checkpoint(pair, small_disk, shell):
     run(pair, small_disk / "whole")
-    run(pair, small_disk / "x", stop=at(2))
+    run(pair, small_disk / "x", stop=after(2))
     before = {name: (small_disk / name).read_bytes() for name in ("x", "x.resume", "x.csv")}
     fill(small_disk)
     failed = shell(f"{LINE} -o disk/x --resume", timeout=300)

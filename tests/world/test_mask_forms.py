@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tifffile
 from scipy.ndimage import gaussian_filter
+from tests import made
 
 from bonectl import io
-from bonectl.core.header import Header
 from bonectl.core.stack import Stack
 from bonectl.ops.measure import measure
 
@@ -20,9 +20,7 @@ def structure(shape=(26, 24, 28)):
 
 
 def stack(values, unit="grey"):
-    values = np.ascontiguousarray(values)
-    dtype = values.dtype.newbyteorder("<").str
-    return Stack.of(values, Header(shape=values.shape, dtype=dtype, spacing=(SIDE,) * 3, unit=unit))
+    return made.stack(values, unit, spacing=(SIDE,) * 3)
 
 
 def numbers(table):
