@@ -91,6 +91,11 @@ def write(stack: Stack, path: Name, *, force: bool = False) -> None:
     path = Path(path)
     format_ = io.to_write(path)
     whole = screening.kept_finite(stack)
+    if format_ in io.folder_formats():
+        with atomic.replacing(path, force=force) as temporary:
+            temporary.mkdir()
+            io.module(format_).write_folder(whole, temporary)
+        return
     with atomic.replacing(path, force=force) as temporary, temporary.open("wb") as file:
         io.module(format_).write(whole, file)
 

@@ -240,7 +240,7 @@ def test_units_of_nifti():
         (nifti(dim=(4, 4, 3, 2, 5, 1, 1, 1)), "has 4 axes"),
         (nifti(dim=(9, 4, 3, 2, 5, 1, 1, 1)), "claims 9 axes"),
         (nifti(offset=100.0), "its values begin at byte 100"),
-        (gzip.compress(b"not a NIfTI file, but something else"), "is no NIfTI file"),
+        (gzip.compress(b"not a NIfTI file, but something else", mtime=0), "is no NIfTI file"),
     ],
 )
 def test_what_cannot_be_read_is_said(data, said):

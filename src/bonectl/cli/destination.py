@@ -30,6 +30,8 @@ def check_output(request: Request) -> None:
     WriteError
         When standard output is closed.
     """
+    from bonectl import io
+
     output = request.output
     found = format_of(request)
     if request.bare and (output == DASH or found != STREAM or _is_pattern(output)):
@@ -39,6 +41,8 @@ def check_output(request: Request) -> None:
         _check_standard_output(request)
     elif _is_pattern(output):
         _check_folder(request)
+    elif found in io.folder_formats():
+        atomic.check(output, force=request.force)
     elif output.is_dir():
         raise OutputError(f"{output}: is a folder; for a file per slice give {output}/slice_%05d.tif")
     elif not is_special(output):
@@ -57,8 +61,13 @@ def write(stack: "Stack", request: Request) -> None:
     """
     from bonectl import io
 
-    form = io.module(format_of(request))
-    if request.output == DASH:
+    name = format_of(request)
+    form = io.module(name)
+    if name in io.folder_formats():
+        with atomic.replacing(request.output, force=request.force) as temporary:
+            temporary.mkdir()
+            form.write_folder(stack, temporary)
+    elif request.output == DASH:
         with speaking():
             form.write(stack, sys.stdout.buffer)
     elif _is_pattern(request.output):
@@ -85,7 +94,10 @@ def format_of(request: Request) -> str:
 
     output = request.output
     if output == DASH or is_special(output):
-        return io.to_write(output, request.format or STREAM)
+        found = io.to_write(output, request.format or STREAM)
+        if found in io.folder_formats():
+            raise UsageError(f"{io.title(found)} is a folder; name it with -o, such as bone{io.suffixes([found])[0]}")
+        return found
     found = io.to_write(output, request.format)
     if _is_pattern(output) and found not in (able := kit.defining("io", "write_slice")):
         names = ", ".join(f"slice_%05d{io.suffixes([name])[0]}" for name in able)

@@ -140,12 +140,12 @@ def vanishing(folder: Path, suffix: str = "") -> Iterator[Path]:
 
 
 def settle(path: Path) -> None:
-    """Let the bytes of a file, or of the files in a folder, reach the disk before their name does."""
+    """Let the bytes of a file, or of all files below a folder, reach the disk before their name does."""
     if not path.is_dir():
         _synchronise(path)
         return
     with ThreadPoolExecutor(SYNCHRONISED) as pool:  # together: one by one, each waits for the disk
-        list(pool.map(_synchronise, path.iterdir()))
+        list(pool.map(_synchronise, (file for file in path.rglob("*") if file.is_file())))
 
 
 def _synchronise(file: Path) -> None:

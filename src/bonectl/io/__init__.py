@@ -30,6 +30,11 @@ def writers() -> tuple[str, ...]:
     return kit.defining("io", "write")
 
 
+def folder_formats() -> tuple[str, ...]:
+    """Formats whose stack is a folder, in alphabetical order."""
+    return kit.defining("io", "write_folder")
+
+
 def title(name: str) -> str:
     """What people call a format."""
     return str(kit.fact("io", name, "TITLE"))
@@ -63,10 +68,11 @@ def to_write(path: Path, name: str | None = None) -> str:
     if name is not None:
         kit.known("io", name)
     found = name or named(path)
-    there = ", ".join(suffixes(writers()))
+    able = (*writers(), *folder_formats())
+    there = ", ".join(suffixes(able))
     if found is None:
         raise UsageError(f"{path}: no format has that suffix; name it {there}, or give --format")
-    if found not in writers():
+    if found not in able:
         raise UsageError(
             f"{path}: bonectl reads {title(found)}, but does not write it; "
             f"give --format {', '.join(writers())}, or another name: {there}"
@@ -106,6 +112,9 @@ def open(path: Path, *, stored: bool = False) -> Iterator["Stack"]:
     from bonectl.core import arrival
     from bonectl.io.slices import series
 
+    if (name := _folder_format(path)) is not None:
+        yield module(name).read_folder(path, str(path))
+        return
     if series.is_several(path):
         paths = series.slices(path)
         if len(paths) > 1:
@@ -117,6 +126,15 @@ def open(path: Path, *, stored: bool = False) -> Iterator["Stack"]:
         path = paths[0]
     with arrival.opened(path) as file:
         yield read(file, str(path), stored=stored)
+
+
+def _folder_format(path: Path) -> str | None:
+    """The format of a folder that is a stack; None for a file, or a folder of slices."""
+    from bonectl.core import reading
+
+    if not reading.is_folder(path):
+        return None
+    return next((name for name in folder_formats() if module(name).holds(path)), None)
 
 
 def read(file: BinaryIO, name: str, *, stored: bool = False) -> "Stack":
