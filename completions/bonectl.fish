@@ -31,6 +31,7 @@ complete -c bonectl -n '__fish_seen_subcommand_from simulate' -l order -x -a 'si
 complete -c bonectl -n '__fish_seen_subcommand_from simulate' -l flats -r -d 'Also write readings without the object.'
 complete -c bonectl -n '__fish_seen_subcommand_from simulate' -l darks -r -d 'Also write readings without beam.'
 complete -c bonectl -n '__fish_seen_subcommand_from simulate' -l frames -r -d 'How many flats, and darks.'
+complete -c bonectl -n '__fish_seen_subcommand_from simulate' -l as -r -d 'Write what a scanner leaves, with flats and darks: tiff, dxchange, nxtomo, skyscan, nikon.'
 complete -c bonectl -n '__fish_seen_subcommand_from simulate' -l seed -r -d 'Seed of all random draws, below 2^64; recorded in the history.'
 complete -c bonectl -n '__fish_seen_subcommand_from simulate' -l device -r -d 'cpu, cuda, cuda:1, or auto: a GPU where there is one.'
 complete -c bonectl -n '__fish_seen_subcommand_from simulate' -l voxel-size -r -d 'Voxel size (detector pitch of a scan) [mm] where the input has none.'

@@ -1,10 +1,12 @@
 """Scans that are written as scanners write them: read again, they are the same scan of the same specimen."""
 
 from contextlib import nullcontext
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
+from scipy.ndimage import binary_erosion
 from tests.scanners import left_by
 from tests.scanners.turntable import Rays, line_integrals, volume_of, wrong
 
@@ -16,6 +18,7 @@ from bonectl.core.stack import Stack
 from bonectl.errors import UsageError
 from bonectl.geometries.cone import cone
 from bonectl.geometries.parallel import parallel
+from bonectl.io import npy
 
 HALF, SIZE, ROWS = left_by.HALF, 64, 56
 VOXEL = 2 * HALF / SIZE
@@ -126,3 +129,62 @@ def test_air_is_not_cut_in_pictures_of_skyscan(tmp_path):
     view = tifffile.imread(tmp_path / "scan" / "scan_00000000.tif")
     assert abs(int(view[0, 0]) - 58000) < 10
     assert scanners.read(tmp_path / "scan").header.acquisition["white"] == 58000
+
+
+def test_the_help_of_simulate_names_every_writer(run):
+    words = " ".join(run("simulate", "--help").out.decode().replace("│", " ").split())
+    for name in scanners.writers():
+        assert name in words.partition("--as")[2].partition("--")[0], name
+
+
+@pytest.fixture(scope="module")
+def body(tmp_path_factory):
+    """A body in 1/cm without symmetry, as a file."""
+    z, y, x = (np.arange(n) - (n - 1) / 2 for n in (16, 32, 32))
+    rod = (np.hypot(z[:, None, None] - 3, y[:, None] + 6) < 3) & (np.abs(x + 5) < 6)
+    ball = np.sqrt((z[:, None, None] + 3) ** 2 + (y[:, None] - 7) ** 2 + (x - 5) ** 2) < 4
+    values = np.where(rod | ball, np.float32(1.0), np.float32(0))
+    path = tmp_path_factory.mktemp("body") / "body.npy"
+    with path.open("wb") as file:
+        npy.write(Stack.of(values, Header(shape=values.shape, spacing=(0.1,) * 3, unit="1/cm")), file)
+    return path, values
+
+
+@pytest.mark.parametrize("kind", BEAMS)
+def test_simulate_leaves_what_a_scanner_would(run, body, kind):
+    path, values = body
+    beam = "cone(sod=20, sdd=50, views=72)" if kind in ("nikon", "skyscan") else "parallel(views=72)"
+    done = run(
+        "simulate", path, "--geometry", beam, "--photons", "1e5", "--blur", 0, "--dark", 20, "--as", kind, "-o", kind
+    )
+    assert done.status == 0, done.err
+    scan = scanners.read(Path(kind))
+    assert scan.problems == ()
+    if kind in ("tiff", "dxchange", "nxtomo"):
+        assert (scan.flats.count, scan.flats.at.count(0), scan.darks.count) == (20, 10, 20)
+    volume, _ = volume_of(scan)
+    cut = tuple(slice((n - m) // 2, (n - m) // 2 + m) for n, m in zip(volume.shape, values.shape, strict=True))
+    right = np.corrcoef(volume[cut].ravel(), values.ravel())[0, 1]
+    assert right > 0.9
+    assert volume[cut][binary_erosion(values > 0)].mean() == pytest.approx(1, abs=0.05)  # grids lie half a voxel apart
+    for axis in range(3):
+        assert np.corrcoef(np.flip(volume[cut], axis).ravel(), values.ravel())[0, 1] < 0.6 * right
+
+
+def test_simulate_as_a_scanner_refuses_what_makes_no_sense(run, body):
+    path, _ = body
+    for more, status, said in (
+        (["--as", "leica", "-o", "a"], 2, "--as leica: there are dxchange, nikon, nxtomo, skyscan, tiff"),
+        (["--as", "tiff"], 2, "give -o with the name of a new folder, or file"),
+        (["--as", "tiff", "-o", "a", "--unit", "transmission"], 2, "leave out --unit"),
+        (["--as", "tiff", "-o", "a", "--flats", "f.npy"], 2, "leave out --flats"),
+        (["--as", "nikon", "-o", "a"], 2, "a parallel beam cannot be told by Nikon files"),
+        (["--as", "tiff", "-o", "there"], 73, "there: is a folder already"),
+    ):
+        Path("there").mkdir(exist_ok=True)
+        done = run("simulate", path, "--views", 3, *more)
+        assert (done.status, said in done.err) == (status, True), done.err
+        assert not Path("a").exists()
+    told = run("simulate", path, "--views", 3, "--as", "skyscan", "-o", "a", "--dry-run")
+    assert "format\tskyscan" in told.out.decode()
+    assert not Path("a").exists()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bonectl.cli import destination, files, streams
+from bonectl.cli import destination, files, scanner_output, streams
 from bonectl.cli.branch import branch
 from bonectl.cli.command import command
 from bonectl.cli.options import READS, WRITES, Device, Energy, Matrix, Order, Request, Seed
@@ -69,6 +69,15 @@ def simulate(
         Path | None, typer.Option("--darks", metavar="FILE", help="Also write readings without beam.")
     ] = None,
     frames: Annotated[int, typer.Option("--frames", metavar="N", min=1, help="How many flats, and darks.")] = 20,
+    scanner: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            metavar="KIND",
+            help="Write what a scanner leaves, with flats and darks: tiff, dxchange, nxtomo, skyscan, nikon.",
+            show_default="a stack",
+        ),
+    ] = None,
     seed: Seed = 0,
     device: Device = "cpu",
 ) -> None:
@@ -88,6 +97,10 @@ def simulate(
     The scan is in sinogram order (row, view, col) and streams: memory does not grow with the rows, except for a
     cone beam, which holds volume and scan.
 
+    With --as the output is what a scanner of that kind leaves on disk, to try readers and batches without a beamtime: a
+    new folder (tiff, skyscan, nikon) or file (dxchange, nxtomo) with flats from before and after, darks, angles and
+    distances, or pictures that are flat-corrected already (skyscan, nikon). See bonectl-scanners(7).
+
     \b
     Examples:
       bonectl phantom iliac --shape 16,64,64 -o bone.npy
@@ -99,8 +112,13 @@ def simulate(
         --oversample 1 | bonectl info
       bonectl simulate bone.npy --gain 0.02 --dark 100 --flats flats.npy \\
         --darks darks.npy -o raw.npy
+      bonectl simulate bone.npy --geometry 'cone(sod=20, sdd=40)' --views 90 \\
+        --as nikon -o cabinet
     """
-    if gain and unit is Reading.counts and flats is None:
+    if scanner is not None:
+        scanner_output.check(request, scanner, contradicting={"--unit": unit is not Reading.counts, "--flats": flats,
+                                                          "--darks": darks})  # fmt: skip
+    elif gain and unit is Reading.counts and flats is None:
         raise UsageError("counts of pixels with unequal sensitivities (--gain) cannot be read without --flats FILE")
     files.apart([request.source], [*files.written(request), flats, darks])
     layout = _with_views(geometry, views)
@@ -120,8 +138,11 @@ def simulate(
         seed=seed,
         device_name=device,
     )
-    with streams.reading(request) as volume:
+    with streams.reading(request if scanner is None else scanner_output.unwritten(request)) as volume:
         plan = planned(volume.header, asked)
+        if scanner is not None:
+            scanner_output.write(plan, volume, request, scanner, frames=frames)
+            return
         if request.dry_run:
             header = _ordered(Stack(plan.header, iter(())), order).header
             streams.writing(Stack(header, iter(())), request, cost=plan.cost)

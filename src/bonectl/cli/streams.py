@@ -128,7 +128,7 @@ def writing(
 
     check_output(request)
     if request.dry_run:
-        _print_cost(stack.header, request, cost or Cost())
+        estimated(stack.header, request, cost or Cost(), format_of(request))
         return
     header = stack.header if request.no_history else remembered(stack.header, request, notes or {})
     stack = Stack(header, screening.kept_finite(stack).slabs)
@@ -216,8 +216,8 @@ def _cut(stack: "Stack", slab: int) -> "Stack":
     return replace(stack, slabs=stack.blocks(slab)) if slab else stack
 
 
-def _print_cost(header: "Header", request: Request, cost: Cost) -> None:
-    """What would be written and what that takes, as ``key<tab>value`` lines or as JSON."""
+def estimated(header: "Header", request: Request, cost: Cost, form: str) -> None:
+    """Print what would be written in a format and what that takes, as ``key<tab>value`` lines or as JSON."""
     output = STDOUT if request.output == DASH else plain(str(request.output))
     free = None
     if request.output != DASH and not is_special(request.output):
@@ -228,7 +228,7 @@ def _print_cost(header: "Header", request: Request, cost: Cost) -> None:
             "schema": SCHEMA,
             "command": request.command,
             "output": output,
-            "format": format_of(request),
+            "format": form,
             "shape": list(header.shape),
             "axes": list(header.axes),
             "dtype": header.dtype,
@@ -241,7 +241,7 @@ def _print_cost(header: "Header", request: Request, cost: Cost) -> None:
         return
     lines = {
         "output": printable(output),
-        "format": format_of(request),
+        "format": form,
         "shape": " × ".join(f"{n} {axis}" for n, axis in zip(header.shape, header.axes, strict=True)),
         "type": header.dtype,
         "unit": header.unit,

@@ -1,16 +1,19 @@
 """From a volume to the scan that a detector would give: attenuation, projection, blur, noise."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
 from bonectl.core import progress
 from bonectl.core.header import Header
+from bonectl.core.scan import Frames, Scan, Source
 from bonectl.core.slabs import Array
 from bonectl.core.stack import Stack, chain
 from bonectl.scanning.detector import Detector, framed, noisy, readings
 from bonectl.scanning.simulation import USUAL_ENERGY, SimulatePlan, SimulateRequest, planned
 from bonectl.stacks.screening import single
+from bonectl.stacks.view_order import ordered
 
 
 def simulate(volume: Stack, request: SimulateRequest | None = None, **settings: Any) -> Stack:
@@ -93,3 +96,33 @@ def darks(scan: Header, detector: Detector, *, frames: int = 20, seed: int = 0) 
         return noisy(0.0 * sensitivity, noises, seed, "dark", index) + detector.dark
 
     return framed(scan, detector, frames, seed, frame)
+
+
+def scanned(plan: SimulatePlan, volume: Stack, *, frames: int = 20) -> Scan:
+    """The scan of a plan with its frames, as a scanner leaves it: projections, half of the flats after them, darks.
+
+    Parameters
+    ----------
+    plan : SimulatePlan
+        In counts.
+    volume : Stack
+    frames : int
+        How many flats, and darks.
+    """
+    stack = ordered(run(plan, volume), "projection")
+    detector, seed = plan.request.detector, plan.request.seed
+    late = frames // 2
+    at = (0.0,) * (frames - late) + (float(stack.header.shape[0]),) * late
+
+    def of(make: Callable[..., Stack]) -> Source:
+        header = make(plan.header, detector, frames=frames, seed=seed).header
+        return Source(header, lambda: nullcontext(make(plan.header, detector, frames=frames, seed=seed)))
+
+    return Scan(
+        kind="simulated",
+        name="simulated",
+        files=(),
+        stack=Source(stack.header, lambda: nullcontext(stack)),
+        flats=Frames(of(flats), at),
+        darks=Frames(of(darks)),
+    )
