@@ -21,17 +21,16 @@ def header(path):
         return json.loads(file.readline().partition(b"# bonectl ")[2].strip())
 
 
-def test_a_pipe_and_files_of_any_order_give_the_same(made, shell):
+def test_a_pipe_and_files_of_any_order_give_the_same(made, good, shell):
     steps = "badpixels + flats + zingers + log + stripes(size=9) + normalise(air=3)"
-    beam = "--flats flats.npy --darks darks.npy"
-    line = f"bonectl prepare --steps '{steps}' {beam} -q --no-history"
-    done = shell(
-        f"set -eo pipefail; {line} scan.npy -o a.npy; {line} --slab 1 --threads 1 scan.npy -o b.npy;"
-        f"bonectl convert scan.npy --slab 3 | {line} --threads 3 > c.npy;"
-        f"bonectl convert scan.npy --order projection --no-history -o proj.npy; {line} proj.npy -o d.npy;"
-        f"{line} proj.npy --order projection | bonectl convert --order sinogram --no-history -o e.npy",
-        cwd=made,
-    )
+    line = f"prepare --steps '{steps}' --flats flats.npy --darks darks.npy -q --no-history"
+    good(f"{line} scan.npy -o a.npy")
+    good(f"{line} scan.npy --slab 1 --threads 1 -o b.npy")
+    good("convert scan.npy --order projection --no-history -o proj.npy")
+    good(f"{line} proj.npy -o c.npy")
+    good(f"{line} proj.npy --order projection -o turned.npy")
+    good("convert turned.npy --order sinogram --no-history -o d.npy")
+    done = shell(f"bonectl convert scan.npy --slab 3 | bonectl {line} --threads 3 > e.npy", cwd=made)
     assert done.returncode == 0, done.stderr.decode()
     first = np.load(made / "a.npy")
     for other in "bcde":
@@ -81,3 +80,98 @@ def test_a_plain_file_is_told_what_it_is(made, good):
     told = header(made / "out.npy")
     assert told["geometry"]["centre"] == 30.5
     assert told["axes"] == ["view", "row", "col"]
+
+
+# --- in a reconstruction ----------------------------------------------------------------------------------------------
+
+BEAM = "--flats flats.npy --darks darks.npy"
+
+
+def volumes(made, good, *lines):
+    """What each line writes to out.npy."""
+    for line in lines:
+        good(f"{line} -fo out.npy")
+        yield np.load(made / "out.npy")
+
+
+def test_reconstruct_prepare_is_prepare_and_reconstruct(made, good):
+    steps = "badpixels + flats + zingers + stripes(size=9) + normalise(air=3)"
+    good(f"prepare scan.npy --steps '{steps}' {BEAM} -o clean.npy")
+    one, other = volumes(made, good, "reconstruct clean.npy", f"reconstruct scan.npy --prepare '{steps}' {BEAM}")
+    assert one.tobytes() == other.tobytes()
+    assert header(made / "out.npy")["history"][-1]["notes"]["steps"].startswith("badpixels(mask=none, ")
+
+
+def test_flats_as_a_step_and_as_an_option_are_the_same(made, good):
+    one, other = volumes(made, good, f"reconstruct scan.npy {BEAM}", f"reconstruct scan.npy --prepare flats {BEAM}")
+    assert one.tobytes() == other.tobytes()
+
+
+def test_a_zero_pixel_of_the_flat_refuses_no_scan(made, good, run):
+    flats = np.load(made / "flats.npy")
+    flats[:, 2, 7:9] = 0
+    flats[:, 4] = 0
+    np.save(made / "holes.npy", flats)
+    refused = run("reconstruct", "scan.npy", "--flats", "holes.npy", "-o", "no.npy")
+    assert refused.status == 65
+    one, other = volumes(
+        made, good, f"reconstruct scan.npy {BEAM}", "reconstruct scan.npy --flats holes.npy --darks darks.npy "
+        "--prepare 'badpixels + flats'",
+    )  # fmt: skip
+    inner = [0, 1, 5]
+    np.testing.assert_allclose(other[inner], one[inner], atol=1e-4)
+    assert np.abs(other - one).mean() < 0.05 * np.abs(one).mean()
+
+
+def test_half_the_detector_is_reconstructed_as_a_whole_one(made, good):
+    good(
+        "simulate bone.npy --energy 25 --noise none --unit 'line integral' "
+        "--geometry 'parallel(views=180, arc=360, columns=40, centre=8)' -o half.npy"
+    )
+    one, other = volumes(made, good, "reconstruct half.npy", "reconstruct half.npy --prepare halfturn")
+    assert one.shape == other.shape
+    assert np.sqrt(((one - other) ** 2).mean()) < 0.05 * np.sqrt((one**2).mean())
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("--prepare badpixels --flats flats.npy", "write flats where they belong"),
+        ("--prepare 'flats + log + paganin'", "write it before log"),
+        ("--prepare 'flats + halfturn' --centre auto", "give --centre COLUMN"),
+        ("--prepare 'flats + sripes'", "did you mean 'stripes'"),
+    ],
+)
+def test_refused_in_a_reconstruction(made, run, line, said):
+    import shlex
+
+    done = run("reconstruct", "scan.npy", *shlex.split(line), "-o", "out.npy")
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    assert said in done.err
+
+
+def test_a_try_and_an_estimate_take_steps_too(made, good):
+    scores = good(f"reconstruct scan.npy --prepare 'flats + stripes(size=9)' {BEAM} --try 27:31:1 --json").out
+    assert 28 <= json.loads(scores)["between"] <= 30
+    plain, with_steps = (
+        json.loads(good(f"reconstruct scan.npy {BEAM} {more} --dry-run --json").out)
+        for more in ("", "--prepare 'flats + stripes(method=vo)'")
+    )
+    assert with_steps["seconds"] > plain["seconds"]
+    good(f"reconstruct scan.npy --prepare 'flats + zingers' {BEAM} --centre auto -o auto.npy")
+
+
+def test_a_folder_with_roles_is_prepared_and_reconstructed_as_it_lies(shared_data, run, tmp_path):
+    """The tooth: flats, darks and angles are in the folder; its HDF5 file gives the same bytes."""
+    tooth = shared_data / "scans" / "tiff_folder_roles" / "tooth"
+    done = run("reconstruct", tooth, "--voxel-size", "0.01", "--no-history", "-o", "plain.npy")
+    assert done.status == 0, done.err
+    steps = "badpixels + flats + zingers + stripes"
+    told = run("reconstruct", tooth, "--voxel-size", "0.01", "--centre", "295.5", "--prepare", steps, "-o", "clean.npy")
+    assert told.status == 0, told.err
+    assert "zingers: 9 readings" in told.err
+    assert np.load(tmp_path / "clean.npy").shape == (2, 640, 640)
+    pytest.importorskip("h5py")
+    file = shared_data / "scans" / "dxchange_hdf5" / "tooth.h5"
+    assert run("reconstruct", file, "--voxel-size", "0.01", "--no-history", "-o", "file.npy").status == 0
+    assert np.load(tmp_path / "file.npy").tobytes() == np.load(tmp_path / "plain.npy").tobytes()

@@ -75,6 +75,7 @@ def prepare(
     Steps are done in the order in which they are written, each on what the one before it gives: counts become
     transmission by flats, and transmission line integrals by log or paganin. A step that does not read what it is given
     is refused before anything is read. What steps there are, and their knobs, is in bonectl-preparations(7).
+    "bonectl reconstruct --prepare" takes the same steps, with the same values, and keeps nothing between.
 
     A usual order is 'badpixels + flats + zingers + stripes + log + normalise'. Steps that work on projections and steps
     that work on sinograms need the scan in another order of its views: it is turned between them, in memory, or where

@@ -24,6 +24,7 @@ from bonectl.cli.options import (
     Request,
     size_in_bytes,
 )
+from bonectl.cli.reconstruct_prepare import Steps
 from bonectl.cli.reconstruct_try import Tries
 from bonectl.cli.scan_files import ScanFiles
 from bonectl.core import progress
@@ -172,6 +173,16 @@ def reconstruct(
             "and row, for a beam that changed between flats and projections; 0: none.",
         ),
     ] = 0,
+    prepare: Annotated[
+        str | None,
+        typer.Option(
+            "--prepare",
+            metavar="SPEC",
+            help="Steps before the reconstruction, in their order, such as 'badpixels + flats + zingers + stripes'; "
+            "flats is one of them.",
+            show_default=False,
+        ),
+    ] = None,
     device: Device = "cpu",
     backend: Annotated[
         Backend,
@@ -202,6 +213,9 @@ def reconstruct(
     it may be off, and where rows or the two disagree by more than a column. A fan or cone beam must turn by more than
     half a turn. It reads a file twice; a pipe is kept meanwhile, in memory or in a temporary file. A scan that states
     no axis is reconstructed about the middle of the detector, and a line on standard error says so.
+
+    --prepare takes what "bonectl prepare" takes, with the same values, and keeps nothing between: flats that changed
+    over the scan, bad pixels, zingers, stripes, phase retrieval; bonectl-preparations(7) has all steps.
 
     --device cuda works on a GPU, with the numbers of the CPU to about 1e-5; when it has no memory for as many slices,
     fewer go there at a time. --backend astra uses the ASTRA toolbox's projectors there instead, for sirt, cgls, tv
@@ -241,11 +255,12 @@ def reconstruct(
         -o smooth.tif
       bonectl simulate bone.npy --views 180 --unit transmission |
         bonectl reconstruct | bonectl info
+      bonectl reconstruct scan.npy --prepare 'flats + stripes' -o clean.npy
       bonectl reconstruct scan.npy --try 44:47:0.5 --sheet centre.png
       bonectl simulate bone.npy --geometry 'fan(sod=20, sdd=40)' --views 180 |
         bonectl reconstruct | bonectl info
     """
-    files.apart([request.source, flats, darks, angles, method, calibrate], [*files.written(request), sheet])
+    files.apart([request.source, flats, darks, angles, method, calibrate, prepare], [*files.written(request), sheet])
     given: dict[str, object] = {
         "flats": flats,
         "darks": darks,
@@ -276,46 +291,49 @@ def reconstruct(
     )
     if tries is not None:
         tries.check(request, asked)
-    opened = partial(_opened, request, scan, axes)
+    steps = Steps.of(prepare, beside)
+    opened = partial(_opened, request, axes, asked, steps)
     with opened() as stack:
-        plan = _planned(stack.header, asked, beside, request)
+        plan = _planned(stack.header, asked, steps, request)
         if tries is not None:
             tries.run(stack, plan, request, beside)
         else:
-            _write_volume(stack, plan, request, beside, opened)
+            _write_volume(stack, plan, request, steps, opened)
 
 
 @contextmanager
-def _opened(request: Request, scan: "Scan | None", axes: Order | None) -> Iterator["Stack"]:
-    """The scan, its axes as the options name them."""
+def _opened(request: Request, axes: Order | None, asked: "ReconstructRequest", steps: Steps) -> Iterator["Stack"]:
+    """The scan, its axes as the options name them, after its steps."""
     from bonectl.stacks.meaning import with_axes
 
-    with scanned.reading(request, scan) as stack:
-        yield stack if axes is None else with_axes(stack, axes.value)
+    with scanned.reading(request, steps.beside.scan) as stack:
+        yield steps.done(stack if axes is None else with_axes(stack, axes.value), request, asked)
 
 
-def _planned(scan: "Header", asked: "ReconstructRequest", beside: ScanFiles, request: Request) -> "Plan":
+def _planned(scan: "Header", asked: "ReconstructRequest", steps: Steps, request: Request) -> "Plan":
     """What will be done; what the header alone refuses is refused before flats are read."""
     from bonectl.scanning.plan import planned
 
+    asked = steps.asked(asked)
     asked.geometry_for(scan)
-    return planned(scan, replace(asked, fields=beside.fields(request)))
+    return planned(scan, asked if steps.specs else replace(asked, fields=steps.beside.fields(request)))
 
 
-def _write_volume(scan: "Stack", plan: "Plan", request: Request, beside: ScanFiles, again: axis.Again) -> None:
+def _write_volume(scan: "Stack", plan: "Plan", request: Request, steps: Steps, again: axis.Again) -> None:
     from bonectl.core.stack import Stack
     from bonectl.ops.reconstruct import run
 
     axis.tell(plan)
     if request.dry_run:
         kept = plan.is_axis_sought and streams.comes_once(request.source)
-        streams.writing(Stack(plan.header, iter(())), request, cost=plan.cost(kept=kept))
+        cost = steps.cost(plan.cost(kept=kept), plan.scan, plan.request.max_memory)
+        streams.writing(Stack(plan.header, iter(())), request, cost=cost)
         return
     if plan.is_axis_sought:
         scan, plan = axis.found(scan, plan, request, again)
     volume = run(plan, scan, look=True)
-    beside.tell_claims(request, plan.geometry, told=plan.request.geometry is not None)
-    streams.writing(volume, request, plan.facts() | provenance.of_files(beside.read))
+    steps.beside.tell_claims(request, plan.geometry, told=plan.request.geometry is not None)
+    streams.writing(volume, request, plan.facts() | steps.notes() | provenance.of_files(steps.beside.read))
 
 
 def _column(text: str | None) -> float | Literal["auto"] | None:

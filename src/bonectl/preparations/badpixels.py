@@ -13,6 +13,7 @@ from bonectl.errors import DataError, UsageError
 WORKS = "projections"
 READS = ("counts", "transmission", "line integral")
 GIVES = ""
+MOVES = False
 BYTES = 9.0
 PACE = 1.0
 

@@ -8,6 +8,7 @@ from bonectl.errors import UsageError
 WORKS = "either"
 READS = ("line integral",)
 GIVES = ""
+MOVES = False
 BYTES = 9.0
 PACE = 0.6
 

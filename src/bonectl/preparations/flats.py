@@ -17,6 +17,7 @@ from bonectl.errors import DataError, UsageError
 WORKS = "either"
 READS = ("counts",)
 GIVES = "transmission"
+MOVES = False
 BYTES = 13.0
 PACE = 1.0
 

@@ -13,6 +13,7 @@ from bonectl.errors import UsageError
 WORKS = "sinograms"
 READS = ("transmission", "line integral")
 GIVES = ""
+MOVES = True
 BYTES = 10.0
 PACE = 24.0
 

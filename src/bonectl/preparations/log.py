@@ -8,6 +8,7 @@ from bonectl.core.total import Total
 WORKS = "sinograms"
 READS = ("transmission",)
 GIVES = "line integral"
+MOVES = False
 BYTES = 14.0
 PACE = 1.5
 

@@ -10,6 +10,7 @@ from bonectl.errors import UsageError
 WORKS = "either"
 READS = ("transmission", "line integral")
 GIVES = ""
+MOVES = False
 BYTES = 9.0
 PACE = 0.5
 

@@ -14,6 +14,7 @@ from bonectl.errors import UsageError
 WORKS = "projections"
 READS = ("transmission",)
 GIVES = "line integral"
+MOVES = False
 BYTES = 14.0
 PACE = 12.0
 

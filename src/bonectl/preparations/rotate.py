@@ -11,6 +11,7 @@ from bonectl.errors import UsageError
 WORKS = "projections"
 READS = ("counts", "transmission", "line integral")
 GIVES = ""
+MOVES = False
 BYTES = 18.0
 PACE = 57.0
 

@@ -13,6 +13,7 @@ from bonectl.errors import DataError, UsageError
 WORKS = "projections"
 READS = ("transmission", "line integral")
 GIVES = ""
+MOVES = False
 BYTES = 18.0
 PACE = 46.0
 

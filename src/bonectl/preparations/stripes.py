@@ -13,6 +13,7 @@ from bonectl.preparations._vo import bridged_over, sorted_out, sorted_wide
 WORKS = "sinograms"
 READS = ("transmission", "line integral")
 GIVES = ""
+MOVES = False
 BYTES = 18.0
 PACE = 15.0
 

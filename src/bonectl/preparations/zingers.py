@@ -12,6 +12,7 @@ from bonectl.errors import UsageError
 WORKS = "sinograms"
 READS = ("counts", "transmission", "line integral")
 GIVES = ""
+MOVES = False
 BYTES = 40.0
 PACE = 40.0
 
