@@ -1,5 +1,6 @@
 """What a scanner's files say puts the specimen where it is: place, hand and density, of a body without symmetry."""
 
+import json
 from itertools import product
 
 import numpy as np
@@ -101,3 +102,14 @@ def test_views_of_zeiss_may_stay_where_they_are(tmp_path):
     assert (still.header.unit, still.flats.count) == ("counts", 1)
     volume, header = volume_of(still)
     assert wrong(volume, header.spacing[2], left_by.HALF)
+
+
+@pytest.mark.parametrize("name", ["nikon, axis beside the beam", "skyscan", "zeiss, views moved", "edf"])
+def test_reconstruct_takes_what_a_scanner_left(run, tmp_path, name):
+    LEFT[name](tmp_path)
+    where = next(path for path in tmp_path.iterdir() if path.stem == "scan")
+    done = run("reconstruct", where, "-o", "volume.npy")
+    assert done.status == 0, done.err
+    header = json.loads(run("info", "--json", "volume.npy").out)
+    assert wrong(np.load(tmp_path / "volume.npy"), header["spacing_mm"][2], left_by.HALF) == []
+    assert "Müller" not in json.dumps(header, ensure_ascii=False) + done.err

@@ -348,3 +348,13 @@ def test_a_slice_missing_between_others_is_named_and_one_at_the_end_noted(tmp_pa
     assert scan.problems == ("mouse07__rec00000458.bmp is missing between its neighbours: copy it again",)
     with pytest.raises(DataError, match=r"mouse07__rec00000458\.bmp is missing"):
         held(scan.stack)
+
+
+def test_measure_takes_slices_of_nrecon(run, tmp_path):
+    y, x = np.ogrid[:20, :20]
+    rod = np.broadcast_to((y - 9.5) ** 2 + (x - 9.5) ** 2 < 36, (20, 20, 20)).astype(np.uint8) * 200
+    left_by.skyscan_rec(tmp_path / "scan", rod)
+    done = run("measure", "scan", "--threshold", 100, "-m", "bvtv", "--json")
+    told = json.loads(done.out)
+    assert done.status == 0
+    assert (rod > 0).mean() == pytest.approx(next(row["value"] for row in told["rows"] if row["name"] == "bvtv"))
