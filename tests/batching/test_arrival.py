@@ -4,6 +4,7 @@ import json
 import os
 import select
 import signal
+import subprocess
 import time
 
 import numpy as np
@@ -107,3 +108,27 @@ def test_a_full_disk_fails_some_and_harms_none(tmp_path, run, small_disk):
     assert not list(there.rglob(".bonectl-*"))
     (tmp_path / "raw" / "big.npy").unlink()
     assert run("batch", "p.toml").status == 0
+
+
+def test_a_target_that_is_read_only_is_told_before_the_work(tmp_path, run, small_disk):
+    there = small_disk(256 << 10)
+    write_scan(tmp_path / "raw" / "a.npy", 1)
+    (tmp_path / "p.toml").write_text(SHORT.replace('"out/', f'"{there.name}/'))
+    subprocess.run(["mount", "-o", "remount,ro", str(there)], check=True)
+    done = run("batch", "p.toml")
+    assert done.status in (74, 77)
+    assert f"{there.name}: read-only file system" in done.err
+
+
+def test_more_disk_than_there_is_is_refused_with_both_numbers(tmp_path, run, small_disk, monkeypatch):
+    from bonectl.batching import estimates
+
+    monkeypatch.setattr(estimates, "SMALL", 1)  # as if the scans were large
+    there = small_disk(256 << 10)
+    for name in ("a", "b"):
+        write_scan(tmp_path / "raw" / f"{name}.npy", 1, (40, 32, 32))
+    (tmp_path / "p.toml").write_text(SHORT.replace("bin = 2", "bin = 1").replace('"out/', f'"{there.name}/'))
+    done = run("batch", "p.toml")
+    assert done.status == 73
+    assert "disk: 0 MiB of disk are needed, 0 MiB are free" in done.err
+    assert not (there / "a").exists()

@@ -78,7 +78,7 @@ def test_eight_scans_of_which_one_is_bad(folder, run):
     assert all(line["peak_memory_bytes"] > 1 << 20 and line["seconds"] > 0 for line in record["lines"])
     failed = records(there)["h"]
     assert failed["status"] == 65
-    assert failed["message"].startswith("raw/h.npy: is ")
+    assert failed["message"].startswith("raw/h.npy: ")
     words = str(there).encode()
     for path in (there / "out").rglob("*"):  # no absolute path of an input anywhere
         assert not path.is_file() or words not in path.read_bytes(), path
@@ -160,6 +160,12 @@ def test_a_file_of_somebody_else_is_not_replaced(folder, run):
     done = run("batch", "p.toml")
     assert done.status == 73
     assert "told.json: exists already" in done.out.decode()
+
+
+def test_an_override_that_fits_no_scan_is_told(folder, run):
+    folder("hip_07", "b", pipeline=PIPELINE + '[scan."hip_7"]\nskip = true\n')
+    done = run("batch", "p.toml", "--status")
+    assert """[scan."hip_7"] fits no scan (did you mean 'hip_07'?)""" in done.err
 
 
 def test_status_and_only(folder, run):

@@ -127,13 +127,24 @@ class Pipeline:
                 steps = _overridden(steps, name, value, f'{self.path.name}: [scan."{scan}"]')
         return steps
 
+    def idle(self, scans: Iterable[str]) -> list[str]:
+        """Patterns under [scan] that fit none of some scans, each with the nearest name: a slip of the hand."""
+        there = list(scans)
+        patterns = [pattern for pattern, _ in self.overrides if not any(fits(scan, pattern) for scan in there)]
+        names = [PurePosixPath(scan).name for scan in there]
+        return [f'[scan."{pattern}"] fits no scan{kit.suggestion(pattern, names)}' for pattern in patterns]
+
     def _of(self, scan: str) -> dict[str, Any]:
-        name = PurePosixPath(scan).name
         found: dict[str, Any] = {}
         for pattern, options in self.overrides:
-            if any(fnmatchcase(each, pattern) for each in (scan, name)) or pattern in (scan, name):
+            if fits(scan, pattern):
                 found |= options
         return found
+
+
+def fits(scan: str, pattern: str) -> bool:
+    """Whether a scan, or its name alone, is meant by a name or a pattern."""
+    return any(fnmatchcase(each, pattern) or each == pattern for each in (scan, PurePosixPath(scan).name))
 
 
 def load(path: Path, catalogue: Catalogue, output: str | None = None) -> Pipeline:

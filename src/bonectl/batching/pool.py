@@ -8,7 +8,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from bonectl.batching import claims, record
@@ -17,7 +16,7 @@ from bonectl.batching.decision import Task, decide
 from bonectl.batching.discovery import HIDDEN, Found
 from bonectl.batching.estimates import SMALL, Estimator
 from bonectl.batching.lines import Line
-from bonectl.batching.pipeline import Pipeline
+from bonectl.batching.pipeline import Pipeline, fits
 from bonectl.batching.room import check_disk, rooms
 from bonectl.batching.servant import Servant
 from bonectl.batching.stages import Room, Stages
@@ -56,11 +55,6 @@ class Settings:
     def redoes(self, scan: str) -> bool:
         """Whether a scan is to be done anew."""
         return bool(self.redo) and fits(scan, self.redo)
-
-
-def fits(scan: str, pattern: str) -> bool:
-    """Whether a scan, or its name alone, is meant by a pattern."""
-    return any(fnmatchcase(each, pattern) or each == pattern for each in (scan, scan.rpartition("/")[2]))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import platform
 import shutil
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -102,8 +102,15 @@ def log(folder: Path) -> Path:
     return folder / HIDDEN / "log.txt"
 
 
-def write(folder: Path, record: Record) -> None:
+def write(folder: Path, record: Record, plain: Callable[[str], str] = str) -> None:
     """Put a record in its place.
+
+    Parameters
+    ----------
+    folder : Path
+    record : Record
+    plain : callable
+        What is done with its text.
 
     Raises
     ------
@@ -116,7 +123,7 @@ def write(folder: Path, record: Record) -> None:
         raise atomic.failure(folder, error) from error
     text = json.dumps({"schema": SCHEMA, **asdict(record)}, indent=1, ensure_ascii=True)
     with atomic.replacing(path(folder)) as temporary:
-        temporary.write_text(text + "\n", "ascii")
+        temporary.write_text(plain(text) + "\n", "ascii")
 
 
 def read(folder: Path) -> Record | None:

@@ -138,7 +138,11 @@ class Stages:
         """How they ended; None while one runs."""
         for number, process in enumerate(self._processes):
             if number not in self._statuses:
-                pid, status, used = os.wait4(process.pid, os.WNOHANG)
+                try:
+                    pid, status, used = os.wait4(process.pid, os.WNOHANG)
+                except ChildProcessError:  # a signal came between its end and our note of it
+                    self._statuses[number] = 128 + signal.SIGTERM
+                    continue
                 if pid:
                     code = os.waitstatus_to_exitcode(status)
                     process.returncode = code

@@ -223,7 +223,10 @@ class Work:
 
     def _note(self, did: Did) -> None:
         self._record = self._with(did)
-        record.write(self.task.folder, self._record)
+        record.write(self.task.folder, self._record, self._plain)
+
+    def _plain(self, text: str) -> str:
+        return text if self._keep_names else private(text, self.task.base)
 
     def _with(self, did: Did) -> Record:
         """The record with a line in the place of what it said of it before."""
@@ -237,7 +240,7 @@ class Work:
             state=state,
             status=status,
             seconds=time.monotonic() - self._begun,
-            message=message if self._keep_names else private(message, self.task.base),
+            message=self._plain(message),
             peak_memory_bytes=self._record.peak_memory_bytes,
             passing=passing,
         )
@@ -257,7 +260,7 @@ class Work:
             record.tidy(self.task.folder)
             if not self._keep_names:
                 _scrub(record.log(self.task.folder), self.task.base)
-            record.write(self.task.folder, final)
+            record.write(self.task.folder, final, self._plain)
         except (BonectlError, OSError) as error:
             if outcome.state != record.FAILED:
                 told = error if isinstance(error, BonectlError) else atomic.failure(self.task.places.output, error)
@@ -311,9 +314,10 @@ def _counts_as(status: int) -> int:
 
 
 def private(text: str, base: Path) -> str:
-    """A text without the names of the folders above the pipeline's."""
-    for folder, shown in ((str(base.resolve()), "."), (str(Path("~").expanduser()), "~")):
-        if len(folder) > 1:
+    """A text without the names of the folders above the pipeline's, and of the user's."""
+    here, home = str(base.resolve()), str(Path("~").expanduser())
+    for folder, shown in ((here, "."), (home, "~"), (os.path.relpath(home, here), "~")):
+        if len(folder.strip("./")) > 1:
             text = text.replace(folder, shown)
     return text
 

@@ -269,6 +269,13 @@ class _Asked:
         """The scans that are meant."""
         return self.chosen(pipeline, self.every(pipeline))
 
+    def checked(self, pipeline: "Pipeline") -> "list[Found]":
+        """The same; parts of the file that are about no scan are told."""
+        there = self.every(pipeline)
+        for idle in pipeline.idle(each.scan for each in there):
+            progress.note(idle)
+        return self.chosen(pipeline, there)
+
     def every(self, pipeline: "Pipeline") -> "list[Found]":
         """All scans that there are."""
         from bonectl.batching.discovery import discover
@@ -288,7 +295,7 @@ class _Asked:
     def chosen(self, pipeline: "Pipeline", there: "list[Found]") -> "list[Found]":
         """Those of them that --only and --shard leave."""
         from bonectl.batching import fingerprint
-        from bonectl.batching.pool import fits
+        from bonectl.batching.pipeline import fits
         from bonectl.batching.shard import parse
 
         if self.only:
@@ -320,7 +327,7 @@ def _run(asked: _Asked, settings: "Settings", watch: _Watch | None) -> None:
 
     pipeline = asked.loaded()
     columns(pipeline)  # what is wrong with it is told before the night, not after
-    found = [] if watch is not None else asked.found(pipeline)
+    found = [] if watch is not None else asked.checked(pipeline)
     store.begin(pipeline)
     outcomes: dict[str, Outcome] = {}
     if asked.scheduler is None:
@@ -373,7 +380,7 @@ def _plan(asked: _Asked, settings: "Settings") -> None:
     from bonectl.core.memory import spoken
 
     pipeline = asked.loaded()
-    found = asked.found(pipeline)
+    found = asked.checked(pipeline)
     there = []
     for each in planned(pipeline, found, settings):
         there.append(each)
@@ -408,7 +415,7 @@ def _tell(asked: _Asked) -> None:
 
     pipeline = asked.loaded()
     states = []
-    for each in standing(pipeline, asked.found(pipeline)):
+    for each in standing(pipeline, asked.checked(pipeline)):
         states.append(each.state)
         if asked.as_json:
             streams.say(json.dumps(vars(each)))
