@@ -53,6 +53,7 @@ bench: $(VENV)/.peers ## measure against the peers, in one run
 	$(BIN)/python bench/denoise.py
 	$(BIN)/python bench/train.py
 	$(BIN)/python bench/preparations.py
+	$(BIN)/python bench/axis.py
 
 clean: ## remove what was made
 	rm -rf $(VENV) demo-output build dist .pytest_cache .mypy_cache .ruff_cache

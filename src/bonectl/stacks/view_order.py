@@ -22,6 +22,9 @@ ORDERS = {"sinogram": SINOGRAMS, "projection": PROJECTIONS}
 # A scan is held when it takes no more than this share of what the process may still come to hold.
 SHARE = 0.5
 
+# Less is held without a word [byte].
+WORTH_A_WORD = 64 << 20
+
 
 def is_held(header: Header, limit: int | None = None) -> bool:
     """Whether the order of a scan's views is changed in memory.
@@ -86,7 +89,8 @@ def swapped(stack: Stack, *, held: bool) -> Iterator[Array]:
         When the disk is full.
     """
     if held:
-        progress.note(f"holding {memory.spoken(stack.header.total_bytes)} in memory to change the order of views")
+        if stack.header.total_bytes >= WORTH_A_WORD:
+            progress.note(f"holding {memory.spoken(stack.header.total_bytes)} in memory to change the order of views")
         yield from _in_memory(stack)
         return
     progress.note(f"the order of views changes by way of {scratch(stack.header.total_bytes)}")
