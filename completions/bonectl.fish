@@ -132,7 +132,7 @@ complete -c bonectl -n '__fish_seen_subcommand_from train' -l init-from -r -d 'C
 complete -c bonectl -n '__fish_seen_subcommand_from train' -l offset -r -d 'Value that the network sees as 0, for uncalibrated data.'
 complete -c bonectl -n '__fish_seen_subcommand_from train' -l scale -r -d 'Difference that the network sees as 1, together with --offset.'
 complete -c bonectl -n '__fish_seen_subcommand_from train' -l every -r -d 'Steps from one checkpoint to the next.'
-complete -c bonectl -n '__fish_seen_subcommand_from train' -l resume -d 'Go on where an interrupted run stopped.'
+complete -c bonectl -n '__fish_seen_subcommand_from train' -l resume -d 'Go on where a run stopped; with more --steps, where a finished one ended.'
 complete -c bonectl -n '__fish_seen_subcommand_from train' -l picture -l no-picture -d 'Draw curves and a sample to OUT.png at the end.'
 complete -c bonectl -n '__fish_seen_subcommand_from train' -l tensorboard -r -d 'Write TensorBoard curves too (bonectl[tensorboard]).'
 complete -c bonectl -n '__fish_seen_subcommand_from train' -l force -s f -d 'Replace the output if it exists.'

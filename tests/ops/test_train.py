@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from contextlib import nullcontext
 from itertools import pairwise
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import torch
 from tests.made import after, noisy_and_clean, rods, store, train_on
 
-from bonectl.core import kit, threads
+from bonectl.core import kit, progress, threads
 from bonectl.core.calibration import Calibration
 from bonectl.core.header import Header
 from bonectl.core.spec import parse
@@ -433,3 +434,50 @@ def test_a_shortage_of_memory_is_told_with_what_helps(pair, tmp_path, monkeypatc
 def test_seeds_that_cannot_be(seed):
     with pytest.raises(UsageError, match="below 2"):
         Recipe(seed=seed)
+
+
+class Heard:
+    """What a run says."""
+
+    def __init__(self):
+        self.notes = []
+
+    def task(self, name, total, unit):
+        return nullcontext(lambda done=1, **facts: None)
+
+    def note(self, message):
+        self.notes.append(message)
+
+
+def test_a_finished_run_is_prolonged_by_the_schedule_of_the_new_length(pair, tmp_path):
+    """It was refused: a resumed run needed the same recipe, and its length was part of that."""
+    recipe = {"loss": "l1 + l2@75%", "every": 6}
+    run(pair, tmp_path / "x", **recipe, steps=6)
+    heard = Heard()
+    with progress.reporting(heard):
+        end = run(pair, tmp_path / "x", **recipe, steps=12, resume=True)
+    assert (end.finished, end.steps) == (True, 12)
+    wanted = Recipe(**(SMALL | {"steps": 12})).learning_rate(6)
+    (said,) = (note for note in heard.notes if "goes on" in note)
+    assert said.startswith("the run of 6 steps goes on from step 6 by the schedule of 12: cosine of the rate")
+    assert said.endswith(f"; the rate goes on at {wanted:.3g}")
+    with (tmp_path / "x.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    rates = [float(row["learning rate"]) for row in rows]
+    assert rates[:6] == [Recipe(**(SMALL | {"steps": 6})).learning_rate(step) for step in range(6)]
+    assert rates[6:] == [Recipe(**(SMALL | {"steps": 12})).learning_rate(step) for step in range(6, 12)]
+    assert [row["l2"] == "" for row in rows] == [step in (0, 1, 2, 3, 4, 6, 7, 8) for step in range(12)]
+    assert Checkpoint.load(tmp_path / "x").training["lengths"] == [[0, 6], [6, 12]]
+
+
+def test_a_prolonged_run_can_be_interrupted_and_a_run_is_not_shortened_to_before_its_end(pair, tmp_path):
+    run(pair, tmp_path / "x", steps=4)
+    (tmp_path / "y").write_bytes((tmp_path / "x").read_bytes())
+    for part in (".resume", ".csv"):
+        (tmp_path / f"y{part}").write_bytes((tmp_path / f"x{part}").read_bytes())
+    run(pair, tmp_path / "x", steps=9, resume=True)
+    run(pair, tmp_path / "y", steps=9, resume=True, stop=after(3))
+    run(pair, tmp_path / "y", steps=9, resume=True)
+    assert (tmp_path / "x").read_bytes() == (tmp_path / "y").read_bytes()
+    with pytest.raises(UsageError, match="has 9 steps behind it already; give --steps 9 or more"):
+        run(pair, tmp_path / "x", steps=4, resume=True)

@@ -119,7 +119,10 @@ def train(
     every: Annotated[
         int, typer.Option("--every", metavar="N", min=1, help="Steps from one checkpoint to the next.")
     ] = 500,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on where a run stopped; with more --steps, where a finished one ended."),
+    ] = False,
     picture: Annotated[
         bool, typer.Option("--picture/--no-picture", help="Draw curves and a sample to OUT.png at the end.")
     ] = True,
@@ -157,6 +160,11 @@ def train(
     The same seed gives the same bytes on one CPU. Interrupting (^C, SIGTERM) saves first, and ends at once the second
     time; --resume then gives the bytes that the uninterrupted run would have given. If the loss becomes NaN, training
     stops, names the term, and the last checkpoint stays.
+
+    A finished run is prolonged by --resume with more --steps. From there on everything that refers to the length of the
+    run follows the new one: a run of 2000 steps that goes on to 4000 does so at the rate that a run of 4000 has in its
+    middle, which is half of the highest, and @75% is step 3000. The checkpoint tells that it was prolonged, and where;
+    what comes out is not the bytes of one run of 4000 steps.
 
     Several processes train together under torchrun, on CPUs or with a GPU each: "torchrun --nproc-per-node 2 -m --
     bonectl train ..." with --batch 4 sees in every step the patches that one process sees with --batch 8. Stacks should

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 import bonectl
-from bonectl.core import kit
+from bonectl.core import kit, progress
+from bonectl.core.counted import counted
 from bonectl.core.header import Fact, Header
 from bonectl.core.spec import Spec
 from bonectl.errors import DataError, UnavailableError, UsageError
@@ -142,6 +143,7 @@ class Learner:
         self.step = 0
         self.history: list[tuple[int, float, float]] = []  # step, held-out PSNR [dB], composite of bone numbers
         self.weights: Mapping[str, float] = {}  # of the loss's terms at the last step
+        self.lengths: list[tuple[int, int]] = [(0, self.recipe.steps)]  # steps planned, from which step on
 
     def advance(self, batch: Batch) -> Step:
         """Take one step."""
@@ -213,18 +215,19 @@ class Learner:
             "optimiser": self.optimiser.state_dict(),
             "objective": self.objective.state(),
             "patience": self.patience.state,
+            "lengths": self.lengths,
         }
         resume_file.write(path, state)
 
     def restore(self, path: Path) -> None:
-        """Go back to a saved state.
+        """Go back to a saved state; the run may be planned longer or shorter than it was then.
 
         Raises
         ------
         MissingInputError, DataError
             There is none, or it is damaged.
         UsageError
-            It belongs to another recipe, or to other data.
+            It belongs to another recipe, or to other data, or has gone beyond the steps that are asked for.
         """
         state = resume_file.loaded(path, self.where)
         try:
@@ -235,11 +238,27 @@ class Learner:
             self.objective.restore(state["objective"])
             self.patience.restore(state["patience"])
             self.step = int(state["step"])
-            if not 0 <= self.step <= self.recipe.steps:
+            lengths = [(int(since), int(steps)) for since, steps in state["lengths"]]
+            if not 0 <= self.step <= lengths[-1][1]:
                 raise ValueError(self.step)
             self.history = [(int(step), float(psnr), float(bone)) for step, psnr, bone in state["history"]]
         except (RuntimeError, LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise resume_file.damaged(path) from error
+        resume_file.check_length(self.step, self.recipe.steps, path)
+        self._planned_anew(lengths)
+
+    def _planned_anew(self, lengths: list[tuple[int, int]]) -> None:
+        """Go on for as many steps as are asked for now, and say so where they were others."""
+        self.lengths = lengths
+        before, now = lengths[-1][1], self.recipe.steps
+        if now == before:
+            return
+        self.lengths = [*(each for each in lengths if each[0] < self.step), (self.step, now)]
+        rate = f"; the rate goes on at {self.recipe.learning_rate(self.step):.3g}" if self.step < now else ""
+        progress.note(
+            f"the run of {counted(before, 'step')} goes on from step {self.step} by the schedule of {now}: "
+            f"cosine of the rate and @ of the loss{rate}"
+        )
 
     def checkpoint(self, before: Trial, now: Trial) -> Checkpoint:
         """Return the averaged network with everything it was trained on.
@@ -271,6 +290,7 @@ class Learner:
                 "held_out_bone_errors_input": _errors(before),
                 "processes": task.world,
                 "weights": dict(self.weights),
+                "lengths": [list(length) for length in self.lengths],
             },
             versions={
                 "bonectl": bonectl.__version__,

@@ -58,10 +58,17 @@ def damaged(path: Path) -> DataError:
 
 
 def check_same(before: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> None:
-    """Refuse to go on with another recipe."""
-    if odd := sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name)):
+    """Refuse to go on with another recipe; only the length of the run may be another."""
+    names = (before.keys() | now.keys()) - {"steps"}
+    if odd := sorted(name for name in names if before.get(name) != now.get(name)):
         name = odd[0]
         raise UsageError(
             f"{path}: was made with {name}={before.get(name)!r}, not {now.get(name)!r}; "
             "a resumed run needs the same recipe"
         )
+
+
+def check_length(done: int, wanted: int, path: Path) -> None:
+    """Refuse a run that is over already."""
+    if done > wanted:
+        raise UsageError(f"{path}: has {done} steps behind it already; give --steps {done} or more to go on")
