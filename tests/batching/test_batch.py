@@ -153,8 +153,9 @@ def test_a_file_of_somebody_else_is_not_replaced(folder, run):
     there = folder("a")
     (there / "out" / "a").mkdir(parents=True)
     (there / "out" / "a" / "volume.npy").write_bytes(b"mine")
-    assert run("batch", "p.toml").status == 73
-    assert (there / "out" / "a" / "volume.npy").read_bytes() == b"mine"
+    for _ in range(2):
+        assert run("batch", "p.toml").status == 73
+        assert (there / "out" / "a" / "volume.npy").read_bytes() == b"mine"
     (there / "out" / "a" / "volume.npy").unlink()
     (there / "out" / "a" / "told.json").write_bytes(b"mine")
     done = run("batch", "p.toml")

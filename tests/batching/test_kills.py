@@ -1,5 +1,6 @@
 """Kills at any time: started again without a flag, a batch ends as if nothing had been."""
 
+import json
 import os
 import random
 import signal
@@ -89,6 +90,21 @@ def test_a_batch_that_was_killed_goes_on_by_itself(undisturbed, started, run, vi
     assert outputs(there) == made
     assert leftovers(there) == []
     assert told(run("batch", "p.toml").out) == dict.fromkeys(NAMES, "kept")
+
+
+def test_an_output_of_a_process_that_was_killed_after_it_was_there_is_ours(folder, run):
+    """Between the output's name and the end of its process: it was taken for a file of somebody else."""
+    there = folder("a", pipeline=SHORT)
+    assert run("batch", "p.toml").status == 0
+    made = outputs(there)
+    file = there / "out" / "a" / ".bonectl" / "record.json"
+    told = json.loads(file.read_text())
+    told["state"], told["status"] = "failed", 75
+    told["lines"] = [{**told["lines"][0], "statuses": [137], "outputs": [{"name": "volume.npy", "bytes": -1}]}]
+    file.write_text(json.dumps(told))
+    (there / "out" / "a" / "told.json").unlink()
+    assert run("batch", "p.toml").status == 0
+    assert outputs(there) == made
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -53,6 +53,11 @@ class Line:
         return (self.keep, *self.beside)
 
     @property
+    def replaces(self) -> bool:
+        """Whether it may write over files that are there."""
+        return "--force" in self.commands[-1]
+
+    @property
     def shown(self) -> str:
         """As it would be typed, but for where its text goes."""
         return " | ".join(shlex.join(["bonectl", *words]) for words in self.commands)

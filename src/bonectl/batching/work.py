@@ -175,20 +175,33 @@ class Work:
         """Start a line: what it may leave is recorded first."""
         line, folder = self.task.lines[number], self.task.folder
         self._line = number
-        planned = tuple(Output(name=self._named(path)) for path in line.outputs)
+        planned = self._planned(line)
         self._note(Did(key=self.task.keys[number], argv=line.commands, outputs=planned))
         keep = self.task.base / line.keep
         (keep.parent.parent if "%" in keep.name else keep.parent).mkdir(parents=True, exist_ok=True)
         self._prints = None
         if line.prints:
-            if keep.exists():
-                raise OutputError(f"{line.keep}: exists already, and is none of this batch; remove or rename it")
             self._prints = keep.with_name(f".bonectl-{secrets.token_hex(6)}.part{keep.suffix}")
         log = record.log(folder)
         with log.open("ab") as file:
             file.write(f"$ {line.shown}\n".encode("utf-8", "surrogateescape"))
             self._offset = file.tell()
         self._running = self._start(line, log, self._prints, self._room, self._held.descriptor)
+
+    def _planned(self, line: Line) -> tuple[Output, ...]:
+        """What a line will have made, or left when it is killed: nothing of that name is there before it.
+
+        Raises
+        ------
+        OutputError
+            When there is: it is not ours.
+        """
+        names = [self._named(path) for path in line.outputs]
+        there = [name for name in names if record.files(self.task.folder, name)]
+        if there and not line.replaces:
+            place = self.task.places.output / there[0]
+            raise OutputError(f"{place}: exists already, and is none of this batch; remove or rename it")
+        return tuple(Output(name=name) for name in names)
 
     def _after(self, ended: Ended) -> Outcome | None:
         """What a line left; an outcome where it failed."""
@@ -199,6 +212,7 @@ class Work:
             statuses=ended.statuses,
             seconds=round(ended.seconds, 3),
             peak_memory_bytes=ended.peak_memory_bytes,
+            outputs=tuple(Output(name=self._named(path)) for path in line.outputs),
         )
         if (wrong := ended.failed) is not None:
             self._record = self._with(did)
