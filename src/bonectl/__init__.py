@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bonectl.ops.measure import measure
     from bonectl.ops.reconstruct import reconstruct
     from bonectl.projection.projector import Projector
-    from bonectl.verbs import calibrate, denoise, geometry, info, phantom, read, simulate, train, write
+    from bonectl.verbs import calibrate, denoise, geometry, info, phantom, prepare, read, simulate, train, write
 
 __all__ = [
     "BonectlError",
@@ -36,6 +36,7 @@ __all__ = [
     "info",
     "measure",
     "phantom",
+    "prepare",
     "read",
     "reconstruct",
     "simulate",

@@ -5,16 +5,20 @@ before that, or before `write`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from bonectl import io, scanners
 from bonectl.core import atomic
 from bonectl.core.geometry import Geometry
+from bonectl.core.header import PROJECTIONS, Header
 from bonectl.core.kit import bind
+from bonectl.core.scan import Frames, Source
 from bonectl.core.slabs import Array
 from bonectl.core.spec import parse
 from bonectl.core.stack import Stack
@@ -169,6 +173,43 @@ def simulate(volume: Stack, **settings: Any) -> Stack:
     own = {field.name for field in fields(Detector)}
     detector = Detector(**{name: value for name, value in settings.items() if name in own})
     return work(volume, detector=detector, **{name: value for name, value in settings.items() if name not in own})
+
+
+def prepare(
+    scan: Stack, steps: str, *, flats: Name | Array | Frames | None = None, darks: Name | Array | Frames | None = None
+) -> Stack:
+    """A scan after some preparations, in the order they are written (bonectl-preparations(7)).
+
+    Parameters
+    ----------
+    scan : Stack
+    steps : str
+        Such as ``"badpixels + flats + zingers + stripes"``.
+    flats, darks : path, (frame, row, col) array, or Frames
+        Readings without the object, and without beam; `Frames` says when each was read.
+
+    Raises
+    ------
+    UsageError
+        When there is no such part or knob, or one does not read what it is given.
+    DataError, MissingInputError
+        When frames are not there, or not of this detector.
+    """
+    from bonectl.scanning.preparing import Beam, parts, prepared
+
+    return prepared(scan, parts(steps), beam=Beam(_frames(flats), _frames(darks)))
+
+
+def _frames(given: Name | Array | Frames | None) -> Frames | None:
+    if given is None or isinstance(given, Frames):
+        return given
+    if isinstance(given, str | PathLike):
+        path = Path(given)
+        with io.open(path) as stack:
+            return Frames(Source(stack.header, lambda: io.open(path)))
+    values = np.ascontiguousarray(given if given.ndim == 3 else given[None], dtype=np.float32)
+    header = Header(shape=values.shape, axes=PROJECTIONS, unit="counts")
+    return Frames(Source(header, lambda: nullcontext(Stack.of(values, header))))
 
 
 def denoise(stack: Stack, model: Name, *, device_name: str = "auto") -> Stack:

@@ -139,3 +139,21 @@ def test_memory_is_refused_where_no_plane_fits(counts):
 
     with pytest.raises(MemoryShortageError, match="fewer --threads"):
         after("stripes", np.ones((2, 9, 20)), "transmission", limit=1 << 20)
+
+
+def test_notebooks_prepare_too(counts, tmp_path):
+    import bonectl
+
+    readings, there, given = counts
+    flats, darks = (np.stack(list(_arrays(one))) for one in (given.flats, given.darks))
+    np.save(tmp_path / "flats.npy", flats)
+    first, _ = after("flats + stripes", readings, "counts", given=given, geometry=there)
+    for one in (given.flats, flats, tmp_path / "flats.npy"):
+        scan_ = Stack.of(readings, header(readings.shape, "counts", geometry=there))
+        done = bonectl.prepare(scan_, "flats + stripes", flats=one, darks=darks[0])
+        assert done.collect().tobytes() == first.tobytes()
+
+
+def _arrays(frames):
+    with frames.source.open() as stack:
+        yield from stack.collect()
