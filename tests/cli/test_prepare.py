@@ -175,3 +175,25 @@ def test_a_folder_with_roles_is_prepared_and_reconstructed_as_it_lies(shared_dat
     file = shared_data / "scans" / "dxchange_hdf5" / "tooth.h5"
     assert run("reconstruct", file, "--voxel-size", "0.01", "--no-history", "-o", "file.npy").status == 0
     assert np.load(tmp_path / "file.npy").tobytes() == np.load(tmp_path / "plain.npy").tobytes()
+
+
+def test_what_a_run_takes_is_what_the_estimate_says(tmp_path, shell):
+    """Peak of a process of its own, on a scan that is turned once; the estimate holds within a fifth."""
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "big.npy", rng.uniform(0.2, 1, (200, 100, 1200)).astype(np.float32))
+    line = "bonectl prepare big.npy --axes projection --input-unit transmission --steps 'zingers + stripes' --threads 2"
+    done = shell(f"{line} --dry-run --json -o out.npy")
+    assert done.returncode == 0, done.stderr.decode()
+    plan = json.loads(done.stdout)
+    done = shell(f"/usr/bin/env python - {line.removeprefix('bonectl')} -q -o out.npy <<'END'\n{MEASURED}\nEND")
+    assert done.returncode == 0, done.stderr.decode()
+    assert int(done.stdout) == pytest.approx(plan["memory_bytes"], rel=0.2)
+
+
+MEASURED = """
+import resource, sys
+from bonectl.cli import boundary
+status = boundary.run(sys.argv[1:])
+print(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+sys.exit(status)
+"""

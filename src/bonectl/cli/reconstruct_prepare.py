@@ -79,12 +79,15 @@ class Steps:
         """What a reconstruction takes with them."""
         if not self.specs:
             return cost
+        from bonectl.core import memory
         from bonectl.scanning import preparing
 
         own = preparing.cost(header, self.specs, limit=limit)
+        more = (own.memory_bytes or 0) - memory.resident()
         return replace(
             cost,
-            memory_bytes=max(cost.memory_bytes or 0, own.memory_bytes or 0),
+            memory_bytes=(cost.memory_bytes or 0) + more,
+            memory_at_worst_bytes=cost.memory_at_worst_bytes and cost.memory_at_worst_bytes + more,
             scratch_bytes=cost.scratch_bytes or own.scratch_bytes,
             seconds=(cost.seconds or 0.0) + (own.seconds or 0.0),
         )

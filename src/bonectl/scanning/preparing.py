@@ -179,7 +179,7 @@ def cost(header: Header, specs: Sequence[Spec], *, order: str | None = None, lim
     moving = max(_moving(count, other * third, specs) for count, other in ((first, second), (second, first)))
     paces = sum(kit.fact(KIT, spec.name, "PACE") for spec in specs) / threads.count() + turns * TURNING
     return Cost(
-        memory_bytes=memory.resident() + memory.KERNELS + moving + (whole if held else 0),
+        memory_bytes=memory.resident() + moving + (whole if held else 0),
         memory_limit_bytes=limit or memory.available(),
         scratch_bytes=whole if whole and not held else None,
         block=f"the order of views changes {counted(turns, 'time')}" if turns else None,
