@@ -358,3 +358,15 @@ def test_measure_takes_slices_of_nrecon(run, tmp_path):
     told = json.loads(done.out)
     assert done.status == 0
     assert (rod > 0).mean() == pytest.approx(next(row["value"] for row in told["rows"] if row["name"] == "bvtv"))
+
+
+@pytest.mark.parametrize("number", ["99999999999999", "-3", "0", "1e999", "nan", "", "ten"])
+def test_a_log_with_a_number_that_cannot_be_is_refused(scan_of, number):
+    for kind, key in (("skyscan", "Number Of Files"), ("nikon", "Projections"), ("skyscan", "Rotation Step (deg)")):
+        path = scan_of(kind)
+        (log,) = texts(path)
+        text = log.read_bytes().decode("latin-1")
+        log.write_bytes(re.sub(rf"{re.escape(key)}=[^\r]*", f"{key}={number}", text).encode("latin-1"))
+        with pytest.raises((DataError, UsageError)):
+            held(scanners.read(path).stack)
+        shutil.rmtree(path)

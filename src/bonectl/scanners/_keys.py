@@ -14,6 +14,8 @@ from bonectl.errors import DataError
 
 # No log is longer [byte].
 MOST_BYTES = 1 << 20
+# No scanner takes more views, and no detector has more rows or columns.
+MOST_COUNTED = 1e6
 _NUMBER = re.compile(r"\s*([-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?)")
 _SECTION = re.compile(r"\[(.*)\]")
 
@@ -81,8 +83,11 @@ class Keys:
         return value
 
     def count(self, *names: str) -> int:
-        """The same as a whole number of at least 1."""
-        return round(self.length(*names))
+        """The same as a whole number of at least 1, and of no more than any scanner counts."""
+        value = self.length(*names)
+        if not 0.5 < value < MOST_COUNTED:
+            raise DataError(f"{self.path}: says {value:g} for {names[0]!r}; is it damaged?")
+        return round(value)
 
     def has(self, *names: str) -> bool:
         """Whether all of some keys are there, in whatever section."""

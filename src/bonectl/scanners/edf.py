@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import prod
+from math import isfinite, prod
 from pathlib import Path
 
 import numpy as np
@@ -99,7 +99,7 @@ def edf(path: Path) -> Scan:
     texts = [one for one in there if one.suffix.lower() in (".info", ".xml") and not one.name.startswith(".")]
     told = _told(texts)
     files, problems = _views(path, there)
-    promised = round(told.get("tomon", 0.0))
+    promised = max(0, round(told.get("tomon", 0.0)))
     frames = _frames(files)
     kept = frames[:promised] if promised else frames
     notes: list[str] = []
@@ -155,8 +155,9 @@ def _told(texts: Sequence[Path]) -> dict[str, float]:
 
 
 def _of_xml(path: Path) -> dict[str, float | None]:
-    """Numbers of the leaves of an XML text, by their plain names."""
-    return {plain(key): float(value) for key, value in reversed(_LEAF.findall(text(path)))}
+    """Numbers of the leaves of an XML text, by their plain names; the first of a name."""
+    there = {plain(key): float(value) for key, value in reversed(_LEAF.findall(text(path)))}
+    return {key: value if isfinite(value) else None for key, value in there.items()}
 
 
 def _facts(told: Mapping[str, float]) -> dict[str, Fact]:
