@@ -54,13 +54,13 @@ def skyscan(path: Path, *, connected: str = "", direction: str = "", white: floa
     is meant must be said. A scan all around that ends with its first angle once more loses that view, with a note.
 
     What the log does not document is taken as follows. View i is at -i · Rotation Step degrees for Rotation Direction
-    CC, at + for CW: with that, CIL's geometry gave what NRecon gave of the same scan of a 2214, whose slices count from
-    the bottom of the pictures; those of bonectl count from the top. TIGRE's reader turns the other way. Optical Axis
-    (line) counts from the bottom, as NRecon's slices do and TIGRE takes it. The axis' column stands in no log of a
-    scan: it is taken from the Postalignment of NRecon's log where that lies in the folder or below it (as ASTRA's
-    SkyScan parser counts it), else the middle is. An open beam reads the largest number of the pictures' depth, as
-    TIGRE has it, or the log's Reference Intensity where the edges of the first view read that; a note says where they
-    read neither.
+    CC, at + for CW: so a public comparison (cil-import-bruker) lays NRecon's volume of a 2214's scan over that of CIL,
+    with NRecon's slices counting from the bottom of the pictures; those of bonectl count from the top. TIGRE's reader
+    turns the other way. Optical Axis (line) counts from the bottom, as NRecon's slices do and TIGRE takes it. The axis'
+    column stands in no log of a scan: it is taken from the Postalignment of NRecon's log where that lies in the folder
+    or below it (as ASTRA's SkyScan parser counts it), else the middle is. An open beam reads the largest number of the
+    pictures' depth, as TIGRE has it, or the log's Reference Intensity where the edges of the first view read that; a
+    note says where they read neither.
 
     How to see that one of them does not hold: a wrong direction blurs everything away from the axis, and leaves a
     mirrored volume (`direction`); a wrong column makes double edges (--centre auto); a wrong white level gives air a
