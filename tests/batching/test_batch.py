@@ -163,6 +163,13 @@ def test_a_file_of_somebody_else_is_not_replaced(folder, run):
     assert "told.json: exists already" in done.out.decode()
 
 
+def test_a_plan_tells_what_would_fail(folder, run):
+    folder("a", pipeline=PIPELINE.replace("bin = 2", 'crop = "7:9,:,:"'))
+    done = run("batch", "p.toml", "--dry-run")
+    assert "would fail: " in done.out.decode()
+    assert "1 run (1 would fail)" in done.err
+
+
 def test_an_override_that_fits_no_scan_is_told(folder, run):
     folder("hip_07", "b", pipeline=PIPELINE + '[scan."hip_7"]\nskip = true\n')
     done = run("batch", "p.toml", "--status")

@@ -34,6 +34,7 @@ def test_files_and_folders_at_any_depth_and_nothing_inside_of_a_scan(tmp_path):
     slices(raw / "tooth")
     tifffile.imwrite(raw / "tooth" / "flat_001.tif", np.ones((6, 5), np.uint16))
     tifffile.imwrite(raw / "tooth" / "dark_001.tif", np.ones((6, 5), np.uint16))
+    (raw / "tibia.nii.gz").write_bytes(b"")
     write_scan(raw / "flats.npy", 0)  # readings without sample
     write_scan(raw / ".hidden" / "c.npy", 0)
     (raw / "notes.txt").write_text("x")
@@ -44,6 +45,7 @@ def test_files_and_folders_at_any_depth_and_nothing_inside_of_a_scan(tmp_path):
         ("monday/mouse", "slices"),
         ("scan2", "npy"),
         ("scan10", "npy"),
+        ("tibia", "nifti_gz"),
         ("tooth", "tiff_folder"),
     ]
 

@@ -88,9 +88,17 @@ def below(base: Path, root: Path, pattern: str, claim: Claim, apart: Path | None
         raise MissingInputError(f"{root}: is no folder; give the one that holds the scans")
     found = []
     for inner, kind in _below(base / root, re.compile(translated(pattern)), claim, apart):
-        scan = str(PurePosixPath(inner).with_suffix("")) if (base / root / inner).is_file() else inner
+        scan = _without_suffix(inner) if (base / root / inner).is_file() else inner
         found.append(Found(scan, root / inner, kind))
     return sorted(found, key=lambda each: _natural(each.scan))
+
+
+def _without_suffix(name: str) -> str:
+    """A name without its last suffix, or the longer one of a format, as in bone.nii.gz."""
+    from bonectl import io
+
+    ends = [suffix for suffix in io.suffixes(io.readers()) if name.lower().endswith(suffix)]
+    return name[: -len(max(ends, key=len))] if ends else str(PurePosixPath(name).with_suffix(""))
 
 
 def _searches(pipeline: Pipeline, roots: Sequence[Path]) -> Iterator[tuple[Path, str]]:

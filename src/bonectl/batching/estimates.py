@@ -75,7 +75,7 @@ class Estimator:
             return Estimate()
         told, said = self._json(first.asks)
         if not told:
-            return Estimate(trouble=said)
+            return Estimate(trouble=said.removeprefix(f"bonectl {first.asks[0]}: "))
         stacks = sum(not task.lines[i].prints for i in task.wanted)
         others = max(len(line.commands) for line in task.lines) - 1
         return Estimate(

@@ -17,6 +17,10 @@ output = "processed/{{scan}}"  # {{scan}}: path below the folder, without suffix
 [defaults]                   # options of every step that has them
 """
 
+_MIXED = """\
+# Some of these are volumes already ({volumes}): narrow scans, and give those a file of their own with the last step.
+"""
+
 _SCAN = """\
 # voxel-size = 0.01          # detector pitch [mm], where the scans do not say it
 {device}
@@ -35,7 +39,8 @@ keep = "volume.tif"          # name in the folder of the scan; "slices/%05d.tif"
 """
 
 _VOLUME = """\
-{voxel}
+# voxel-size = 0.01          # [mm], where the volumes do not say it
+
 """
 
 _MEASURE = """\
@@ -70,12 +75,14 @@ def initial(root: Path, found: Sequence[Found], looks: Mapping[str, Mapping[str,
     """
     scans = [kind for kind, told in looks.items() if "view" in told.get("axes", ())]
     units = {str(told.get("unit")) for kind, told in looks.items() if kind not in scans}
-    lacking = any(None in told.get("spacing_mm", ()) for kind, told in looks.items() if kind not in scans)
     head = _HEAD.format(found=f"{summary(found)} below {root}", root=root)
     if scans or not looks:
         body = _SCAN.format(device='device = "auto"              # a GPU where there is one\n')
     else:
-        body = _VOLUME.format(voxel=f"{'' if lacking else '# '}voxel-size = 0.01          # [mm]")
+        body = _VOLUME
+    if scans and len(scans) < len(looks):
+        volumes = ", ".join(kind for kind in looks if kind not in scans)
+        head = _MIXED.format(volumes=volumes) + head
     threshold = '# threshold = "otsu"         # what is bone; a value, or a rule\n'
     measure = _MEASURE.format(
         mask='mask = "cylinder"            # or a file of its own, as in "masks/{name}.tif"\n' if scans else "",

@@ -34,6 +34,8 @@ class Planned:
         Of the scan; of the processes at one time; of the stacks that are kept.
     commands : tuple of str
         The command lines that would be run.
+    trouble : str
+        What the first of them says that it would end with, as far as headers tell.
     """
 
     scan: str
@@ -45,6 +47,7 @@ class Planned:
     memory_bytes: int = 0
     disk_bytes: int = 0
     commands: tuple[str, ...] = ()
+    trouble: str = ""
 
 
 def planned(pipeline: Pipeline, found: Iterable[Found], settings: Settings) -> Iterator[Planned]:
@@ -71,11 +74,12 @@ def _planned(task: Task, settings: Settings, estimator: Estimator) -> Planned:
         kind=task.found.kind,
         action=action,
         why=f"{task.why} (--retry-failed tries again)" if action == record.FAILED else task.why,
-        what=_shape(seen) or private(estimate.trouble, task.base) or "no header can be read",
+        what=_shape(seen) or "no header can be read",
         bytes=task.bytes,
         memory_bytes=estimate.memory if action == RUN else 0,
         disk_bytes=estimate.disk if action == RUN else 0,
         commands=tuple(task.lines[i].shown for i in task.wanted) if action == RUN else (),
+        trouble=private(estimate.trouble, task.base) if action == RUN else "",
     )
 
 

@@ -387,12 +387,15 @@ def _plan(asked: _Asked, settings: "Settings") -> None:
         if asked.as_json:
             streams.say(json.dumps(vars(each)))
             continue
-        takes = [f"memory {spoken(each.memory_bytes)}", f"disk {spoken(each.disk_bytes)}"] if each.commands else []
-        streams.say("\t".join(filter(None, (each.scan, each.kind, each.what, *takes, f"{each.action}: {each.why}"))))
+        runs = each.commands and not each.trouble
+        takes = [f"memory {spoken(each.memory_bytes)}", f"disk {spoken(each.disk_bytes)}"] if runs else ["", ""]
+        said = f"would fail: {each.trouble}" if each.trouble else f"{each.action}: {each.why}"
+        streams.say("\t".join((each.scan, each.kind, each.what, *takes, said)))
     needed = sum(each.disk_bytes for each in there)
+    failing = sum(bool(each.trouble) for each in there)
     progress.note(
-        f"{counted(len(there), 'scan')}: {_counts([each.action for each in there])}; "
-        f"disk needed {spoken(needed)}, free {spoken(free(pipeline))}"
+        f"{counted(len(there), 'scan')}: {_counts([each.action for each in there])}"
+        f"{f' ({failing} would fail)' if failing else ''}; disk needed {spoken(needed)}, free {spoken(free(pipeline))}"
     )
 
 
