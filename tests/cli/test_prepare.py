@@ -197,3 +197,50 @@ status = boundary.run(sys.argv[1:])
 print(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 sys.exit(status)
 """
+
+
+# --- tries ------------------------------------------------------------------------------------------------------------
+
+
+def test_tries_are_the_slices_that_reconstruct_makes(made, good, run):
+    """Each try is the slice of the whole way with that value, and the sheet is a picture."""
+    done = good(
+        f"prepare scan.npy --steps 'badpixels + flats' {BEAM} --try 'stripes(size=5:13:4)' --slice 2 "
+        "--sheet s.png -o t.npy"
+    )
+    lines = [line.split("\t") for line in done.out.decode().splitlines()]
+    assert [line[0] for line in lines] == ["value", "5", "9", "13"]
+    changed = [float(line[1]) for line in lines[1:]]
+    assert changed == sorted(changed)  # the wider a stripe may be, the more is taken off
+    assert changed[0] > 0
+    tries = np.load(made / "t.npy")
+    for number, size in enumerate((5, 9, 13)):
+        steps = f"badpixels + flats + stripes(size={size})"
+        [volume] = volumes(made, good, f"reconstruct scan.npy {BEAM} --prepare '{steps}'")
+        np.testing.assert_allclose(tries[number], volume[2], atol=1e-4)  # rows in pairs round otherwise than one alone
+    assert (made / "s.png").read_bytes().startswith(b"\x89PNG")
+    words = good(f"prepare scan.npy --steps 'flats + stripes(size=9)' {BEAM} --try 'stripes(method=smoothing|sorting)'")
+    assert [line.split("\t")[0] for line in words.out.decode().splitlines()] == ["value", "smoothing", "sorting"]
+    assert run("prepare", "scan.npy", "--try", "stripes(size=5:13:4)", "--sheet", "s.png").status == 73
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("--try stripes", "give part(knob=FROM:TO:STEP)"),
+        ("--try 'stripes(sise=5:9:2)'", "did you mean 'size'"),
+        ("--try 'sripes(size=5:9:2)'", "did you mean 'stripes'"),
+        ("--try 'stripes(size=5:9:2)' --dry-run", "give a file, and no --dry-run"),
+        ("--try 'stripes(size=5:9:2)' --slice 6", "there is no slice 6; the scan has 6 rows"),
+        ("--try 'stripes(size=5:9:2)' --sheet a.jpg", "name it FILE.png"),
+        ("--slice 2", "are for --try"),
+        ("--steps 'flats + stripes + stripes' --try 'stripes(size=5:9:2)'", "stands in the steps 2 times"),
+        ("--try 'stripes(size=5:900:2)'", "at most 200"),
+    ],
+)
+def test_refused_tries(made, run, line, said):
+    import shlex
+
+    done = run("prepare", "scan.npy", *shlex.split(line))
+    assert (done.status, done.err.count("\n")) == (2, 1), done.err
+    assert said in done.err

@@ -11,6 +11,7 @@ import typer
 from bonectl.cli import files, scanned, streams
 from bonectl.cli.command import command
 from bonectl.cli.options import READS, WRITES, MaxMemory, Order, Request, size_in_bytes
+from bonectl.cli.prepare_try import KnobTries
 from bonectl.cli.scan_files import told_angles
 from bonectl.core import progress
 
@@ -67,6 +68,26 @@ def prepare(
             "--order", help="Write sinograms or projections.", show_default="the order in which the last step works"
         ),
     ] = None,
+    attempt: Annotated[  # (try is a word of the language)
+        str | None,
+        typer.Option(
+            "--try",
+            metavar="PART(KNOB=RANGE)",
+            help="Instead of a scan, reconstruct one slice after the steps with a knob of one part at several values, "
+            "such as 'stripes(size=11:51:10)' or 'stripes(method=smoothing|wavelet)', and print how much each "
+            "changes it; -o keeps the slices as a stack.",
+        ),
+    ] = None,
+    index: Annotated[
+        int | None,
+        typer.Option("--slice", metavar="N", min=0, help="Slice of --try, from 0.", show_default="the middle one"),
+    ] = None,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(
+            "--sheet", metavar="FILE.png", help="Picture of the tries of --try side by side, in one grey window."
+        ),
+    ] = None,
     scanner: scanned.Scanner = None,
     max_memory: MaxMemory = None,
 ) -> None:
@@ -82,6 +103,11 @@ def prepare(
     it does not fit in a temporary file of its size in TMPDIR. Written in two groups, projections first, it is turned
     once.
 
+    --try shows a knob to the eye: the slice without the part, and with each value, and a line for each on standard
+    output (value; changed, the root mean square of what the part took off, in 1/cm). The picture is the judge: what is
+    taken off should be rings or noise, and no bone. Where all steps but badpixels work on sinograms only the rows that
+    the slice needs are read, otherwise all of the scan for each value.
+
     Streams, projection by projection or sinogram by sinogram; any --slab and any number of threads give the same bytes.
 
     \b
@@ -91,13 +117,15 @@ def prepare(
       bonectl prepare scan.npy --steps 'flats + zingers + stripes' -o clean.npy
       bonectl prepare scan.npy --steps 'flats + log + stripes(method=wavelet)' |
         bonectl reconstruct | bonectl info
+      bonectl prepare scan.npy --try 'stripes(size=5:25:10)' --sheet rings.png
       bonectl prepare scan.npy --order projection --dry-run \\
         --steps 'flats + paganin(delta_beta=200, distance=300, energy=25)'
     """
     from bonectl.cli import beam as cli_beam
     from bonectl.scanning import preparing
 
-    files.apart([request.source, flats, darks, angles, prepare], files.written(request))
+    files.apart([request.source, flats, darks, angles, prepare], [*files.written(request), sheet])
+    tries = KnobTries.of(attempt, index, sheet)
     specs = preparing.parts(prepare)
     limit = size_in_bytes(max_memory)
     given: dict[str, object] = {"flats": flats, "darks": darks, "angles": angles or "not needed"}
@@ -105,6 +133,9 @@ def prepare(
     scan = scanned.scan_of(request.source, scanner, given)
     with _opened(request, scan, axes, angles, centre) as (stack, known):
         beam = cli_beam.told(request, flats, darks, known)
+        if tries is not None:
+            tries.run(lambda: _again(request, scan, axes, angles, centre), specs, beam, request)
+            return
         last = order.value if order else None
         done = preparing.prepared(stack, specs, beam=beam, order=last, limit=limit)
         cost = preparing.cost(stack.header, specs, order=last, limit=limit) if request.dry_run else None
@@ -127,6 +158,15 @@ def _opened(
         check_scan(stack.header)
         beam = Beam() if scan is None else Beam(scan.flats, scan.darks)
         yield replace(stack, header=_with_geometry(stack.header, scan, angles, centre)), beam
+
+
+@contextmanager
+def _again(
+    request: Request, scan: "Scan | None", axes: Order | None, angles: str | None, centre: float | None
+) -> Iterator["Stack"]:
+    """The same scan once more; what is to be said of it was said."""
+    with progress.silence(), _opened(request, scan, axes, angles, centre) as (stack, _):
+        yield stack
 
 
 def _with_geometry(header: "Header", scan: "Scan | None", angles: str | None, centre: float | None) -> "Header":

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby, pairwise
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from bonectl.core.stack import Stack
 from bonectl.errors import MemoryShortageError, UsageError
 from bonectl.scanning.lines import check_scan
 from bonectl.stacks import view_order
+from bonectl.stacks.crop import cropped
 from bonectl.stacks.screening import finite, single
 from bonectl.stacks.view_order import ordered
 
@@ -119,6 +121,7 @@ def prepared(
     beam: Beam | None = None,
     order: str | None = None,
     limit: int | None = None,
+    rows: tuple[int, int] | None = None,
 ) -> Stack:
     """A scan after some preparations, in the order they are written.
 
@@ -138,6 +141,8 @@ def prepared(
         Of the result; when not given that in which the last part works.
     limit : int, optional
         Bytes that the process may hold; nothing is most of what is free.
+    rows : (int, int), optional
+        Which rows of the detector the scan has, where it is a part of one: files that knobs name have all.
 
     Raises
     ------
@@ -158,7 +163,7 @@ def prepared(
         steps: list[Step] = []
         header = scan.header
         for _, spec in group:
-            setting = Setting(header=header, flats=beam.flats, darks=beam.darks, read=_read)
+            setting = Setting(header=header, flats=beam.flats, darks=beam.darks, read=partial(_read, rows=rows))
             step = kit.bind(KIT, spec)(setting)
             header, beam = step.header, _also(beam, step)
             steps.append(step)
@@ -217,14 +222,14 @@ def _also(beam: Beam, step: Step) -> Beam:
     """Flats and darks after a part that changes every reading."""
     if step.frames is None:
         return beam
-    return Beam(_changed(beam.flats, step.frames), _changed(beam.darks, step.frames))
+    return Beam(*(frames and _mapped(frames, step.frames) for frames in (beam.flats, beam.darks)))
 
 
-def _changed(frames: Frames | None, change: Callable[[Plane], Plane]) -> Frames | None:
-    if frames is None:
-        return None
+def _mapped(frames: Frames, change: Callable[[Plane], Plane], rows: int | None = None) -> Frames:
+    """Frames, each changed when it is read, perhaps to other rows."""
     source = frames.source
-    header = source.header.replace(dtype="<f4")
+    count, high, wide = source.header.shape
+    header = source.header.replace(dtype="<f4", shape=(count, rows or high, wide), geometry=None)
 
     @contextmanager
     def opened() -> Iterator[Stack]:
@@ -235,10 +240,25 @@ def _changed(frames: Frames | None, change: Callable[[Plane], Plane]) -> Frames 
     return replace(frames, source=Source(header, opened))
 
 
-def _read(name: str) -> Array:
-    """All of a file's stack."""
+def _read(name: str, *, rows: tuple[int, int] | None) -> Array:
+    """A file's picture of the detector, or some rows of it."""
     with io.open(Path(name)) as stack:
-        return stack.collect()
+        values = stack.collect()
+    return values if rows is None else values[..., rows[0] : rows[1], :]
+
+
+def of_rows(scan: Stack, low: int, high: int) -> Stack:
+    """Some rows of the detector."""
+    every, kept = slice(None), slice(low, high)
+    first, second, third = (kept if axis == "row" else every for axis in scan.header.axes)
+    return cropped(scan, (first, second, third))
+
+
+def beam_of_rows(beam: Beam, low: int, high: int) -> Beam:
+    """The same rows of flats and darks."""
+    return Beam(
+        *(frames and _mapped(frames, lambda frame: frame[low:high], high - low) for frames in (beam.flats, beam.darks))
+    )
 
 
 def _slabs(scan: Stack, steps: Sequence[Step]) -> Iterator[Array]:

@@ -1,5 +1,6 @@
 """The tries of a rotation axis as one picture: a corner of the slice for each column, in one window of values."""
 
+from collections.abc import Sequence
 from math import ceil
 
 import numpy as np
@@ -7,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_gradient_magnitude, uniform_filter
 
 from bonectl.core import pictures
+from bonectl.core.header import Header
 from bonectl.core.slabs import Array
 from bonectl.scanning.tries import Tried
 
@@ -29,29 +31,49 @@ def contact_sheet(tried: Tried) -> bytes:
     bytes
         The same tries give the same bytes.
     """
-    best = tried.tries[tried.best]
-    low, high = window(best)
-    corner = detail(best)
-    tiles = len(tried.centres) + 1
+    titles = [
+        f"{column:g}: {score:.4g}{', best' if i == tried.best else ''}"
+        for i, (column, score) in enumerate(zip(tried.centres, tried.scores, strict=True))
+    ]
+    heading = f"slice {tried.index} by column of the rotation axis: score ({tried.method})"
+    return sheet_of(tried.header, tried.tries, titles, heading, (tried.tries[tried.best], "whole, best column"))
+
+
+def sheet_of(
+    header: Header, tries: Sequence[Array] | Array, titles: Sequence[str], heading: str, first: tuple[Array, str]
+) -> bytes:
+    """A PNG: one slice whole, and its most detailed part in each try, all in its window of values.
+
+    Parameters
+    ----------
+    header : Header
+        Of the tries as a stack.
+    tries : (n, y, x) array, or as many slices
+    titles : sequence of str
+        What stands above each.
+    heading : str
+    first : (y, x) array and str
+        The slice that is shown whole, and what stands above it.
+    """
+    whole, said = first
+    low, high = window(whole)
+    corner = detail(whole)
+    tiles = len(titles) + 1
     across = min(COLUMNS, tiles)
     down = ceil(tiles / across)
-    side = tried.header.spacing[2] or 1.0
+    side = header.spacing[2] or 1.0
     with pictures.house():
         figure = pictures.figure(WIDTH, HEAD + down * TILE * COLUMNS / across)
-        figure.suptitle(
-            f"slice {tried.index} by column of the rotation axis: score ({tried.method}); "
-            f"black {low:g}, white {high:g} {pictures.spoken(tried.header.unit)} in all pictures",
-            fontsize=7,
-        )
+        unit = pictures.spoken(header.unit)
+        figure.suptitle(f"{heading}; black {low:g}, white {high:g} {unit} in all pictures", fontsize=7)
         axes = figure.add_subplot(down, across, 1)
-        pictures.section(axes, best, window=(low, high), sides=(side, side), title="whole, best column")
-        mask = np.zeros(best.shape, dtype=bool)
+        pictures.section(axes, whole, window=(low, high), sides=(side, side), title=said)
+        mask = np.zeros(whole.shape, dtype=bool)
         mask[corner] = True
         pictures.overlay(axes, mask, sides=(side, side))
-        for i, (column, score) in enumerate(zip(tried.centres, tried.scores, strict=True)):
+        for i, title in enumerate(titles):
             axes = figure.add_subplot(down, across, i + 2)
-            title = f"{column:g}: {score:.4g}{', best' if i == tried.best else ''}"
-            pictures.section(axes, tried.tries[i][corner], window=(low, high), sides=(side, side), title=title)
+            pictures.section(axes, tries[i][corner], window=(low, high), sides=(side, side), title=title)
         return pictures.png(figure)
 
 
