@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -370,3 +371,11 @@ def test_a_log_with_a_number_that_cannot_be_is_refused(scan_of, number):
         with pytest.raises((DataError, UsageError)):
             held(scanners.read(path).stack)
         shutil.rmtree(path)
+
+
+def test_a_package_that_is_missing_is_named_with_the_line_to_type(scan_of, run, monkeypatch):
+    path = scan_of("zeiss")
+    monkeypatch.setitem(sys.modules, "olefile", None)
+    done = run("info", path)
+    assert done.status == 69
+    assert "pip install 'bonectl[zeiss]'" in done.err

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.ndimage import shift
 
 from bonectl.core import reading
 from bonectl.core.counted import counted
@@ -193,6 +192,8 @@ def _slabs(file: _File, told: _Pictures, described: Header) -> Iterator[Array]:
 
 def _moved(slabs: Iterator[Array], flat: Array, away: Array) -> Iterator[Array]:
     """Views as shares of the open beam, each moved by its rows and columns."""
+    from scipy.ndimage import shift  # not where files are only asked whether they are of this kind
+
     number = 0
     for slab in slabs:
         shares = (slab / flat).astype("<f4")
