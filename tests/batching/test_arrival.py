@@ -8,6 +8,7 @@ import subprocess
 import time
 
 import numpy as np
+import pytest
 from tests.batching.conftest import outputs, told, write_scan
 from tests.batching.test_kills import SHORT, calm
 from tests.batching.test_report import MEASURED
@@ -48,11 +49,19 @@ def test_a_scan_that_is_copied_slowly_is_taken_once_when_whole(folder, started):
     assert calm(there) == []
 
 
-def test_a_time_to_end_at_is_understood_or_refused(folder, run):
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--watch", "--until", "soon"], "such as 18:00"),
+        (["--until", "18:00"], "give both"),
+        (["--watch", "--scheduler", "localhost:1"], "leave out --scheduler"),
+    ],
+)
+def test_what_makes_no_sense_of_watching_is_refused(folder, run, words, message):
     folder("a", pipeline=SHORT)
-    done = run("batch", "p.toml", "--watch", "--until", "soon")
+    done = run("batch", "p.toml", *words)
     assert done.status == 2
-    assert "such as 18:00" in done.err
+    assert message in done.err
 
 
 def test_many_small_jobs_are_done_by_one_process_and_as_single_commands(folder, run, good):

@@ -25,17 +25,12 @@ class Estimate:
         Bytes of all processes that work at one time.
     disk : int
         Bytes of the stacks that are kept.
-    shape, axes, unit : optional
-        Of what the first command makes, or what is there where it makes none.
     trouble : str
         Why it cannot be told.
     """
 
     memory: int = LITTLE
     disk: int = 0
-    shape: tuple[int, ...] = ()
-    axes: tuple[str, ...] = ()
-    unit: str = ""
     trouble: str = ""
 
 

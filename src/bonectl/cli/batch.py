@@ -2,14 +2,38 @@
 
 import json
 import os
+import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from bonectl.cli import streams
+from bonectl.cli.batch_options import (
+    AsJson,
+    DryRun,
+    Init,
+    Jobs,
+    KeepNames,
+    NoReport,
+    Only,
+    Output,
+    PipelineFile,
+    Redo,
+    Retries,
+    RetryFailed,
+    Roots,
+    Scheduler,
+    Script,
+    Settle,
+    ShardOf,
+    Status,
+    Until,
+    Watch,
+)
 from bonectl.cli.command import command
 from bonectl.cli.options import Request
 from bonectl.core import ending, progress
@@ -24,100 +48,6 @@ if TYPE_CHECKING:
 
 # Tasks of a job array that a script begins with: more scans than that share a task.
 _MOST_TASKS = 16
-
-PipelineFile = Annotated[
-    Path | None,
-    typer.Argument(metavar="PIPELINE.toml", help="Pipeline file: scans, steps, what differs.", show_default=False),
-]
-Roots = Annotated[
-    list[Path] | None,
-    typer.Argument(
-        metavar="ROOT...",
-        help="Folders to search for scans, instead of where the patterns of the file begin.",
-        show_default=False,
-    ),
-]
-Output = Annotated[
-    Path | None,
-    typer.Option("--output", "-o", metavar="FOLDER", help="Folder of all outputs.", show_default="as in the file"),
-]
-Jobs = Annotated[
-    int,
-    typer.Option(
-        "--jobs",
-        "-j",
-        metavar="N",
-        min=0,
-        help="Scans at a time; 0 is one for each GPU where a step uses one, else one for 8 processors.",
-    ),
-]
-Only = Annotated[
-    list[str] | None,
-    typer.Option("--only", metavar="GLOB", help="Scans of these names alone.", show_default=False),
-]
-Redo = Annotated[
-    str | None,
-    typer.Option("--redo", metavar="GLOB", help="Scans of these names from their first step.", show_default=False),
-]
-RetryFailed = Annotated[
-    bool,
-    typer.Option("--retry-failed", help="Try those again that failed by their data or the request, unchanged."),
-]
-Retries = Annotated[
-    int,
-    typer.Option(
-        "--retries", metavar="N", min=0, help="How often a scan that lacked memory, or was killed, is begun again."
-    ),
-]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say of each scan what would be run and why; run nothing.")]
-Status = Annotated[bool, typer.Option("--status", help="Say of each scan how it stands, while others work or not.")]
-Init = Annotated[
-    Path | None,
-    typer.Option(
-        "--init", metavar="ROOT", help="Print a pipeline file for the scans below a folder.", show_default=False
-    ),
-]
-ShardOf = Annotated[
-    str | None,
-    typer.Option(
-        "--shard",
-        metavar="I/N|auto",
-        help="Part I of N of the scans, of about as many bytes; auto: by the variables of a job array of Slurm, PBS, "
-        "SGE or LSF (auto/N where they do not say how many).",
-        show_default=False,
-    ),
-]
-Scheduler = Annotated[
-    str | None,
-    typer.Option(
-        "--scheduler",
-        metavar="ADDRESS|FILE",
-        help="Run on the workers of a scheduler of dask (its address, or the file that it wrote) instead of here.",
-        show_default=False,
-    ),
-]
-NoReport = Annotated[bool, typer.Option("--no-report", help="Leave the table and the sheet as they are.")]
-Script = Annotated[
-    str | None,
-    typer.Option(
-        "--print-script", metavar="slurm", help="Print a job for Slurm to edit; run nothing.", show_default=False
-    ),
-]
-Watch = Annotated[bool, typer.Option("--watch", help="Go on and take each scan that comes, when it is whole.")]
-Settle = Annotated[
-    float,
-    typer.Option(
-        "--settle", metavar="S", min=0, help="How long a scan must not have changed before --watch takes it [s]."
-    ),
-]
-Until = Annotated[
-    str | None,
-    typer.Option("--until", metavar="HH:MM", help="When --watch ends.", show_default="never: ^C ends it"),
-]
-KeepNames = Annotated[
-    bool, typer.Option("--keep-names", help="Let logs and records name the folders above the pipeline's.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON object for each scan.")]
 
 
 @command()
@@ -218,6 +148,10 @@ def batch(
 
     asked = _Asked(pipeline, tuple(roots or ()), output, tuple(only or ()), shard, as_json, scheduler, not no_report)
     settings = Settings(slots=jobs, retries=retries, retry_failed=retry_failed, redo=redo or "", keep_names=keep_names)
+    if watch and scheduler is not None:
+        raise UsageError("--watch runs scans here; leave out --scheduler")
+    if until is not None and not watch:
+        raise UsageError("--until ends --watch; give both")
     if init is not None:
         _init(init, asked)
     elif print_script is not None:
@@ -274,7 +208,10 @@ class _Asked:
         there = self.every(pipeline)
         for idle in pipeline.idle(each.scan for each in there):
             progress.note(idle)
-        return self.chosen(pipeline, there)
+        chosen = self.chosen(pipeline, there)
+        if self.only and not chosen:
+            raise UsageError(f"no scan is named {' or '.join(self.only)}; --status without --only names all")
+        return chosen
 
     def every(self, pipeline: "Pipeline") -> "list[Found]":
         """All scans that there are."""
@@ -300,8 +237,6 @@ class _Asked:
 
         if self.only:
             there = [each for each in there if any(fits(each.scan, pattern) for pattern in self.only)]
-            if not there:
-                raise UsageError(f"no scan is named {' or '.join(self.only)}; --status names all")
         if self.shard is None:
             return there
         sizes = {each.scan: fingerprint.size(fingerprint.states(pipeline.base / each.path)) for each in there}
@@ -337,7 +272,7 @@ def _run(asked: _Asked, settings: "Settings", watch: _Watch | None) -> None:
         running = scattered(pipeline, asked.words(), found, asked.scheduler, settings)
     with (
         ending.undoing(lambda: asked.report(pipeline)),
-        progress.task("batch", len(found) or None, "scan") as advance,
+        _shown(len(found)) as advance,
     ):
         for outcome in running:
             outcomes[outcome.scan] = outcome
@@ -350,6 +285,13 @@ def _run(asked: _Asked, settings: "Settings", watch: _Watch | None) -> None:
     progress.note(f"{counted(len(outcomes), 'scan')}: {_counts([each.state for each in outcomes.values()])}")
     if status := store.status(outcomes.values()):
         raise typer.Exit(status)
+
+
+def _shown(count: int) -> AbstractContextManager[progress.Advance]:
+    """A task; on a terminal none: the lines that are printed there show how far it is."""
+    if sys.stdout is not None and sys.stdout.isatty():
+        return nullcontext(lambda done=1, **facts: None)
+    return progress.task("batch", count or None, "scan")
 
 
 def _say(outcome: "Outcome", asked: _Asked) -> None:
