@@ -10,10 +10,12 @@ from pathlib import Path
 import bonectl
 from bonectl.batching.lines import FROM_SCAN, Line
 from bonectl.core import atomic
-from bonectl.errors import BonectlError
 
-# Bytes of each end of a file that are hashed, where it is longer than both.
-END = 1 << 20
+# Bytes of each end of a file that are hashed, where it is too long to be read as a whole.
+END = 1 << 16
+
+# Longest outputs that are hashed as a whole.
+WHOLE = 1 << 30
 
 # State of a file: its name, its size, and when it was changed [ns].
 State = tuple[str, int, int]
@@ -27,7 +29,7 @@ class Digest:
     ----------
     sha256 : str
     of : str
-        ``all`` of it, or ``ends``: its first and last MiB.
+        ``all`` of it, or ``ends``: its first and last 64 KiB.
     """
 
     sha256: str
@@ -88,8 +90,14 @@ def keys(lines: Sequence[Line], scan: tuple[State, ...], base: Path) -> list[str
     return made
 
 
-def digest(paths: Iterable[Path]) -> Digest:
+def digest(paths: Iterable[Path], whole: int = 2 * END) -> Digest:
     """Of some files as one, in their order.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+    whole : int
+        Of longer ones [byte] only the ends count.
 
     Raises
     ------
@@ -100,18 +108,12 @@ def digest(paths: Iterable[Path]) -> Digest:
     for path in paths:
         try:
             with path.open("rb") as file:
-                length = os.fstat(file.fileno()).st_size
-                if length <= 2 * END:
-                    total.update(file.read())
-                    continue
-                of = "ends"
-                total.update(file.read(END))
-                file.seek(-END, os.SEEK_END)
-                total.update(file.read(END))
+                if os.fstat(file.fileno()).st_size > max(whole, 2 * END):
+                    of = "ends"
+                    total.update(file.read(END))
+                    file.seek(-END, os.SEEK_END)
+                while piece := file.read(1 << 20):
+                    total.update(piece)
         except OSError as error:
-            raise _unread(path, error) from error
+            raise atomic.failure(path, error, left="") from error
     return Digest(total.hexdigest(), of)
-
-
-def _unread(path: Path, error: OSError) -> BonectlError:
-    return atomic.failure(path, error, left="")

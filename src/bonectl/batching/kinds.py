@@ -30,7 +30,7 @@ def _scanner(path: Path) -> str | None:
 
     try:
         return scanners.claimed(path)
-    except (BonectlError, OSError):  # what cannot be looked into is told when it is read
+    except (BonectlError, OSError, ValueError, KeyError):  # what cannot be looked into is told when it is read
         return None
 
 

@@ -173,7 +173,7 @@ class Pool:
             first = waiting.attempts == 1 and not waiting.elsewhere
             redo = first and self._settings.redoes(found.scan)
             task = decide(self._pipeline, found, redo=redo)
-            if (outcome := self._settled(task, waiting)) is not None:
+            if (outcome := self._settled(task, replace(waiting, elsewhere=False))) is not None:
                 return outcome
             later = time.monotonic() + ELSEWHERE
             check_disk(self._pipeline, self._estimator.of(task).disk)
@@ -192,11 +192,11 @@ class Pool:
         return None
 
     def _settled(self, task: Task, waiting: _Waiting) -> Outcome | None:
-        """What is known of a scan without running it."""
+        """What is known of a scan without running it; what failed with another driver is not begun again."""
         if not task.wanted:
             return Outcome(scan=task.scan, state=KEPT, seconds=task.old.seconds if task.old else 0.0)
         old = task.old
-        theirs = waiting.elsewhere and old is not None and old.state == record.FAILED
+        theirs = waiting.elsewhere and old is not None and old.state == record.FAILED and old.status != 75
         again = self._settings.retry_failed or waiting.attempts > 1
         if old is not None and (theirs or (task.failed and not again)):
             message = old.message if theirs else f"{old.message} (as before; --retry-failed tries again)"

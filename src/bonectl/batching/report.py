@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
+from bonectl.batching import store
 from bonectl.batching.cohort import cohort
 from bonectl.batching.discovery import Found
 from bonectl.batching.pipeline import Pipeline
@@ -23,13 +24,14 @@ def write(pipeline: Pipeline, found: Sequence[Found]) -> None:
     seen = cohort(pipeline, found, pictures=bool(asked.sheet))
     for warning in seen.warnings:
         progress.note(warning)
-    folder = pipeline.base / pipeline.folder
+    texts = {}
     if asked.table:
-        with atomic.replacing(folder / asked.table) as temporary:
-            temporary.write_text(seen.text(PurePosixPath(asked.table).suffix.lower()), "utf-8")
+        texts[asked.table] = seen.text(PurePosixPath(asked.table).suffix.lower())
     if asked.sheet:
         from bonectl.batching.overview import page
 
-        text = page(seen, pipeline.path.stem, asked.window)
-        with atomic.replacing(folder / asked.sheet) as temporary:
-            temporary.write_text(text, "utf-8")
+        texts[asked.sheet] = page(seen, pipeline.path.stem, asked.window)
+    with store.alone(pipeline):
+        for name, text in texts.items():
+            with atomic.replacing(pipeline.base / pipeline.folder / name) as temporary:
+                temporary.write_text(text, "utf-8")

@@ -230,7 +230,7 @@ class Work:
         name = self._named(path)
         files = record.files(self.task.folder, name)
         total = sum(file.stat().st_size for file in files)
-        return Output(name=name, bytes=total, **vars(fingerprint.digest(files)))
+        return Output(name=name, bytes=total, **vars(fingerprint.digest(files, fingerprint.WHOLE)))
 
     def _named(self, path: Path) -> str:
         return os.path.relpath(path, self.task.places.output)
