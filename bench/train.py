@@ -77,6 +77,7 @@ def learner_of(recipe: Recipe, header: Header, where: torch.device) -> Learner:
         pairs=parse(recipe.pairs),
         normalisation=Normalisation.of(header),
         headers=(header,),
+        digests=(),
         stacks=("low.npy", "clean.npy"),
     )
     return Learner(task, objective, Ranks(where=where))

@@ -131,6 +131,7 @@ complete -c bonectl -n '__fish_seen_subcommand_from train' -l balance -d 'The nu
 complete -c bonectl -n '__fish_seen_subcommand_from train' -l critics -r -d 'Learning rate of adversarial losses: constant, or cosine (as --rate).'
 complete -c bonectl -n '__fish_seen_subcommand_from train' -l patience -r -d 'End after N checkpoints without better bone numbers, and keep the best; 0 never does.'
 complete -c bonectl -n '__fish_seen_subcommand_from train' -l seed -r -d 'Seed of all random draws, below 2^64; recorded in the history.'
+complete -c bonectl -n '__fish_seen_subcommand_from train' -l nan -x -a 'fail zero fill' -d 'NaN and infinite values in the input: fail; zero sets them to 0 (not in counts and transmissions, where 0 absorbs all); fill takes them from their neighbours in the slice.'
 complete -c bonectl -n '__fish_seen_subcommand_from train' -l init-from -r -d 'Checkpoint whose weights to begin with: of the same model, or of a unet2d for unet25d and unet3d.'
 complete -c bonectl -n '__fish_seen_subcommand_from train' -l offset -r -d 'Value that the network sees as 0, for uncalibrated data.'
 complete -c bonectl -n '__fish_seen_subcommand_from train' -l scale -r -d 'Difference that the network sees as 1, together with --offset.'

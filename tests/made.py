@@ -37,6 +37,15 @@ def bar(shape=(12, 32, 32)):
     return values
 
 
+def nudged(path):
+    """A file beside another, whose values are larger by 1: no pair can be made of a file and itself."""
+    header, values = npy.mapped(path)
+    other = path.with_name(f"nudged_{path.name}")
+    with other.open("wb") as file:
+        npy.write(Stack.of(np.asarray(values) + values.dtype.type(1), header), file)
+    return other
+
+
 def noisy_and_clean(folder, clean, sd, **facts):
     """Two files, low.npy with noise and clean.npy without."""
     noisy = clean + np.random.default_rng(0).normal(0, sd, clean.shape)

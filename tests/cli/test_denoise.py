@@ -10,9 +10,8 @@ from bonectl.core.header import Header
 from bonectl.core.stack import Stack
 from bonectl.io import npy
 
-TRAIN = (
-    "train low.npy -t low.npy -o x.safetensors --steps 2 --model 'unet25d(width=4, scales=2)' --patch 16 --threads 1 -q"
-)
+TRAIN = "train low.npy -t mean.npy -o x.safetensors --steps 2 --patch 16 --threads 1 -q"
+TRAIN += " --model 'unet25d(width=4, scales=2)'"
 
 
 @pytest.fixture
@@ -33,6 +32,8 @@ def low(tmp_path):
     header = Header(shape=values.shape, unit="mgHA/cm3", spacing=(0.02,) * 3)
     with (tmp_path / "low.npy").open("wb") as file:
         npy.write(Stack.of(values, header), file)
+    with (tmp_path / "mean.npy").open("wb") as file:
+        npy.write(Stack.of(np.full_like(values, 500), header), file)
     return values
 
 

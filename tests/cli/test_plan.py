@@ -18,6 +18,7 @@ from bonectl.ops.denoise import denoise, untrained
 @pytest.fixture
 def made(run, tmp_path):
     assert run("phantom", "iliac", "--shape", "6,24,24", "-o", "bone.npy").status == 0
+    assert run("denoise", "bone.npy", "-m", "gaussian(sigma=1)", "-o", "smooth.npy").status == 0
     assert run("simulate", "bone.npy", "--views", "12", "--energy", "25", "-o", "scan.npy").status == 0
     return tmp_path
 
@@ -81,7 +82,7 @@ def test_what_a_network_reads_is_counted_with_halos_and_context():
     assert denoise_cost._read(header, model.network, 32, 1) == (sum(read), max(read))
 
 
-TRAINED = "train bone.npy -t bone.npy --model unet25d(width=8,scales=2) --steps 40 --every 20 --patch 32 --seed 3"
+TRAINED = "train smooth.npy -t bone.npy --model unet25d(width=8,scales=2) --steps 40 --every 20 --patch 32 --seed 3"
 
 
 def test_training_tells_what_it_will_do_and_does_it(run, made):
@@ -93,7 +94,7 @@ def test_training_tells_what_it_will_do_and_does_it(run, made):
     assert plan["seconds"] > 0
     said = run(*TRAINED.split(), "-o", "net.safetensors", "--dry-run").out.decode()
     lines = dict(line.split("\t") for line in said.splitlines())
-    assert (lines["stacks"], lines["seed"], lines["device"]) == ("bone.npy", "3", "cpu")
+    assert (lines["stacks"], lines["seed"], lines["device"]) == ("smooth.npy, bone.npy", "3", "cpu")
     assert run(*TRAINED.split(), "-o", "net.safetensors", "-q").status == 0
     kept = Checkpoint.load(made / "net.safetensors")
     assert (plan["model"], plan["loss"], plan["pairs"]) == (kept.model, kept.loss, kept.pairs)

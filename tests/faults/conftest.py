@@ -79,6 +79,7 @@ def large(made, tmp_path_factory):
     (folder / contract.TEMPORARY).mkdir()
     for line in (
         "bonectl phantom iliac --shape 32,128,128 --voxel-size 0.03 --seed 1 -o large.npy -q",
+        "bonectl denoise large.npy -m 'gaussian(sigma=1)' -o smooth.npy -q",
         "bonectl simulate large.npy --views 90 --oversample 1 --energy 25 --unit transmission -o large.scan.npy -q",
     ):
         subprocess.run(shlex.split(line), cwd=folder, env=surroundings(folder), check=True, timeout=PATIENCE)

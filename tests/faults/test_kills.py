@@ -24,7 +24,7 @@ COMMANDS = {
         ("mean.npy", "sd.npy", *(f"out/sample_{number:03d}.npy" for number in range(4))),
     ),
     "measure": ("measure large.npy --map tbth -o out.npy", ("out.npy",)),
-    "train": (f"train large.npy -t large.npy --steps 100000 --every 5 {NETWORK} -o out.safetensors", TRAINED),
+    "train": (f"train large.npy -t smooth.npy --steps 100000 --every 5 {NETWORK} -o out.safetensors", TRAINED),
 }
 ENDLESS = ("train",)
 WAYS = {"kill -9": (signal.SIGKILL,), "one signal": (None,), "two signals": (None, None)}

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.made import after, bar, noisy_and_clean, store, train_on
+from tests.made import after, bar, noisy_and_clean, nudged, store, train_on
 
 from bonectl.core import threads
 from bonectl.core.calibration import Calibration
@@ -187,7 +187,7 @@ def test_the_picture_is_drawn_and_depends_on_the_run_alone(pair, tmp_path):
 )
 def test_a_picture_of_data_that_know_less(tmp_path, changes):
     path = store(tmp_path / "same.npy", np.ones((8, 16, 16)), **changes)
-    run((path, path), tmp_path / "x", steps=2, picture=True)
+    run((path, nudged(path)), tmp_path / "x", steps=2, picture=True)
     assert (tmp_path / "x.png").exists()
 
 

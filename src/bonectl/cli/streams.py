@@ -51,7 +51,7 @@ def reading(request: Request, source: "Source | None" = None) -> Iterator["Stack
         check_output(request)
     with opened(request.source, nan=None) if source is None else source() as stack:
         name = STDIN if request.source == DASH else str(request.source)
-        yield _cut(_screened(declared(stack, request), name, request.nan), request.slab)
+        yield _cut(screened(declared(stack, request), name, request.nan), request.slab)
 
 
 @contextlib.contextmanager
@@ -74,10 +74,10 @@ def opened(path: Path, *, nan: NaN | None = NaN.fail, stored: bool = False) -> I
     from bonectl import io, scanners
 
     if path == DASH:
-        yield _screened(io.read(_standard_input(), STDIN, stored=stored), STDIN, nan)
+        yield screened(io.read(_standard_input(), STDIN, stored=stored), STDIN, nan)
         return
     with scanners.open(path, stored=stored) as stack:
-        yield _screened(stack, str(path), nan)
+        yield screened(stack, str(path), nan)
 
 
 def declared(stack: "Stack", request: Request) -> "Stack":
@@ -203,7 +203,8 @@ def _standard_input() -> BinaryIO:
     return sys.stdin.buffer
 
 
-def _screened(stack: "Stack", name: str, nan: NaN | None) -> "Stack":
+def screened(stack: "Stack", name: str, nan: NaN | None) -> "Stack":
+    """The stack with what ``--nan`` makes of values that are not finite; None lets them pass."""
     from bonectl.scanning import gaps
     from bonectl.stacks import screening
 

@@ -1,6 +1,7 @@
 """`bonectl train`."""
 
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -14,7 +15,7 @@ import typer
 
 from bonectl.cli import files, streams
 from bonectl.cli.command import command
-from bonectl.cli.options import FORMATS_READ, AsJson, Device, Force, Request, Seed
+from bonectl.cli.options import FORMATS_READ, AsJson, Device, Force, NaN, NotFinite, Request, Seed
 from bonectl.core import ending
 from bonectl.core.cost import SCHEMA
 from bonectl.core.counted import counted
@@ -99,6 +100,7 @@ def train(
         ),
     ] = 0,
     seed: Seed = 0,
+    nan: NotFinite = NaN.fail,
     init_from: Annotated[
         Path | None,
         typer.Option(
@@ -157,6 +159,10 @@ def train(
     Value, weight and share of the gradient of every term of the loss are in the .csv of every run. With --balance,
     "l1 + 0.5*ssim" gives ssim half of the gradient of l1 at the network's output, whatever the size of their values.
 
+    Before it begins, a run reads all stacks once: a value that is NaN or infinite is refused with its place, and so is
+    a stack that is given twice, by whatever name. A target that is noisier than its input, or lies some pixels beside
+    it, is told on standard error. The digests of all stacks are in the checkpoint, and --resume wants the same.
+
     The same seed gives the same bytes on one CPU. Interrupting (^C, SIGTERM) saves first, and ends at once the second
     time; --resume then gives the bytes that the uninterrupted run would have given. If the loss becomes NaN, training
     stops, names the term, and the last checkpoint stays.
@@ -208,6 +214,7 @@ def train(
     asked = Asked(
         inputs=tuple(inputs), targets=tuple(target or ()), recipe=recipe, saving=saving, start=init_from,
         normalisation=_normalisation(offset, scale), device_name=device, compiled=compile,
+        mending=None if nan is NaN.fail else functools.partial(streams.screened, nan=nan),
     )  # fmt: skip
     if dry_run:
         _tell(asked, request)

@@ -98,13 +98,12 @@ def train(request: Request, *, stop: Callable[[], bool] = never) -> Trained:
     MemoryShortageError
         The patches of a step do not fit into memory.
     """
-    with _planned(request) as plan:
+    with _planned(request) as plan, progress.silence() if not plan.ranks.leads else nullcontext(), _within_memory():
         learner, batches = plan.begun()
         examiner = _Examiner(learner, batches, bone=plan.tells_bone)
         if request.saving.resume:
             _restore(learner, request.saving)
-        with progress.silence() if not plan.ranks.leads else nullcontext(), _within_memory():
-            return _loop(learner, batches, examiner, request.saving, stop)
+        return _loop(learner, batches, examiner, request.saving, stop)
 
 
 def estimated(request: Request) -> tuple[dict[str, object], Cost]:
@@ -129,8 +128,10 @@ def _planned(request: Request) -> Iterator[Plan]:
     atomic.check(request.saving.output, force=request.saving.force or request.saving.resume)
     if request.saving.tensorboard is not None:
         curves.writer()  # refuses before the work
-    with joined(request.device_name) as ranks, opened([*request.inputs, *request.targets]) as volumes:
-        yield Plan.of(request, volumes, ranks)
+    with joined(request.device_name) as ranks, opened([*request.inputs, *request.targets], request.mending) as volumes:
+        with progress.silence() if not ranks.leads else nullcontext():
+            plan = Plan.of(request, volumes, ranks)
+        yield plan
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from bonectl.core import kit, progress
 from bonectl.core.counted import counted
 from bonectl.core.header import Fact, Header
 from bonectl.core.spec import Spec
-from bonectl.errors import DataError, UnavailableError, UsageError
+from bonectl.errors import UnavailableError, UsageError
 from bonectl.learning import device
 from bonectl.learning.agreement import scale
 from bonectl.learning.checkpoint import Checkpoint, Normalisation
@@ -51,6 +51,8 @@ class Task:
         Of the pairing's volumes.
     stacks : tuple of str
         File names of all inputs and targets, without folders.
+    digests : tuple of str
+        Of their values, in the same order (``bonectl.training.survey``).
     start : Checkpoint, optional
         Whose weights to begin with.
     world : int
@@ -63,6 +65,7 @@ class Task:
     normalisation: Normalisation
     headers: tuple[Header, ...]
     stacks: tuple[str, ...]
+    digests: tuple[str, ...]
     start: Checkpoint | None = None
     world: int = 1
 
@@ -76,6 +79,7 @@ class Task:
             "offset": self.normalisation.offset,
             "scale": self.normalisation.scale,
             "stacks": list(self.stacks),
+            "stacks_sha256": list(self.digests),
             "shapes": [list(header.shape) for header in self.headers],
             "init_from_sha256": None if self.start is None else self.start.digest,
         }
@@ -158,7 +162,7 @@ class Learner:
             estimate.backward(score.gradient.to(estimate.dtype))  # type: ignore[no-untyped-call]
         norm = float(nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip))
         if score.diverged or not isfinite(norm):
-            raise self._diverged(score, batch)
+            raise self._diverged(score)
         for group in self.optimiser.param_groups:
             group["lr"] = self.recipe.learning_rate(self.step)
         self.optimiser.step()
@@ -183,11 +187,8 @@ class Learner:
         for kept, new in zip(self.average.parameters(), self.network.parameters(), strict=True):
             kept.lerp_(new, share)
 
-    def _diverged(self, score: Score, batch: Batch) -> DataError | UsageError:
-        """Say whether the data or the training are to blame."""
-        for name, values in (("an input", batch.noisy), ("a target", batch.clean)):
-            if self.ranks.any(not torch.isfinite(values).all()):
-                return DataError(f"{name} holds values that are not finite (met at step {self.step}); repair the stack")
+    def _diverged(self, score: Score) -> UsageError:
+        """Say which term it was; the data are known to be finite."""
         term = ", ".join(score.diverged) or "the gradient"
         return UsageError(
             f"training diverged at step {self.step}: {term} is not finite; lower --rate; the last checkpoint is kept"

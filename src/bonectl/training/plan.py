@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bonectl.core import kit, memory, threads
+from bonectl.core import kit, memory, progress, threads
 from bonectl.core.cost import Cost
 from bonectl.core.header import VOLUME, Header
 from bonectl.core.spec import Spec
@@ -22,6 +22,7 @@ from bonectl.training.patches import Batches, Patches
 from bonectl.training.recipe import Recipe
 from bonectl.training.request import Request
 from bonectl.training.rows import Rows, Scans
+from bonectl.training.survey import check_distinct, digests, suspicions
 
 # For how long steps are tried [s].
 PATIENCE = 0.4
@@ -70,13 +71,16 @@ class Plan:
         recipe, inputs = request.recipe, volumes[: len(request.inputs)]
         objective = Objective(recipe.loss, recipe.steps, balanced=recipe.balance, seed=recipe.seed, ranks=ranks)
         source = _source(request.model, request.pairs, inputs, volumes[len(inputs) :])
+        normalisation = _normalisation(source.headers, inputs, request.normalisation)
+        found = _surveyed(source, inputs, volumes[len(inputs) :])
         task = Task(
             recipe=recipe,
             model=request.model,
             pairs=request.pairs,
-            normalisation=_normalisation(source.headers, inputs, request.normalisation),
+            normalisation=normalisation,
             headers=source.headers,
             stacks=tuple(Path(volume.name).name for volume in volumes),
+            digests=found,
             start=None if request.start is None else Checkpoint.load(request.start),
             world=ranks.world,
         )
@@ -170,6 +174,17 @@ def _source(model: Spec, pairs: Spec, inputs: Sequence[Volume], targets: Sequenc
             f"{model.name} learns from scans and the volumes they are scans of, not from {pairs}; leave out --pairs"
         )
     return Scans(inputs, targets)
+
+
+def _surveyed(source: Pairing | Scans, inputs: Sequence[Volume], targets: Sequence[Volume]) -> tuple[str, ...]:
+    """Read all stacks once, refuse what cannot be learned from, and say what looks wrong; returns their digests."""
+    found = digests([*inputs, *targets])
+    check_distinct(inputs, targets, found)
+    if not isinstance(source, Scans) and len(inputs) == len(targets):
+        for noisy, clean in zip(inputs, targets, strict=True):
+            for suspicion in suspicions(noisy, clean):
+                progress.note(f"warning: {suspicion}")
+    return found
 
 
 def _batches(source: Pairing | Scans, learner: Learner) -> Batches:

@@ -8,6 +8,7 @@ from bonectl.core.spec import Spec, parse
 from bonectl.errors import UsageError
 from bonectl.training.recipe import Recipe
 from bonectl.training.saving import Saving
+from bonectl.training.volumes import Mending
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,8 @@ class Request:
         See ``bonectl.learning.device.choose``.
     compiled : bool
         Whether ``torch.compile`` makes machine code of the network first.
+    mending : callable, optional
+        What becomes of values that are not finite (``bonectl.stacks.screening``); they are refused without.
 
     Raises
     ------
@@ -46,6 +49,7 @@ class Request:
     start: Path | None = None
     device_name: str = "auto"
     compiled: bool = False
+    mending: Mending | None = None
 
     def __post_init__(self) -> None:
         if not self.inputs:

@@ -139,4 +139,4 @@ def euler_number(mask: Tensor) -> float:
 
 def decibel(square: float) -> float:
     """Return a mean squared error as PSNR at peak 1 [dB]."""
-    return -10 * log10(square) if square > 0 else inf
+    return inf if square == 0 else -10 * log10(square)

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,9 +19,12 @@ from bonectl.errors import DataError
 from bonectl.io import npy
 from bonectl.learning.sample import Volume
 
+# What mends a stack whose values are not all finite; messages call it by a name.
+Mending = Callable[[Stack, str], Stack]
+
 
 @contextmanager
-def opened(paths: Sequence[Path]) -> Iterator[list[Volume]]:
+def opened(paths: Sequence[Path], mending: Mending | None = None) -> Iterator[list[Volume]]:
     """Open stacks for random access.
 
     NPY files are read where they are; random patches come from them a hundred times faster than from a compressed TIFF,
@@ -32,6 +35,8 @@ def opened(paths: Sequence[Path]) -> Iterator[list[Volume]]:
     ----------
     paths : sequence of Path
         Files, or folders of slices.
+    mending : callable, optional
+        What becomes of values that are not finite. Stacks that may have any are unpacked then.
 
     Raises
     ------
@@ -41,7 +46,7 @@ def opened(paths: Sequence[Path]) -> Iterator[list[Volume]]:
         The temporary folder is full.
     """
     with ExitStack() as files:
-        yield [_opened(path, files) for path in paths]
+        yield [_opened(path, files, mending) for path in paths]
 
 
 class Slices:
@@ -95,16 +100,16 @@ class Slices:
             left, at = left[got:], at + got
 
 
-def _opened(path: Path, files: ExitStack) -> Volume:
+def _opened(path: Path, files: ExitStack, mending: Mending | None) -> Volume:
     """Open one stack, by way of a temporary file where it is no NPY file in C order of the values themselves."""
     found = npy.located(path) if _is_npy(path) else None
-    if found is not None and found[0].scaling is None:
+    if found is not None and found[0].scaling is None and (mending is None or np.dtype(found[2]).kind != "f"):
         header, start, dtype = found
         file = files.enter_context(arrival.opened(path))
         return Volume(Slices(file, start, header.shape, dtype, str(path)), header, str(path))
     with scanners.open(path) as stack:
         spool = files.enter_context(_spool())
-        header = _unpacked(stack, path, spool)
+        header = _unpacked(stack if mending is None else mending(stack, str(path)), path, spool)
     return Volume(Slices(spool, 0, header.shape, header.dtype, str(path)), header, str(path))
 
 
