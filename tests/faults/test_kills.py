@@ -18,6 +18,7 @@ COMMANDS = {
         ("out.npy", "f.npy", "d.npy"),
     ),
     "reconstruct": ("reconstruct large.scan.npy -o out.npy", ("out.npy",)),
+    "prepare": ("prepare large.scan.npy --steps 'stripes + rotate(degrees=1)' -o out.npy", ("out.npy",)),
     "denoise": ("denoise large.npy -m 'gaussian(sigma=3)' -o out.tif", ("out.tif",)),
     "samples": (
         "denoise large.npy -m net.safetensors --samples 4 --sd sd.npy --each out --threads 1 -o mean.npy",

@@ -23,6 +23,10 @@ COMMANDS = {
     "sidecar": ("convert bare.npy -o out.npy", ["bare.npy"]),
     "simulate": ("simulate bone.npy --views 12 --energy 25 -o out.npy", ["bone.npy"]),
     "reconstruct": (SCAN, ["scan.npy", "flats.npy", "darks.npy"]),
+    "prepare": (
+        "prepare scan.npy --flats flats.npy --darks darks.npy --steps 'badpixels + flats + stripes' -o out.npy",
+        ["scan.npy", "flats.npy", "darks.npy"],
+    ),
     "angles": (f"{SCAN} --angles angles.txt", ["angles.txt"]),
     "denoise": ("denoise fbp.npy -m net.safetensors --threads 1 -o out.npy", ["fbp.npy", "net.safetensors"]),
     "measure": ("measure bone.npy -m bvtv --mask mask.npy", ["bone.npy", "mask.npy"]),
