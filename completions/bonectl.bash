@@ -14,7 +14,7 @@ _bonectl() {
     "simulate --nan") COMPREPLY=($(compgen -W $'fail\nzero\nfill' -- "$cur")); return ;;
     "simulate --format") COMPREPLY=($(compgen -W $'metaimage\nnifti\nnifti_gz\nnpy\nnrrd\nome\ntiff' -- "$cur")); return ;;
     "simulate --progress") COMPREPLY=($(compgen -W $'auto\nbar\njson\nnone' -- "$cur")); return ;;
-    "prepare --steps") COMPREPLY=($(compgen -W $'badpixels\nbeamhardening\nflats\nhalfturn\nlog\nnormalise\npaganin\nrotate\nshift\nstripes\nzingers' -- "$cur")); return ;;
+    "prepare --steps") COMPREPLY=($(compgen -W $'badpixels\nbeamhardening\neigenflats\nflats\nhalfturn\nlog\nnormalise\npaganin\nrotate\nshift\nstripes\nzingers' -- "$cur")); return ;;
     "prepare --axes") COMPREPLY=($(compgen -W $'sinogram\nprojection' -- "$cur")); return ;;
     "prepare --order") COMPREPLY=($(compgen -W $'sinogram\nprojection' -- "$cur")); return ;;
     "prepare --nan") COMPREPLY=($(compgen -W $'fail\nzero\nfill' -- "$cur")); return ;;
@@ -26,7 +26,7 @@ _bonectl() {
     "reconstruct --geometry") COMPREPLY=($(compgen -W $'cone\nfan\nparallel' -- "$cur")); return ;;
     "reconstruct --axes") COMPREPLY=($(compgen -W $'sinogram\nprojection' -- "$cur")); return ;;
     "reconstruct --dead-pixels") COMPREPLY=($(compgen -W $'fill\nfail' -- "$cur")); return ;;
-    "reconstruct --prepare") COMPREPLY=($(compgen -W $'badpixels\nbeamhardening\nflats\nhalfturn\nlog\nnormalise\npaganin\nrotate\nshift\nstripes\nzingers' -- "$cur")); return ;;
+    "reconstruct --prepare") COMPREPLY=($(compgen -W $'badpixels\nbeamhardening\neigenflats\nflats\nhalfturn\nlog\nnormalise\npaganin\nrotate\nshift\nstripes\nzingers' -- "$cur")); return ;;
     "reconstruct --backend") COMPREPLY=($(compgen -W $'auto\nreference\nastra' -- "$cur")); return ;;
     "reconstruct --nan") COMPREPLY=($(compgen -W $'fail\nzero\nfill' -- "$cur")); return ;;
     "reconstruct --format") COMPREPLY=($(compgen -W $'metaimage\nnifti\nnifti_gz\nnpy\nnrrd\nome\ntiff' -- "$cur")); return ;;

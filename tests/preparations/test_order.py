@@ -28,7 +28,7 @@ def unread(shape, unit, axes=SINOGRAMS):
     [
         ("flats + log + paganin(distance=5, energy=25)", "counts", "paganin reads transmission, after log the scan is "
          "in line integral: write it before log"),
-        ("stripes", "counts", "stripes reads transmission or line integral, the scan is in counts: write flats before"),
+        ("stripes", "counts", "the scan is in counts: write flats or eigenflats before it"),
         ("flats + beamhardening", "counts", "after flats the scan is in transmission: write log or paganin before it"),
         ("flats", "line integral", "flats reads counts, the scan is in line integral"),
         ("flats", "grey", "--input-unit counts"),

@@ -387,3 +387,40 @@ def test_air_of_a_reconstruction_is_the_same_part(centre):
     if side.any():
         end = lines[..., :5] if side[0] > 0 else lines[..., -5:]
         np.testing.assert_array_equal(found, lines - end.mean(axis=-1, keepdims=True))
+
+
+def trembling(*, stands_still):
+    """Transmissions of ellipses, views of them by a beam whose profile moves as no mean of flats does, and flats."""
+    lines, there = scan(rows=40, views=30)
+    rng = np.random.default_rng(2)
+    row, column = np.mgrid[:40, :96] / 40
+    profiles = np.stack([np.sin(3 * row), np.cos(5 * row + 2 * column), column - 1.2])
+    white = 5e4 * (1 + 0.05 * rng.standard_normal((40, 96)))
+
+    def beam_at(count):
+        moves = np.zeros((count, 3)) if stands_still else 0.05 * rng.standard_normal((count, 3))
+        return white * (1 + np.einsum("nk,krc->nrc", moves, profiles))
+
+    truth = np.exp(-lines).swapaxes(0, 1)
+    views = rng.poisson(truth * beam_at(30))
+    return truth, views, rng.poisson(beam_at(20)), there
+
+
+def error_of(steps, stands_still):
+    truth, views, flats, _ = trembling(stands_still=stands_still)
+    found, told = after(
+        steps, views + 100.0, "counts", axes=PROJECTIONS, given=beam(flats + 100.0, np.full((1, 40, 96), 100.0))
+    )
+    assert told.unit == "transmission"
+    return float(np.sqrt(((found - truth) ** 2).mean()))
+
+
+def test_principal_components_follow_a_beam_that_trembles():
+    """A fifth of what the mean flat leaves, and near the noise of a beam that stands still, which they keep."""
+    mean, own, still = error_of("flats", False), error_of("eigenflats", False), error_of("flats", True)
+    assert own < 0.2 * mean
+    assert own < 2 * still
+    assert error_of("eigenflats", True) < 1.1 * still
+    assert error_of("eigenflats(components=1)", False) > 0.5 * mean  # the control: one component is too few
+    with pytest.raises(UsageError, match="there must be more flats than that"):
+        error_of("eigenflats(components=20)", False)

@@ -89,7 +89,7 @@ def _remedy(specs: Sequence[Spec], number: int, unit: str) -> str:
     before = [s.name for s in specs[:number] if specs[number].name and kit.fact(KIT, s.name, "GIVES")]
     if before and unit not in ("counts", "transmission"):
         return f": write it before {before[-1]}"
-    fits = [name for name in makers if unit in kit.fact(KIT, name, "READS")]
+    fits = sorted((name for name in makers if unit in kit.fact(KIT, name, "READS")), key=len)  # the plainest first
     if fits:
         return f": write {' or '.join(fits)} before it"
     return "; say what its values are with --input-unit counts" if unit == "grey" else ""
