@@ -203,9 +203,14 @@ def texts_of_schemas():
 
 BATCH = """printf '[[step]]\nrun = "info"\nkeep = "told.json"\n' > p.toml
 bonectl batch p.toml -o told --only bone -q > lines && cat told/bone/.bonectl/record.json"""
+MODEL = """bonectl train fbp.npy -t bone.npy --steps 2 --patch 16 --model 'unet2d(width=4, scales=2)' -o m.safetensors -q
+bonectl info m.safetensors --json"""
+SCAN = "bonectl simulate bone.npy --views 20 --as tiff -o raw -q && bonectl info raw --json"
 SCHEMAS = {
     "bonectl.batch/1": ("bonectl-batch.1", BATCH),
     "bonectl.info/1": ("bonectl-info.1", "bonectl info fbp.npy --json --stats"),
+    "bonectl.scan/1": ("bonectl-info.1", SCAN),
+    "bonectl.model/1": ("bonectl-info.1", MODEL),
     "bonectl.measure/1": ("bonectl-measure.1", "bonectl measure fbp.npy --metrics bvtv --json"),
     "bonectl.plan/1": ("bonectl.1", "bonectl reconstruct scan.npy --dry-run --json -o new.npy"),
     "bonectl.try/1": ("bonectl-reconstruct.1", "bonectl reconstruct scan.npy --try 45:46:1 --json"),

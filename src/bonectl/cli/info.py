@@ -44,7 +44,10 @@ def info(
     Of a checkpoint of bonectl train it is a card: the network, its loss and steps, the unit, voxel, dose and stacks of
     the training, and how PSNR and bone numbers of the slices that were held out came out, beside the input's:
     errors of BV/TV and of the Euler number relative to the target's, of mean density and W1 in scales of the network,
-    and composite, which weighs the four. Its JSON is one object (bonectl.model/1).
+    and composite, which weighs the four. Its JSON is one object (bonectl.model/1): name, model, about, parameters (how
+    many weights it has), loss, pairs, steps, seed, unit, offset and scale (what the network sees is value less offset by
+    scale), calibrated, pseudo, axes, spacing_mm, acquisition, stacks and their shapes, held_out (of psnr_db and each
+    bone number the input's and the output's), sha256 (of the weights) and versions.
 
     Of a TIFF with a calibration function of ImageJ, values and type are those that ImageJ shows, and the function
     stands as imagej_calibration; see bonectl-stream(5).

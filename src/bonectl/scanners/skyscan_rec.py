@@ -36,7 +36,7 @@ def skyscan_rec(path: Path) -> Scan:
 
     The voxel's side is the log's Pixel Size; between slices, times Section to Section Step. Values are grey: NRecon
     mapped attenuation from ``cs_minimum`` to ``cs_maximum`` onto all grey levels, in a unit that its log does not say.
-    Files are those whose names the log gives, numbered from its First Section; the preview ``..._rec_spr`` is none of
+    Files are those whose names the log gives, numbered from its First Section; the preview (rec_spr) is none of
     them. Slices that were taken away at the ends are noted, those that are missing between are named.
 
     Parameters
