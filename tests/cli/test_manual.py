@@ -203,7 +203,7 @@ def texts_of_schemas():
 
 BATCH = """printf '[[step]]\nrun = "info"\nkeep = "told.json"\n' > p.toml
 bonectl batch p.toml -o told --only bone -q > lines && cat told/bone/.bonectl/record.json"""
-MODEL = """bonectl train fbp.npy -t bone.npy --steps 2 --patch 16 --model 'unet2d(width=4, scales=2)' -o m.safetensors -q
+MODEL = """bonectl train fbp.npy -t bone.npy --steps 2 --patch 16 --model 'unet2d(width=4)' -o m.safetensors -q
 bonectl info m.safetensors --json"""
 SCAN = "bonectl simulate bone.npy --views 20 --as tiff -o raw -q && bonectl info raw --json"
 SCHEMAS = {

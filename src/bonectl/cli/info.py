@@ -45,7 +45,7 @@ def info(
     the training, and how PSNR and bone numbers of the slices that were held out came out, beside the input's:
     errors of BV/TV and of the Euler number relative to the target's, of mean density and W1 in scales of the network,
     and composite, which weighs the four. Its JSON is one object (bonectl.model/1): name, model, about, parameters (how
-    many weights it has), loss, pairs, steps, seed, unit, offset and scale (what the network sees is value less offset by
+    many weights it has), loss, pairs, steps, seed, unit, offset and scale (the network sees value less offset, over
     scale), calibrated, pseudo, axes, spacing_mm, acquisition, stacks and their shapes, held_out (of psnr_db and each
     bone number the input's and the output's), sha256 (of the weights) and versions.
 
