@@ -163,6 +163,22 @@ def test_a_file_of_somebody_else_is_not_replaced(folder, run):
     assert "told.json: exists already" in done.out.decode()
 
 
+def test_slices_are_one_output(folder, run):
+    """One that is gone has all made anew; those of a longer stack before do not stay."""
+    text = 'scans = "raw/**"\noutput = "out/{scan}"\n[[step]]\nrun = "convert"\nkeep = "s/%02d.tif"\n'
+    there = folder("a", pipeline=text)
+    assert run("batch", "p.toml").status == 0
+    slices = there / "out" / "a" / "s"
+    made = outputs(there)
+    assert sorted(path.name for path in slices.iterdir()) == ["00.tif", "01.tif", "02.tif", "03.tif"]
+    (slices / "01.tif").unlink()
+    assert told(run("batch", "p.toml").out) == {"a": "done"}
+    assert outputs(there) == made
+    write_scan(there / "raw" / "a.npy", 0, (2, 8, 8))
+    assert told(run("batch", "p.toml").out) == {"a": "done"}
+    assert sorted(path.name for path in slices.iterdir()) == ["00.tif", "01.tif"]
+
+
 def test_a_plan_tells_what_would_fail(folder, run):
     folder("a", pipeline=PIPELINE.replace("bin = 2", 'crop = "7:9,:,:"'))
     done = run("batch", "p.toml", "--dry-run")

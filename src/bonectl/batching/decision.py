@@ -111,7 +111,7 @@ def _fails_again(old: Record, keys: Sequence[str]) -> bool:
 def _why(old: Record, made: Sequence[Line], keys: Sequence[str], kept: dict[str, Did], folder: Path) -> str:
     """In words, from the first line that is to be run."""
     if old.state == record.FAILED and _fails_again(old, keys):
-        return f"failed before ({old.status}): {old.message}"
+        return f"as before ({old.status}): {old.message}"
     first = next((i for i, key in enumerate(keys) if key not in kept), None)
     if first is None:
         return "kept"

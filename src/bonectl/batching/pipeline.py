@@ -117,7 +117,7 @@ class Pipeline:
     def skipped(self, scan: str) -> str:
         """Why a scan is left out; empty where it is not."""
         said = self._of(scan).get("skip", False)
-        return "" if said is False else "skip" if said is True else str(said)
+        return "" if said is False else "by its name" if said is True else str(said)
 
     def steps_of(self, scan: str) -> tuple[Step, ...]:
         """The steps with what differs for a scan."""
