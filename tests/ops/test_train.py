@@ -1,6 +1,7 @@
 """Training: it learns, repeats itself to the bit, resumes to the bit, and stops honestly."""
 
 import csv
+import hashlib
 import io
 import json
 from contextlib import nullcontext
@@ -9,21 +10,24 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from tests.made import after, noisy_and_clean, nudged, rods, store, train_on
+from tests.made import after, noisy_and_clean, nudged, rods, stack, store, train_on
 
 from bonectl.core import kit, progress, threads
 from bonectl.core.calibration import Calibration
 from bonectl.core.header import Header
 from bonectl.core.spec import parse
 from bonectl.core.stack import Stack
-from bonectl.errors import DataError, MemoryShortageError, MissingInputError, OutputError, UsageError
+from bonectl.errors import DataError, MemoryShortageError, MissingInputError, OutputError, UnavailableError, UsageError
 from bonectl.io import npy
 from bonectl.learning.checkpoint import Checkpoint, Normalisation
 from bonectl.learning.denoiser import Reach
 from bonectl.learning.inflate import inflated
 from bonectl.learning.sample import Volume
+from bonectl.losses._vgg import SHIPPED
+from bonectl.ops.denoise import denoise, trained
 from bonectl.pairings.supervised import supervised
 from bonectl.training import resume_file
+from bonectl.training.learner import Learner
 from bonectl.training.patches import Patches, turned
 from bonectl.training.recipe import Recipe
 from bonectl.training.resume_file import loaded
@@ -486,3 +490,95 @@ def test_a_prolonged_run_can_be_interrupted_and_a_run_is_not_shortened_to_before
     assert (tmp_path / "x").read_bytes() == (tmp_path / "y").read_bytes()
     with pytest.raises(UsageError, match="has 9 steps behind it already; give --steps 9 or more"):
         run(pair, tmp_path / "x", steps=4, resume=True)
+
+
+def test_a_failure_in_the_loop_saves_the_last_whole_step(pair, tmp_path, monkeypatch):
+    """Steps since the last checkpoint were lost."""
+    run(pair, tmp_path / "whole", every=6)
+    advance, fails = Learner.advance, {8}
+
+    def failing(learner, batch):
+        if learner.step in fails:
+            raise UnavailableError("the weights are not there")
+        return advance(learner, batch)
+
+    monkeypatch.setattr(Learner, "advance", failing)
+    heard = Heard()
+    with progress.reporting(heard), pytest.raises(UnavailableError):
+        run(pair, tmp_path / "parts", every=6)
+    assert heard.notes[-1] == "step 8 is saved, and --resume goes on from there"
+    assert loaded(tmp_path / "parts.resume", torch.device("cpu"))["step"] == 8
+    fails.clear()
+    run(pair, tmp_path / "parts", every=6, resume=True)
+    assert (tmp_path / "parts").read_bytes() == (tmp_path / "whole").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("loss", "error"),
+    [
+        ("l1 + vgg(weights='nothing-00000000.pth')@50%", MissingInputError),
+        ("l1 + encoder@50%", UnavailableError),
+        ("l1 + msssim@50%", UsageError),
+        ("l1 + gan(layers=3)@50%", UsageError),
+    ],
+)
+def test_a_term_that_begins_late_fails_at_once(pair, tmp_path, monkeypatch, loss, error):
+    """It failed halfway."""
+    monkeypatch.delenv("BONECTL_ENCODER_WEIGHTS", raising=False)
+    monkeypatch.setattr(Learner, "advance", lambda *_: pytest.fail("a step was taken"))
+    with pytest.raises(error):
+        run(pair, tmp_path / "x", loss=loss)
+
+
+def test_a_term_that_never_acts_is_refused(pair, tmp_path):
+    with pytest.raises(UsageError, match="l2 never acts within 12 steps"):
+        run(pair, tmp_path / "x", loss="l1 + l2@100%")
+
+
+def test_a_share_of_held_out_slices_that_leaves_none_is_named(pair, tmp_path):
+    """It said that a stack of one slice cannot be trained on."""
+    with pytest.raises(UsageError, match=r"--held-out 0.99 leaves none of 16 slices to train on; give a smaller share"):
+        run(pair, tmp_path / "x", held_out=0.99)
+
+
+def test_patches_that_do_not_fit_are_told_as_they_are_taken(pair, tmp_path):
+    heard = Heard()
+    with progress.reporting(heard):
+        run(pair, tmp_path / "x", patch=50, steps=1)
+    assert "patches are 32 pixels wide, not 50: slices have 32, and the model pools 2" in heard.notes
+
+
+def test_the_checkpoint_holds_data_and_loss_weights_by_their_digests(pair, tmp_path):
+    run(pair, tmp_path / "x", loss="l1 + 0.0001*vgg(slices=1)", steps=1)
+    training = Checkpoint.load(tmp_path / "x").training
+    assert training["loss_weights_sha256"] == {"vgg(slices=1)": hashlib.sha256(SHIPPED.read_bytes()).hexdigest()}
+    assert [len(digest) for digest in training["stacks_sha256"]] == [64, 64]
+    noise = training["level"]["noise_median"] * 1200
+    assert noise == pytest.approx(300, rel=0.25)
+
+
+@pytest.mark.parametrize(
+    ("factor", "sd", "said"),
+    [
+        (1, 300, None),
+        (1000, 300, "warning: values reach"),
+        (1 / 1000, 300, "warning: values reach"),
+        (1, 1200, "warning: the noise has a deviation of about"),
+        (1, 0, "warning: the noise has a deviation of about"),
+    ],
+)
+def test_data_far_from_those_of_training_are_told_when_they_have_passed(trained_once, factor, sd, said):
+    """Only headers were compared: values a thousand times off went through without a word."""
+    values = factor * (rods() + np.random.default_rng(7).normal(0, sd, rods().shape))
+    heard = Heard()
+    with progress.reporting(heard):
+        denoise(stack(values.astype(np.float32)), trained_once, device_name="cpu").collect()
+    assert [note.startswith(said or "-") for note in heard.notes] == [True] * (said is not None)
+
+
+@pytest.fixture(scope="module")
+def trained_once(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    clean = 1000.0 * np.kron(np.random.default_rng(1).integers(2, size=(16, 2, 2)), np.ones((1, 16, 16)))
+    run(noisy_and_clean(folder, clean, 300), folder / "x", steps=1)
+    return trained(folder / "x")

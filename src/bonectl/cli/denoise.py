@@ -57,16 +57,21 @@ def denoise(
     tile: Annotated[
         int,
         typer.Option(
-            "--tile", metavar="N", min=1, help="Side of a tile [pixels]. Changes memory and speed, never a value."
+            "--tile",
+            metavar="N",
+            min=1,
+            help="Side of a tile [pixels]. Changes memory and speed; below 128 also the last digits (1e-6 of full "
+            "bone), as torch rounds small tiles otherwise.",
         ),
     ] = 512,
 ) -> None:
     """Remove noise from a volume.
 
     Unit, voxel size and absolute scale stay as they are. A checkpoint wants data of the unit it was trained
-    on; a voxel size or dose far from its training data is told on standard error. Attenuation of another calibration
-    (another energy) is scaled by its own: the network sees mineral density. Tiles carry the receptive
-    field of the model as halo, so no seam is there to be blended.
+    on; a voxel size or dose far from its training data is told on standard error, and so are, once all slices have
+    passed, values that reach ten times as far or noise of twice or half the strength. Attenuation of another
+    calibration (another energy) is scaled by its own: the network sees mineral density. Tiles carry the
+    receptive field of the model as halo, so no seam is there to be blended.
 
     With --samples, or several checkpoints, the output is the mean of several answers: of checkpoints that were trained
     alike from other seeds, and of each for the slice turned and mirrored (8 ways), in this order. Nothing is

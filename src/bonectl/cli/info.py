@@ -147,8 +147,12 @@ def _model_lines(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "spacing_mm", " × ".join("-" if a == "view" else s for s, a in zip(steps, told["axes"], strict=True))
     for key, value in told["acquisition"].items():
         yield key, f"{value:.7g}" if isinstance(value, float) else str(value)
+    if (noise := told["noise"]) is not None:
+        yield "noise", f"{noise['least']:.4g} to {noise['most']:.4g} {told['unit']}"
     for stack in told["stacks"]:
         yield "trained_on", str(stack)
+    for term, digest in told["loss_weights_sha256"].items():
+        yield "loss_weights", f"{term}: {digest[:16]}"
     for key, pair in told["held_out"].items():
         if pair["output"] is not None:
             before = "" if pair["input"] is None else f" (input {pair['input']:.6g})"

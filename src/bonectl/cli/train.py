@@ -225,6 +225,8 @@ def train(
 def _train(asked: "Asked") -> None:
     """Train until the end, or a signal."""
     from bonectl.core import progress
+    from bonectl.learning.card import card, doubts
+    from bonectl.learning.checkpoint import Checkpoint
     from bonectl.ops.train import train
 
     with _asked_to_stop() as stop:
@@ -233,6 +235,8 @@ def _train(asked: "Asked") -> None:
             stop.forget()
         if end.leads:
             progress.note(_summary(end, asked.saving.output))
+            for doubt in doubts(card(Checkpoint.load(asked.saving.output), "")) if end.finished else ():
+                progress.note(f"warning: {doubt}")
 
 
 def _tell(asked: "Asked", request: Request) -> None:

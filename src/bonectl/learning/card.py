@@ -23,6 +23,7 @@ def card(checkpoint: Checkpoint, name: str) -> dict[str, Any]:
     training, normalisation = checkpoint.training, checkpoint.normalisation
     stacks, shapes = training.get("stacks") or [], training.get("shapes") or []
     after, before = training.get("held_out_bone_errors") or {}, training.get("held_out_bone_errors_input") or {}
+    level = training.get("level")
     psnr = training.get("held_out_psnr_db") or [[0, None]]
     return {
         "schema": SCHEMA,
@@ -42,7 +43,10 @@ def card(checkpoint: Checkpoint, name: str) -> dict[str, Any]:
         "axes": list(checkpoint.axes),
         "spacing_mm": list(checkpoint.spacing),
         "acquisition": dict(checkpoint.acquisition),
+        "noise": None if not level else {end: level[f"noise_{end}"] * normalisation.scale for end in ("least", "most")},
         "stacks": list(stacks),
+        "stacks_sha256": list(training.get("stacks_sha256") or []),
+        "loss_weights_sha256": dict(training.get("loss_weights_sha256") or {}),
         "shapes": [list(shape) for shape in shapes],
         "held_out": {
             "psnr_db": {"input": training.get("held_out_psnr_input_db"), "output": psnr[-1][1]},

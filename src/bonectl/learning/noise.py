@@ -3,7 +3,7 @@
 Both are read from a slice in normalised units, and are no more than hints: data are never scaled by them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
@@ -70,6 +70,13 @@ class Level:
         most = max(float(np.percentile(np.abs(part), MOST)) for part in parts)
         noises = [noise(part) for part in parts]
         least, half, largest = np.quantile(noises, (0.0, 0.5, 1.0))
+        return cls(most=most, noise_least=float(least), noise_median=float(half), noise_most=float(largest))
+
+    @classmethod
+    def over(cls, levels: Sequence[Self]) -> Self:
+        """Join those of parts of a stack, one at least."""
+        least, half, largest = np.quantile([level.noise_median for level in levels], (0.0, 0.5, 1.0))
+        most = max(level.most for level in levels)
         return cls(most=most, noise_least=float(least), noise_median=float(half), noise_most=float(largest))
 
 

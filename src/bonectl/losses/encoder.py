@@ -53,11 +53,22 @@ def encoder(sample: Sample, *, weights: str = "", low: float = 0.0, high: float 
     """
     if not low < high:
         raise UsageError(f"encoder(low={low}, high={high}): the window of values must not be empty")
-    path = located(weights, VARIABLE, "encoder", MADE)
+    path = weights_file(weights=weights)
     network = _pretrained(path, edition(path), str(sample.estimate.device), sample.estimate.dtype)
     estimate, target = (network((values - low) / (high - low)) for values in (sample.estimate, sample.target))
     differences = [(a - b).abs().mean() for a, b in zip(estimate, target, strict=True)]
     return torch.stack(differences).mean()
+
+
+def weights_file(*, weights: str = "") -> Path:
+    """Return the file of weights: as given, else by the environment.
+
+    Raises
+    ------
+    UnavailableError
+        Neither names a file.
+    """
+    return located(weights, VARIABLE, "encoder", MADE)
 
 
 @lru_cache(maxsize=4)

@@ -1,9 +1,11 @@
 """Perceptual loss: features of a network trained on photographs (Johnson, Alahi and Fei-Fei 2016)."""
 
+from pathlib import Path
+
 from torch import Tensor
 
 from bonectl.learning.sample import Sample
-from bonectl.losses._vgg import distance, pretrained
+from bonectl.losses._vgg import distance, located, pretrained
 
 
 def vgg(
@@ -60,3 +62,14 @@ def vgg(
     """
     features = pretrained(net, layer, weights, str(sample.estimate.device), sample.estimate.dtype)
     return distance(sample, features, low, high, slices)
+
+
+def weights_file(*, net: str = "vgg16", layer: str = "relu3_3", weights: str = "") -> Path:
+    """Return the file of weights: as given or by the environment, else bonectl's own, else torch's.
+
+    Raises
+    ------
+    MissingInputError, UnavailableError
+        There is none.
+    """
+    return located(net, layer, weights)

@@ -29,6 +29,7 @@ from bonectl.learning.checkpoint import Checkpoint, Normalisation
 from bonectl.learning.denoiser import Denoiser, Trainable
 from bonectl.learning.tiles import apply
 from bonectl.learning.weights import shown
+from bonectl.ops.denoise_watch import watched
 from bonectl.stacks.screening import single
 
 # Slices per block. A CPU is fastest with one: what a layer leaves is still in its caches when the next one reads
@@ -153,7 +154,8 @@ def denoise(stack: Stack, model: Model, *, device_name: str = "auto", tile: int 
         See ``bonectl.learning.device.choose``.
     tile : int
         Largest side of a tile without its halo [pixels]; changes speed and memory, not the result: on a CPU not a
-        bit of it, as long as every layer sees more than 20,480 values of a tile (torch rounds differently below).
+        bit of it, as long as every layer sees more than 20,480 values of a tile. Below, torch rounds differently: by
+        some 1e-6 of the scale.
 
     Returns
     -------
@@ -174,7 +176,7 @@ def denoise(stack: Stack, model: Model, *, device_name: str = "auto", tile: int 
     where = device.choose(device_name)
     network = model.network.to(where).eval()
     worker = Worker(network, normalisation, where, tile)
-    return Stack(header.replace(dtype="<f4"), _blocks(stack, worker))
+    return Stack(header.replace(dtype="<f4"), _blocks(watched(stack, model.checkpoint, normalisation), worker))
 
 
 def _blocks(stack: Stack, worker: "Worker") -> Iterator[Array]:

@@ -29,6 +29,7 @@ from bonectl.learning import device
 from bonectl.learning.agreement import same_scale
 from bonectl.learning.checkpoint import Normalisation
 from bonectl.ops.denoise import TILE, Model, Worker, block_size, in_context, normalisation_for
+from bonectl.ops.denoise_watch import watched
 from bonectl.training.patches import turned
 
 # Conditions in which samples are as the volume; sides of voxels that differ by less are the same.
@@ -118,7 +119,8 @@ def sampled(
     networks = [model.network.to(where).eval() for model in models]
     workers = [Worker(network, scale, where, tile) for network, scale in zip(networks, scales, strict=True)]
     members = [(workers[k % len(workers)], k // len(workers)) for k in range(count)]
-    return Samples(stack.header.replace(dtype="<f4"), count, _blocks(stack, members))
+    passing = watched(stack, models[0].checkpoint, scales[0])
+    return Samples(stack.header.replace(dtype="<f4"), count, _blocks(passing, members))
 
 
 def _check_scales(scales: Sequence[Normalisation]) -> None:

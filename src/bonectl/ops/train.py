@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from bonectl.core import atomic, memory, progress
 from bonectl.core.cost import Cost
-from bonectl.errors import MemoryShortageError, MissingInputError
+from bonectl.errors import MemoryShortageError, MissingInputError, WriteError
 from bonectl.learning.ranks import joined
 from bonectl.training import curves
 from bonectl.training.learner import Estimates, Learner
@@ -25,6 +25,9 @@ from bonectl.training.request import Request
 from bonectl.training.saving import Bystander, Keeper, Keeping, Saving
 from bonectl.training.validation import Trial
 from bonectl.training.volumes import opened
+
+# Batches that are looked at before the first step.
+LOOKED_AT = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +106,7 @@ def train(request: Request, *, stop: Callable[[], bool] = never) -> Trained:
         examiner = _Examiner(learner, batches, bone=plan.tells_bone)
         if request.saving.resume:
             _restore(learner, request.saving)
+        learner.look(list(batches.from_step(0, LOOKED_AT)))
         return _loop(learner, batches, examiner, request.saving, stop)
 
 
@@ -147,6 +151,18 @@ def _within_memory() -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def _rescued(keeper: Keeping) -> Iterator[None]:
+    """Save the state before a failure goes its way; one of writing is told by what failed to write."""
+    try:
+        yield
+    except WriteError:
+        raise
+    except Exception:
+        keeper.rescue()
+        raise
+
+
 def _loop(
     learner: Learner, batches: Batches, examiner: "_Examiner", saving: Saving, stop: Callable[[], bool]
 ) -> Trained:
@@ -155,7 +171,7 @@ def _loop(
     before, now = examiner.first()
     keeper: Keeping = Keeper(learner, saving, before) if ranks.leads else Bystander()
     stopped = False
-    with keeper, progress.task("train", steps, "step") as advance:
+    with keeper, _rescued(keeper), progress.task("train", steps, "step") as advance:
         if learner.step:
             advance(learner.step)
         begun, slices = time.monotonic(), 0

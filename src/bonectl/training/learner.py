@@ -26,6 +26,7 @@ from bonectl.learning.agreement import scale
 from bonectl.learning.checkpoint import Checkpoint, Normalisation
 from bonectl.learning.denoiser import Trainable
 from bonectl.learning.inflate import inflated
+from bonectl.learning.noise import Level
 from bonectl.learning.ranks import ALONE, Ranks
 from bonectl.learning.sample import Sample
 from bonectl.learning.weights import restore
@@ -147,7 +148,21 @@ class Learner:
         self.step = 0
         self.history: list[tuple[int, float, float]] = []  # step, held-out PSNR [dB], composite of bone numbers
         self.weights: Mapping[str, float] = {}  # of the loss's terms at the last step
+        self.level: Level | None = None  # of what the network sees
+        self.torn = False  # whether a step is under way that cannot be taken again from here
         self.lengths: list[tuple[int, int]] = [(0, self.recipe.steps)]  # steps planned, from which step on
+
+    def look(self, batches: Sequence[Batch]) -> None:
+        """Look at some batches before the first step: at what the network will see, and whether every term can score.
+
+        Raises
+        ------
+        BonectlError
+            What a term that begins later lacks.
+        """
+        self.level = Level.of(part.numpy() for batch in batches for run in batch.noisy.float() for part in run)
+        first = batches[0].to(self.where)
+        self.objective.rehearse(Sample(estimate=first.noisy, clean=first.clean, noisy=first.noisy))
 
     def advance(self, batch: Batch) -> Step:
         """Take one step."""
@@ -155,12 +170,15 @@ class Learner:
         with torch.autocast(self.where.type, torch.bfloat16, enabled=device.half(self.where)):
             estimate = self._estimate(batch)
         sample = Sample(estimate=estimate, clean=batch.clean, noisy=batch.noisy, step=self.step)
+        self.torn = bool(self.objective.critics)
         critics = self.objective.learn(sample, self.step, self.recipe.critic_pace(self.step))
         score = self.objective(sample, self.step)
+        self.torn |= self.objective.balance is not None
         self.optimiser.zero_grad()
         with self.ranks.together():  # where there are others, gradients are averaged while they flow back
             estimate.backward(score.gradient.to(estimate.dtype))  # type: ignore[no-untyped-call]
         norm = float(nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip))
+        self.torn = True
         if score.diverged or not isfinite(norm):
             raise self._diverged(score)
         for group in self.optimiser.param_groups:
@@ -169,6 +187,7 @@ class Learner:
         self._average()
         self.weights = score.weights
         self.step += 1
+        self.torn = False
         return Step(score=score, norm=norm, critics=critics)
 
     def _estimate(self, batch: Batch) -> Tensor:
@@ -291,6 +310,8 @@ class Learner:
                 "held_out_bone_errors_input": _errors(before),
                 "processes": task.world,
                 "weights": dict(self.weights),
+                "level": None if self.level is None else asdict(self.level),
+                "loss_weights_sha256": self.objective.weight_files(),
                 "lengths": [list(length) for length in self.lengths],
             },
             versions={

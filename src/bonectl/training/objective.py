@@ -8,15 +8,18 @@ means over the whole batch, so weights and shares are those that one process wou
 batch as a whole look at each part: ``hist`` and ``w1`` at its distribution, ``ragan`` at its mean scores.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from math import isfinite
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from bonectl.core import kit
+from bonectl.core import kit, reading
+from bonectl.core.counted import counted
 from bonectl.core.spec import Spec, parse_sum, print_sum
 from bonectl.errors import UsageError
 from bonectl.learning.adversary import Adversary
@@ -116,8 +119,8 @@ class Objective:
     Raises
     ------
     UsageError
-        Unknown losses or knobs, a loss that is given twice, several that learn, or nothing that acts from the first
-        step on.
+        Unknown losses or knobs, a loss that is given twice, several that learn, nothing that acts from the first step
+        on, or a term that never acts.
     """
 
     def __init__(self, text: str, steps: int, *, balanced: bool = False, seed: int = 0, ranks: Ranks = ALONE) -> None:
@@ -131,6 +134,11 @@ class Objective:
             raise UsageError(f"loss {text!r}: {twice[0]} is given twice; add up its weights")
         if not any(weight(term, 0, steps) for term in self.terms):
             raise UsageError(f"loss {text!r}: no term acts at the first step; leave one without @")
+        if idle := [term for term in self.terms if not weight(term, steps - 1, steps)]:
+            raise UsageError(
+                f"loss {text!r}: {label(idle[0])} never acts within {counted(steps, 'step')}; let it begin earlier, or "
+                "leave it out"
+            )
         self._losses: dict[str, Loss] = {label(term): _made(term) for term in self.terms}
         self._adversaries = {name: loss for name, loss in self._losses.items() if isinstance(loss, Adversary)}
         if len(self._adversaries) > 1:
@@ -175,6 +183,19 @@ class Objective:
                 for name, term in acting
                 if weight(term, step, self.steps)
             }
+
+    def rehearse(self, sample: Sample) -> None:
+        """Score the terms that begin later once, so that what they lack is said now and not halfway through the run."""
+        leaf = _in_full(sample)
+        leaf = replace(leaf, estimate=leaf.estimate.detach().requires_grad_())
+        with torch.autocast(leaf.estimate.device.type, enabled=False), torch.enable_grad():
+            for term in self.terms:
+                if not weight(term, 0, self.steps):
+                    torch.autograd.grad(self._losses[label(term)](leaf), leaf.estimate)
+
+    def weight_files(self) -> dict[str, str]:
+        """SHA-256 of the files of weights that terms see with (`weights_file` beside a loss), by their texts."""
+        return {label(term): path for term in self.terms if (path := _weights_digest(term)) is not None}
 
     def __call__(self, sample: Sample, step: int) -> Score:
         """Score a sample at a step, in float32 (or float64) whatever the network computed in.
@@ -256,6 +277,20 @@ def _made(term: Spec) -> Loss:
     part = kit.bind("losses", term)
     loss: Loss = part if kit.describe("losses", term.name).flows else part()
     return loss
+
+
+def _weights_digest(term: Spec) -> str | None:
+    """The SHA-256 of the file of weights that a loss sees with, if it sees with any."""
+    knobs = kit.describe("losses", term.name).functions.get("weights_file")
+    if knobs is None:
+        return None
+    wanted = {name: value for name, value in term.knobs.items() if name in knobs}
+    path: Path = kit.load("losses", term.name, "weights_file")(**wanted)
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise reading.failure(path, error) from error
 
 
 def _in_full(sample: Sample) -> Sample:

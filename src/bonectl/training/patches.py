@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bonectl.core import draws
+from bonectl.core import draws, progress
 from bonectl.core.header import Header
 from bonectl.errors import UsageError
 from bonectl.learning.checkpoint import Normalisation
@@ -139,6 +139,8 @@ class Drawing:
         The processes that train together; each makes ``recipe.batch`` runs of a batch.
     """
 
+    slice = "slice"
+
     def __init__(self, headers: Sequence[Header], normalisation: Normalisation, recipe: Recipe, ranks: Ranks) -> None:
         self.normalisation = normalisation
         self.batch = recipe.batch
@@ -146,6 +148,14 @@ class Drawing:
         self.seed = recipe.seed
         self.extents = tuple(Extent.of(header, recipe.held_out) for header in headers)
         self.run = min(recipe.run, *(extent.train for extent in self.extents))
+        if self.run < 1:
+            few = min(self.extents, key=lambda extent: extent.train).total
+            raise UsageError(
+                f"--held-out {recipe.held_out:g} leaves none of {few} {self.slice}s to train on; give a smaller share"
+                if few > 1
+                else f"a stack of one {self.slice} cannot be trained on: a {self.slice} is held out; give more "
+                f"{self.slice}s"
+            )
 
 
 class Patches(Drawing):
@@ -167,7 +177,7 @@ class Patches(Drawing):
     Raises
     ------
     UsageError
-        A stack is too small to train on.
+        A slice is too small to train on, or too few are not held out.
     """
 
     def __init__(
@@ -182,8 +192,8 @@ class Patches(Drawing):
         self.pairing = pairing
         self.reach = reach
         self.side = _fit(recipe.patch, self.extents, reach.grid)
-        if self.run < 1:
-            raise UsageError("a stack of one slice cannot be trained on: a slice is held out; give more slices")
+        if self.side < recipe.patch:
+            progress.note(f"patches are {self.side} pixels wide, not {recipe.patch}: {_why(self.extents, reach.grid)}")
         voxels = np.array([extent.train * extent.rows * extent.columns for extent in self.extents], dtype=float)
         self._shares = voxels / voxels.sum()
 
@@ -252,6 +262,12 @@ def turned(patch: NDArray[np.float32], symmetry: int) -> NDArray[np.float32]:
     """Return one of the eight rotations and reflections of (z, y, x) in the slice; exact, no interpolation."""
     turned = np.rot90(patch, symmetry % 4, axes=(1, 2))
     return turned[:, :, ::-1] if symmetry >= 4 else turned
+
+
+def _why(extents: Sequence[Extent], grid: int) -> str:
+    """Why patches are smaller than they were asked for."""
+    smallest = min(min(extent.rows, extent.columns) for extent in extents)
+    return f"slices have {smallest}" + (f", and the model pools {grid}" if grid > 1 else "")
 
 
 def _fit(side: int, extents: Sequence[Extent], grid: int) -> int:

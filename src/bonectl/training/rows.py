@@ -187,14 +187,14 @@ class Rows(Drawing):
     Raises
     ------
     UsageError
-        A scan of one row.
+        A scan of one row, or too few are not held out.
     """
+
+    slice = "row"
 
     def __init__(self, scans: Scans, normalisation: Normalisation, recipe: Recipe, ranks: Ranks = ALONE) -> None:
         super().__init__(scans.headers, normalisation, recipe, ranks)
         self.pairs = scans.pairs
-        if self.run < 1:
-            raise UsageError("a scan of one row cannot be trained on: a row is held out; give more rows")
 
     def __call__(self, step: int) -> RowBatch:
         """Make the batch of a step, this rank's part of it."""

@@ -1,12 +1,12 @@
 """Where a training run is kept: the checkpoint, the state to resume from, the log, the curves, the picture."""
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from bonectl.core import atomic
-from bonectl.errors import UsageError
+from bonectl.core import atomic, progress
+from bonectl.errors import BonectlError, UsageError
 from bonectl.training.curves import Curves
 from bonectl.training.learner import Estimates, Learner, Step
 from bonectl.training.log import Log
@@ -69,6 +69,10 @@ class Keeping(Protocol):
         """Save the state, and the network too if it is the best."""
         ...
 
+    def rescue(self) -> None:
+        """Save the state after a failure, if it can be gone on from."""
+        ...
+
     def draw(self, estimates: Estimates) -> None:
         """Draw the run so far."""
         ...
@@ -126,6 +130,17 @@ class Keeper:
                     checkpoint.write_bytes(whole)
         self._saved = self.learner.step
 
+    def rescue(self) -> None:
+        """Write the state of the last whole step, which is newer than what is saved; a failure to is not told."""
+        if self.learner.torn or self.learner.step == self._saved:
+            return
+        with suppress(BonectlError, OSError):
+            self._log.flush()
+            with atomic.replacing(self.saving.beside("resume")) as state:
+                self.learner.save(state)
+            self._saved = self.learner.step
+            progress.note(f"step {self._saved} is saved, and --resume goes on from there")
+
     def draw(self, estimates: Estimates) -> None:
         """Write the picture, if one is wanted."""
         self._log.flush()
@@ -151,6 +166,9 @@ class Bystander:
         """Nothing is written."""
 
     def save(self, trial: Trial, *, best: bool) -> None:
+        """Nothing is written."""
+
+    def rescue(self) -> None:
         """Nothing is written."""
 
     def draw(self, estimates: Estimates) -> None:
