@@ -89,3 +89,45 @@ def test_a_truncated_pipe_leaves_no_file(low, shell, tmp_path):
     end = shell("head -c 9000 low.npy | bonectl denoise --model identity -o a.npy")
     assert end.returncode == 65, end.stderr
     assert not (tmp_path / "a.npy").exists()
+
+
+def test_several_stacks_are_denoised_as_each_alone(low, here, tmp_path):
+    """Each needed a process of its own, which loads torch and the model anew."""
+    assert here(TRAIN)[0] == 0
+    line = "--model x.safetensors --no-history -q"
+    for name in ("low", "mean"):
+        assert here(f"denoise {name}.npy {line} -o alone_{name}.npy")[0] == 0
+    assert here(f"denoise low.npy mean.npy {line} -o 'of_{{name}}.npy'")[0] == 0
+    (tmp_path / "out").mkdir()
+    assert here(f"denoise low.npy mean.npy {line} -o out")[0] == 0
+    for name in ("low", "mean"):
+        alone = (tmp_path / f"alone_{name}.npy").read_bytes()
+        assert (tmp_path / f"of_{name}.npy").read_bytes() == alone
+        assert (tmp_path / "out" / f"{name}.npy").read_bytes() == alone
+
+
+def test_the_others_go_on_when_one_fails(low, here, tmp_path):
+    (tmp_path / "cut.npy").write_bytes((tmp_path / "low.npy").read_bytes()[:-100])
+    ended, said = here("denoise cut.npy nothing.npy low.npy -m 'gaussian(sigma=1)' -o 'of_{name}.npy' -q")
+    assert ended == 65
+    assert [line.split(":")[1].strip() for line in said.splitlines()] == ["cut.npy", "nothing.npy"]
+    assert sorted(path.name for path in tmp_path.glob("of_*")) == ["of_low.npy"]
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "message"),
+    [
+        ("low.npy mean.npy -o x.npy", 2, "one place for what is made of 2 stacks"),
+        ("low.npy mean.npy", 2, "one place for what is made of 2 stacks"),
+        ("low.npy low.npy -o 'of_{name}.npy'", 2, "is another output"),
+        ("low.npy mean.npy -o '{name}.npy'", 2, "is the input"),
+        ("low.npy mean.npy -o 'old_{name}.npy'", 73, "old_mean.npy: exists"),
+        ("low.npy mean.npy --dry-run --json -o 'of_{name}.npy'", 2, "one at a time"),
+    ],
+)
+def test_outputs_of_several_are_checked_before_any_work(low, here, tmp_path, line, status, message):
+    (tmp_path / "old_mean.npy").touch()
+    ended, said = here(f"denoise {line} -m 'gaussian(sigma=1)'")
+    assert (ended, said.count("\n")) == (status, 1), said
+    assert message in said
+    assert sorted(path.name for path in tmp_path.glob("*_*")) == ["old_mean.npy"]

@@ -1,6 +1,7 @@
 """`bonectl denoise`."""
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -8,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bonectl.cli import files, streams
+from bonectl.cli import denoise_inputs, files, streams
 from bonectl.cli.branch import branch
 from bonectl.cli.command import command
-from bonectl.cli.options import DASH, READS, WRITES, Device, Request
+from bonectl.cli.destination import check_output
+from bonectl.cli.options import DASH, FORMATS_READ, READS, WRITES, Device, Request
 from bonectl.core import atomic, ending
 from bonectl.errors import OutputError, UsageError
 
@@ -25,6 +27,15 @@ if TYPE_CHECKING:
 def denoise(
     request: Request,
     *,
+    source: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="IN...",
+            help=f"Stacks to read: {FORMATS_READ}, or folders of TIFF slices; - or nothing is standard input. Several "
+            "are denoised one after another.",
+            show_default=False,
+        ),
+    ] = None,
     model: Annotated[
         list[str],
         typer.Option(
@@ -78,6 +89,11 @@ def denoise(
     drawn. Their spread (--sd, --each) is what training left undecided. The noise of the scan and the errors that all
     networks share are not in it, so it is a lower bound. "bonectl measure --samples FOLDER" makes intervals of it.
 
+    Several stacks are denoised one after another by the same models, which are loaded once. What is made of each has a
+    name of its own: {name} in --output, --sd and --each stands for the stack's file name without its suffix, and
+    --output may be a folder that is there. A stack that fails is told on stderr, and the others go on; the exit status
+    is then that of the first that failed.
+
     Streams: holds a few slices, whatever the length of the stack; with samples, so many times over.
 
     \b
@@ -89,6 +105,8 @@ def denoise(
       bonectl denoise --model quick.safetensors < fbp.npy | bonectl info
       bonectl denoise fbp.npy --model quick.safetensors --samples 4 \\
         --sd sd.npy --each samples -o mean.npy
+      bonectl denoise fbp.npy bone.npy --model quick.safetensors \\
+        -o 'quick_{name}.npy'
     """
     from bonectl.core.stack import Stack
     from bonectl.ops.denoise_plan import Plan
@@ -97,18 +115,39 @@ def denoise(
     asked = Asked(models=tuple(model), samples=samples, device_name=device, tile=tile)
     if not asked.is_sampled and (sd is not None or each is not None):
         raise UsageError("--sd and --each are of several samples; give --samples N, or several --model")
-    beside = _beside(request, sd, each, asked.count)
-    files.apart([request.source, *model], [*files.written(request), sd, *(one.output for one in beside[1])])
+    sources = source or [DASH]
+    wanted = denoise_inputs.requests(request, sources)
+    own = functools.partial(denoise_inputs.beside, count=len(sources))
+    places = {one.source: _beside(one, own(sd, one.source), own(each, one.source), asked.count) for one in wanted}
+    made = [path for one in wanted for path in _made(one, places[one.source])]
+    files.apart([*sources, *model], made)
+    if len(sources) > 1:
+        for one in wanted:
+            check_output(one)
     models = asked.loaded()
-    with streams.reading(request) as noisy:
-        plan = Plan(request=asked, models=models, header=noisy.header)
-        cost = plan.cost() if request.dry_run else None
-        if not asked.is_sampled:
-            streams.writing(plan.denoised(noisy), request, notes=plan.facts(), cost=cost)
-        elif cost is not None:
-            streams.writing(Stack(plan.sampled(noisy).header, iter(())), request, cost=cost)
-        else:
-            _write(plan.sampled(noisy), request, beside, plan.facts())
+
+    def denoised(one: Request) -> None:
+        with streams.reading(one) as noisy:
+            plan = Plan(request=asked, models=models, header=noisy.header)
+            cost = plan.cost() if one.dry_run else None
+            if not asked.is_sampled:
+                streams.writing(plan.denoised(noisy), one, notes=plan.facts(), cost=cost)
+            elif cost is not None:
+                streams.writing(Stack(plan.sampled(noisy).header, iter(())), one, cost=cost)
+            else:
+                _write(plan.sampled(noisy), one, places[one.source], plan.facts())
+
+    if len(sources) == 1:
+        denoised(wanted[0])
+    elif status := denoise_inputs.one_by_one(wanted, denoised):
+        raise typer.Exit(status)
+
+
+def _made(request: Request, beside: tuple[Request | None, list[Request]]) -> Iterator[Path | None]:
+    """All that is written of one stack."""
+    spread, singles = beside
+    yield from files.written(request)
+    yield from (one.output for one in (*([spread] if spread else []), *singles))
 
 
 def _beside(request: Request, sd: Path | None, each: Path | None, count: int) -> tuple[Request | None, list[Request]]:

@@ -18,11 +18,10 @@ from torch import Tensor, nn
 import bonectl
 from bonectl.core import kit, progress
 from bonectl.core.counted import counted
-from bonectl.core.header import Fact, Header
+from bonectl.core.header import Header
 from bonectl.core.spec import Spec
 from bonectl.errors import UnavailableError, UsageError
 from bonectl.learning import device
-from bonectl.learning.agreement import scale
 from bonectl.learning.checkpoint import Checkpoint, Normalisation
 from bonectl.learning.denoiser import Trainable
 from bonectl.learning.inflate import inflated
@@ -30,7 +29,7 @@ from bonectl.learning.noise import Level
 from bonectl.learning.ranks import ALONE, Ranks
 from bonectl.learning.sample import Sample
 from bonectl.learning.weights import restore
-from bonectl.training import resume_file
+from bonectl.training import provenance, resume_file
 from bonectl.training.objective import Objective, Score
 from bonectl.training.patches import Batch
 from bonectl.training.patience import Patience
@@ -296,18 +295,18 @@ class Learner:
             normalisation=task.normalisation,
             axes=first.axes,
             spacing=first.spacing,
-            acquisition=_exposure(task.headers),
-            calibrated=_calibrated(first, task.normalisation),
+            acquisition=provenance.exposure(task.headers),
+            calibrated=provenance.calibrated(first, task.normalisation),
             pseudo=any(header.calibration is not None and header.calibration.pseudo for header in task.headers),
             steps=self.step,
             seed=self.recipe.seed,
             training=task.identity
             | {
-                "held_out_psnr_db": [[step, _plain(psnr)] for step, psnr, _ in self.history],
-                "held_out_composite": [[step, _plain(composite)] for step, _, composite in self.history],
-                "held_out_psnr_input_db": _plain(before.psnr),
-                "held_out_bone_errors": _errors(now),
-                "held_out_bone_errors_input": _errors(before),
+                "held_out_psnr_db": [[step, provenance.plain(psnr)] for step, psnr, _ in self.history],
+                "held_out_composite": [[step, provenance.plain(composite)] for step, _, composite in self.history],
+                "held_out_psnr_input_db": provenance.plain(before.psnr),
+                "held_out_bone_errors": provenance.errors(now),
+                "held_out_bone_errors_input": provenance.errors(before),
                 "processes": task.world,
                 "weights": dict(self.weights),
                 "level": None if self.level is None else asdict(self.level),
@@ -376,31 +375,3 @@ def _groups(network: nn.Module, decay: float) -> list[dict[str, Any]]:
     weights = [parameter for parameter in network.parameters() if parameter.ndim > 1]
     biases = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
     return [{"params": weights, "weight_decay": decay}, {"params": biases, "weight_decay": 0.0}]
-
-
-def _exposure(headers: Sequence[Header]) -> dict[str, Fact]:
-    """Return the facts on which all stacks agree, and the range of the photons where they do not."""
-    first = headers[0].acquisition
-    agreed = {key: fact for key, fact in first.items() if all(h.acquisition.get(key) == fact for h in headers)}
-    doses = [[h.acquisition.get(key) for key in ("photons", "photons_least", "photons_most")] for h in headers]
-    known = [[dose for dose in of_one if isinstance(dose, float | int)] for of_one in doses]
-    if "photons" in agreed or not all(known):
-        return agreed
-    return agreed | {"photons_least": min(map(min, known)), "photons_most": max(map(max, known))}
-
-
-def _calibrated(header: Header, normalisation: Normalisation) -> bool:
-    """Return whether a normalisation is that of a header's calibration."""
-    return header.calibration is not None and header.unit == "1/cm" and scale(header) == normalisation
-
-
-def _errors(trial: Trial) -> dict[str, float | None] | None:
-    """Return errors of bone numbers for JSON (``bonectl.training.validation``: relative ones and those in scales)."""
-    if trial.bone is None:
-        return None
-    return {name: _plain(error) for name, error in asdict(trial.bone).items()} | {"composite": _plain(trial.composite)}
-
-
-def _plain(number: float) -> float | None:
-    """Return a number rounded for JSON, which has no infinity."""
-    return round(number, 4) if isfinite(number) else None
