@@ -67,7 +67,7 @@ def test_two_processes_train_as_one_with_twice_the_batch(pair, tmp_path):
     alone("one", resume=False)
     ours, theirs = log(tmp_path / "two.csv"), log(tmp_path / "one.csv")
     assert [row["step"] for row in ours] == [str(step) for step in range(1, 5)]  # only one process writes
-    assert two.stderr.count("bonectl train:") == 1
+    assert two.stderr.count("steps; held-out PSNR") == 1
     for a, b in zip(ours, theirs, strict=True):
         assert [name for name in a if a[name]] == [name for name in b if b[name]]
         for name in a:
