@@ -51,6 +51,7 @@ def test_the_history_says_steps_with_all_knobs_and_the_files(made, good):
         ("scan.npy --steps 'flats + log + paganin'", 2, "write it before log"),
         ("scan.npy --steps stripes", 2, "write flats or eigenflats before it"),
         ("bone.npy --steps log", 2, "a volume"),
+        ("scan.npy --steps zingers --flats flats.npy", 2, "no step looks at them"),
         ("scan.npy --darks darks.npy", 2, "--darks without --flats"),
         ("scan.npy --flats nowhere.npy", 66, "nowhere.npy"),
         ("scan.npy --flats bone.npy", 65, "flats are 40 × 40 pixels, the scan 6"),

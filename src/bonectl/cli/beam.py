@@ -1,13 +1,14 @@
 """Readings without the sample, as the options name them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bonectl.cli.options import DASH, Request
 from bonectl.cli.scan_files import frames
-from bonectl.core import progress
+from bonectl.core import kit, progress
+from bonectl.core.spec import Spec
 from bonectl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,15 +17,20 @@ if TYPE_CHECKING:
     from bonectl.scanning.preparing import Beam
 
 
-def told(request: Request, flats: Path | None, darks: Path | None, known: "Beam | None" = None) -> "Beam":
+def told(
+    request: Request, flats: Path | None, darks: Path | None, known: "Beam | None", specs: Iterable[Spec]
+) -> "Beam":
     """Flats and darks from files, or else those that come with the scan.
 
     Raises
     ------
     UsageError
-        When darks are given without flats, or a file is the scan itself.
+        When darks are given without flats, no step looks at them, or a file is the scan itself.
     """
-    from bonectl.scanning.preparing import Beam
+    from bonectl.scanning.preparing import KIT, Beam
+
+    if (flats or darks) and not any(kit.fact(KIT, spec.name, "FRAMES") for spec in specs):
+        raise UsageError("--flats and --darks are given, and no step looks at them; write flats where it belongs")
 
     if darks is not None and flats is None and (known is None or known.flats is None):
         raise UsageError("--darks without --flats; give both, or none")

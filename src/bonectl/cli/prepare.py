@@ -132,7 +132,7 @@ def prepare(
     given |= {"input-unit": request.input_unit, "voxel-size": request.voxel_size or "not needed"}
     scan = scanned.scan_of(request.source, scanner, given)
     with _opened(request, scan, axes, angles, centre) as (stack, known):
-        beam = cli_beam.told(request, flats, darks, known)
+        beam = cli_beam.told(request, flats, darks, known, specs)
         if tries is not None:
             tries.run(lambda: _again(request, scan, axes, angles, centre), specs, beam, request)
             return

@@ -59,7 +59,7 @@ class Steps:
             raise UsageError(f"{self.specs[0]} needs the axis before the scan is whole; give --centre COLUMN")
         known = replace(stack, header=header.replace(geometry=asked.geometry_for(header)))
         own = None if self.beside.scan is None else preparing.Beam(self.beside.scan.flats, self.beside.scan.darks)
-        beam = cli_beam.told(request, self.beside.flats, self.beside.darks, own)
+        beam = cli_beam.told(request, self.beside.flats, self.beside.darks, own, self.specs)
         done = preparing.prepared(known, self.specs, beam=beam, limit=asked.max_memory)
         if done.header.unit == "counts" and beam.flats is not None:
             raise UsageError("--prepare leaves counts; write flats where they belong, such as 'badpixels + flats'")

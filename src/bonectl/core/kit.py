@@ -58,6 +58,7 @@ FACTS: Mapping[str, Mapping[str, str]] = {
         "WORKS": "on what it works: projections, sinograms, or either",
         "READS": "units of the scan that it reads",
         "GIVES": "the unit that it gives; '' is the one that it was given",
+        "FRAMES": "whether it looks at flats and darks",
         "MOVES": "whether what it gives has another geometry than what it was given",
         "BYTES": "what it works in at its peak [byte per value of a plane]",
         "PACE": "how long one thread works on a value [ns]",

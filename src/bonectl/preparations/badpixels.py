@@ -14,6 +14,7 @@ WORKS = "projections"
 READS = ("counts", "transmission", "line integral")
 GIVES = ""
 MOVES = False
+FRAMES = True
 BYTES = 9.0
 PACE = 1.0
 

@@ -9,6 +9,7 @@ WORKS = "either"
 READS = ("line integral",)
 GIVES = ""
 MOVES = False
+FRAMES = False
 BYTES = 9.0
 PACE = 0.6
 

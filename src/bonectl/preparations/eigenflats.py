@@ -14,6 +14,7 @@ WORKS = "projections"
 READS = ("counts",)
 GIVES = "transmission"
 MOVES = False
+FRAMES = True
 BYTES = 24.0
 PACE = 20.0
 

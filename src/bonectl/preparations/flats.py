@@ -18,6 +18,7 @@ WORKS = "either"
 READS = ("counts",)
 GIVES = "transmission"
 MOVES = False
+FRAMES = True
 BYTES = 13.0
 PACE = 1.0
 

@@ -14,6 +14,7 @@ WORKS = "sinograms"
 READS = ("transmission", "line integral")
 GIVES = ""
 MOVES = True
+FRAMES = False
 BYTES = 10.0
 PACE = 24.0
 

@@ -9,6 +9,7 @@ WORKS = "sinograms"
 READS = ("transmission",)
 GIVES = "line integral"
 MOVES = False
+FRAMES = False
 BYTES = 14.0
 PACE = 1.5
 

@@ -11,6 +11,7 @@ WORKS = "either"
 READS = ("transmission", "line integral")
 GIVES = ""
 MOVES = False
+FRAMES = False
 BYTES = 9.0
 PACE = 0.5
 

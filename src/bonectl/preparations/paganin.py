@@ -15,6 +15,7 @@ WORKS = "projections"
 READS = ("transmission",)
 GIVES = "line integral"
 MOVES = False
+FRAMES = False
 BYTES = 14.0
 PACE = 12.0
 

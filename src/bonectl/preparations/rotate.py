@@ -12,6 +12,7 @@ WORKS = "projections"
 READS = ("counts", "transmission", "line integral")
 GIVES = ""
 MOVES = False
+FRAMES = False
 BYTES = 18.0
 PACE = 57.0
 

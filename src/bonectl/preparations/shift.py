@@ -14,6 +14,7 @@ WORKS = "projections"
 READS = ("transmission", "line integral")
 GIVES = ""
 MOVES = False
+FRAMES = False
 BYTES = 18.0
 PACE = 46.0
 

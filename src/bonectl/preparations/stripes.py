@@ -14,6 +14,7 @@ WORKS = "sinograms"
 READS = ("transmission", "line integral")
 GIVES = ""
 MOVES = False
+FRAMES = False
 BYTES = 18.0
 PACE = 15.0
 

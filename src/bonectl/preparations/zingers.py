@@ -12,6 +12,7 @@ WORKS = "sinograms"
 READS = ("counts", "transmission", "line integral")
 GIVES = ""
 MOVES = False
+FRAMES = False
 BYTES = 36.0
 PACE = 14.0
 
