@@ -96,6 +96,9 @@ def test_damage_is_named(folder):
     chunk.write_bytes(chunk.read_bytes()[:-1])
     with pytest.raises(DataError, match=r"the chunk .*0/1/0/1 has 4194303 of 4194304 bytes"):
         bonectl.read(folder).collect()
+    chunk.unlink()
+    with pytest.raises(DataError, match=r"the chunk .*0/1/0/1 is missing; copy it again"):
+        bonectl.read(folder).collect()
     for text in ("", "[]", "{}", '{"multiscales": [{}]}', '{"multiscales": 3}'):
         (folder / ".zattrs").write_text(text)
         with pytest.raises(DataError, match=str(folder)):

@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from bonectl.core import reading
+from bonectl.core import progress, reading
+from bonectl.core.counted import counted
 from bonectl.core.header import DTYPES, Header
 from bonectl.core.lengths import is_length
 from bonectl.core.slabs import Array
@@ -101,7 +102,7 @@ def read_folder(folder: Path, name: str) -> Stack:
         ]
         known = [side if side is not None and is_length(side) else None for side in sides]
         header = Header(shape=form.shape, dtype=form.dtype, spacing=(known[0], known[1], known[2]))
-    return Stack(header, _slabs(place, form, name))
+    return Stack(header, _slabs(place, form, name, is_whole="bonectl" in told))
 
 
 def _levels(shape: tuple[int, int, int]) -> list[tuple[int, int, int]]:
@@ -237,15 +238,23 @@ class _Form:
             raise DataError(f"{name}: holds an array that bonectl does not read ({error})") from error
 
 
-def _slabs(place: Path, form: _Form, name: str) -> Iterator[Array]:
+def _slabs(place: Path, form: _Form, name: str, *, is_whole: bool) -> Iterator[Array]:
+    """Slabs of a chunk's depth; what bonectl wrote lacks no chunk, others may leave out what holds nothing."""
     depth, rows, columns = form.chunks
+    left_out = 0
     for z in range(ceil(form.shape[0] / depth)):
         slab = np.zeros((min(depth, form.shape[0] - z * depth), *form.shape[1:]), np.dtype(form.dtype))
         for y, x in product(range(ceil(form.shape[1] / rows)), range(ceil(form.shape[2] / columns))):
             target = slab[:, y * rows : (y + 1) * rows, x * columns : (x + 1) * columns]
-            chunk = _chunk(place / form.between.join(map(str, (z, y, x))), form, name)
+            chunk = _chunk(path := place / form.between.join(map(str, (z, y, x))), form, name)
+            if chunk is None and is_whole:
+                raise DataError(f"{name}: the chunk {path} is missing; copy it again")
+            left_out += chunk is None
             target[...] = form.fill if chunk is None else chunk[: len(target), : target.shape[1], : target.shape[2]]
         yield slab
+    if left_out:
+        many = counted(left_out, "chunk is", "chunks are")
+        progress.note(f"{name}: {many} left out, and read as {form.fill}")
 
 
 def _chunk(path: Path, form: _Form, name: str) -> Array | None:

@@ -37,13 +37,11 @@ AIR = 2
 
 
 def claims(path: Path) -> bool:
-    """Whether it is the log of a scan, or a folder that holds one beside TIFF files."""
+    """Whether it is the log of a scan, or a folder that holds one, with its TIFF files or without them."""
     if path.is_file():
         return bool(LOG.fullmatch(path.name)) and _is_log(path)
     there = _slices.listed(path)
-    return any(map(_slices.TIFF.fullmatch, (one.name for one in there))) and any(
-        _is_log(one) for one in there if LOG.fullmatch(one.name)
-    )
+    return any(_is_log(one) for one in there if LOG.fullmatch(one.name))
 
 
 def skyscan(path: Path, *, connected: str = "", direction: str = "", white: float = 0.0) -> Scan:

@@ -9,7 +9,7 @@ from bonectl.core.angles import listed as listed_angles
 from bonectl.core.counted import counted
 from bonectl.core.geometry import Angles
 from bonectl.core.scan import Frames, Scan
-from bonectl.errors import DataError
+from bonectl.errors import MissingInputError
 from bonectl.io.slices import series
 from bonectl.scanners import _slices, _written
 
@@ -46,7 +46,9 @@ def claims(path: Path) -> bool:
     if not path.is_dir():
         return False
     found = _parted(path)
-    return bool(found.projections) and bool(found.flats or found.darks or found.angles)
+    if not found.projections:  # frames without sample alone are a scan whose projections are gone
+        return bool(found.flats and found.darks)
+    return bool(found.flats or found.darks or found.angles)
 
 
 def tiff_folder(path: Path) -> Scan:
@@ -69,7 +71,7 @@ def tiff_folder(path: Path) -> Scan:
     """
     found = _parted(path)
     if not found.projections:
-        raise DataError(f"{path}: holds no projections; TIFF files that are neither flats nor darks are needed")
+        raise MissingInputError(f"{path}: holds flats and darks, but no projections; copy them too")
     stack = _slices.frames(_series(found.projections, path), str(path), unit="counts" if found.flats else "grey")
     views = stack.header.shape[0]
     problems: list[str] = []
