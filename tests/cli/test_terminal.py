@@ -13,6 +13,7 @@ import termios
 
 import pytest
 from rich.console import Console
+from tests.made import nudged
 
 from bonectl.cli import manual
 from bonectl.cli.app import COMMANDS
@@ -135,7 +136,8 @@ def test_a_bar_shows_count_percent_and_time_whole(columns, name):
 
 
 def test_a_bar_on_a_terminal_shows_count_percent_and_time_whole(folder):
-    line = "bonectl train a.npy --target a.npy --model 'unet2d(width=4)' --loss 'l1 + 0.1*ssim' --steps 4"
+    nudged(folder / "a.npy")
+    line = "bonectl train a.npy --target nudged_a.npy --model 'unet2d(width=4)' --loss 'l1 + 0.1*ssim' --steps 4"
     status, shown, _ = on_terminal(f"{line} --patch 16 --batch 2 -o a.safetensors", folder, errors_too=True)
     assert status == 0, shown
     lines = bar_lines(shown)
