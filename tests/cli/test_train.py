@@ -212,3 +212,13 @@ def test_a_pair_that_looks_swapped_or_shifted_is_told(pair, here, tmp_path):
     said = here(f"train shifted.npy -t clean.npy {quick}")[1]
     assert "warning: clean.npy lies 3 pixels in y and 2 pixels in x beside shifted.npy" in said
     assert "warning: " not in here(f"train low.npy -t clean.npy {quick}")[1].replace("warning: on held-out", "")
+
+
+def test_a_network_that_came_out_worse_than_its_input_is_said_when_training_ends(pair, here, tmp_path):
+    """Only `bonectl info` told it."""
+    low, clean = (np.array(npy.mapped(path)[1]) for path in pair)
+    low[:10] = 1200 - clean[:10] + 1  # the held-out slices are as they were
+    store(tmp_path / "upside.npy", low)
+    _, said = here(f"train upside.npy -t clean.npy -o x.safetensors --steps 60 --rate 0.05 --no-picture {QUICK}")
+    assert "bonectl train: warning: on held-out slices " in said
+    assert "psnr_db" in said.splitlines()[-1]
