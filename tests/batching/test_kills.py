@@ -27,6 +27,12 @@ run = "info"
 keep = "told.json"
 """
 
+REPORTED = f"""{SHORT}
+[report]
+table = "t.tsv"
+sheet = "s.html"
+"""
+
 
 @pytest.fixture
 def undisturbed(folder, run, tmp_path):
@@ -107,18 +113,26 @@ def test_an_output_of_a_process_that_was_killed_after_it_was_there_is_ours(folde
     assert outputs(there) == made
 
 
+@pytest.mark.parametrize(
+    "after", [0.3, *[pytest.param(after, marks=pytest.mark.slow) for after in (0.0, 0.1, 0.6, 1.0, 1.5)]]
+)
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_batch_that_is_asked_to_end_takes_its_processes_along(folder, started, run, number, status):
-    there = folder(*NAMES, pipeline=SHORT)
+def test_a_batch_that_is_asked_to_end_takes_its_processes_along(folder, started, run, number, status, after):
+    """Also one that writes a report in the end: it waited for ever for leave to write it."""
+    there = folder(*NAMES, pipeline=REPORTED)
     process = started("p.toml", "-j", "2")
     while not children(process.pid):
         time.sleep(0.01)
-    time.sleep(0.3)
+    time.sleep(after)
+    begun = time.monotonic()
     process.send_signal(number)
-    process.communicate(timeout=60)
+    process.send_signal(number)  # of a hand that does not wait
+    process.communicate(timeout=20)
+    assert time.monotonic() - begun < 5  # two on a machine that has nothing else to do
     assert process.returncode in (status, -number)
     assert calm(there) == []
     assert leftovers(there) == []
+    assert (there / "out" / "t.tsv").read_text().count("\n") == 1 + len(NAMES)
     states = told(run("batch", "p.toml", "--status").out)
     assert set(states.values()) <= {"done", "interrupted", "waiting"}
     assert "done" not in states.values() or len(set(states.values())) > 1

@@ -128,10 +128,16 @@ class Pool:
 
     def end(self) -> None:
         """End all processes; what they worked on stays as interrupted."""
-        for work, _ in list(self._running.values()):
+        works = [work for work, _ in self._running.values()]
+        servants = [*self._servants.values(), self._asking]
+        for work in works:  # all first, so that they end at the same time
+            work.ask()
+        for servant in servants:
+            servant.ask_to_end()
+        for work in works:
             work.end()
         self._running.clear()
-        for servant in (*self._servants.values(), self._asking):
+        for servant in servants:
             servant.end()
 
     def _check_sum(self, found: Sequence[Found]) -> None:
@@ -179,16 +185,21 @@ class Pool:
             check_disk(self._pipeline, self._estimator.of(task).disk)
             if not self._has_room(task, waiting):
                 return replace(waiting, when=later)
-            held = claims.claim(self._claims, found.scan)
-            if held is None:
-                return replace(waiting, elsewhere=True, when=later)
-            task = decide(self._pipeline, found, redo=redo)
-            if (outcome := self._settled(task, waiting)) is not None:
-                held.release()
-                return outcome
-            self._work(task, held, slot, waiting)
+            with ending.waiting():  # a signal finds who is to give the claim up
+                return self._claimed(replace(waiting, when=later), slot, redo=redo)
         except BonectlError as error:
             return Outcome(scan=found.scan, state=record.FAILED, status=error.status, message=str(error))
+
+    def _claimed(self, waiting: _Waiting, slot: int, *, redo: bool) -> Outcome | _Waiting | None:
+        """Claim a scan and begin it, as `_begin`, unless another driver has it, or had it meanwhile."""
+        held = claims.claim(self._claims, waiting.found.scan)
+        if held is None:
+            return replace(waiting, elsewhere=True)
+        task = decide(self._pipeline, waiting.found, redo=redo)
+        if (outcome := self._settled(task, waiting)) is not None:
+            held.release()
+            return outcome
+        self._work(task, held, slot, waiting)
         return None
 
     def _settled(self, task: Task, waiting: _Waiting) -> Outcome | None:

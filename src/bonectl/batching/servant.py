@@ -1,5 +1,6 @@
 """One process for many small jobs, so that each does not pay for its start; a crash costs one job."""
 
+import contextlib
 import json
 import os
 import select
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bonectl.batching.lines import Line
-from bonectl.batching.stages import Ended, Room, launched
+from bonectl.batching.stages import GRACE, Ended, Room, launched
 
 MODULE = "bonectl.cli.serve"
 
@@ -55,6 +56,11 @@ class Servant:
             while errand.poll() is None:
                 select.select([errand.answers], [], [], 0.2)
             return printed.read_text("utf-8", "replace") if printed.exists() else "", _last(said)
+
+    def ask_to_end(self) -> None:
+        """Ask it to end, and do not wait."""
+        if self._process is not None:
+            Errand(self._process).ask()
 
     def end(self) -> None:
         """Let it go."""
@@ -100,15 +106,21 @@ class Errand:
                 self._ended = Ended((status,), time.monotonic() - self._begun, 0)
         return self._ended
 
+    def ask(self) -> None:
+        """Ask the servant to end."""
+        self._signal(signal.SIGTERM)
+
     def end(self) -> None:
         """Make the servant end."""
-        for number, patience in ((signal.SIGTERM, 5.0), (signal.SIGKILL, None)):
-            if self._process.poll() is None:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            self._signal(number)
+            with contextlib.suppress(subprocess.TimeoutExpired):  # no endless wait: a signal may have struck inside one
+                self._process.wait(GRACE)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process.poll() is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, number)
-                try:
-                    self._process.wait(patience)
-                except subprocess.TimeoutExpired:
-                    continue
 
 
 def _last(said: Path) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 # How long processes that were asked to end may take [s].
-GRACE = 5.0
+GRACE = 1.0
 
 _LAUNCH = """
 import os, sys
@@ -153,9 +153,13 @@ class Stages:
         statuses = tuple(self._statuses[i] for i in range(len(self._processes)))
         return Ended(statuses, time.monotonic() - self._begun, self._peak)
 
+    def ask(self) -> None:
+        """Ask all to end."""
+        self._signal(signal.SIGTERM)
+
     def end(self) -> None:
         """Ask all to end, and make them after a while; returns when they have."""
-        self._signal(signal.SIGTERM)
+        self.ask()
         until = time.monotonic() + GRACE
         while self.poll() is None and time.monotonic() < until:
             time.sleep(0.02)

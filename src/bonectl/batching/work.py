@@ -15,7 +15,7 @@ from bonectl.batching.decision import Task
 from bonectl.batching.lines import Line
 from bonectl.batching.record import Did, Output, Record
 from bonectl.batching.stages import Ended, Room
-from bonectl.core import atomic
+from bonectl.core import atomic, ending
 from bonectl.core.printable import one_line
 from bonectl.errors import BonectlError, MemoryShortageError, OutputError
 
@@ -30,6 +30,10 @@ class Running(Protocol):
 
     def poll(self) -> Ended | None:
         """How they ended; None while one runs."""
+        ...
+
+    def ask(self) -> None:
+        """Ask them to end."""
         ...
 
     def end(self) -> None:
@@ -95,6 +99,7 @@ class Work:
         self._begun = time.monotonic()
         self._waiting = list(task.wanted)
         self._running: Running | None = None
+        self._is_released = False
         self._line = -1
         self._prints: Path | None = None
         self._offset = 0
@@ -131,12 +136,22 @@ class Work:
             return self._finished(self._outcome(record.FAILED, told.status, str(told)))
         return None
 
+    def ask(self) -> None:
+        """Ask its processes to end, and do not wait."""
+        if self._running is not None:
+            self._running.ask()
+
     def end(self) -> None:
         """Make its processes end; the scan stays as interrupted, and its claim is released."""
         if self._running is not None:
             self._running.end()
             self._running = None
-            record.tidy(self.task.folder)
+        record.tidy(self.task.folder)
+        self._release()
+
+    def _release(self) -> None:
+        if not self._is_released:
+            self._is_released = True
             self._held.release()
 
     def _prepare(self) -> None:
@@ -186,7 +201,8 @@ class Work:
         with log.open("ab") as file:
             file.write(f"$ {line.shown}\n".encode("utf-8", "surrogateescape"))
             self._offset = file.tell()
-        self._running = self._start(line, log, self._prints, self._room, self._held.descriptor)
+        with ending.waiting():  # a signal finds all its processes, or none
+            self._running = self._start(line, log, self._prints, self._room, self._held.descriptor)
 
     def _planned(self, line: Line) -> tuple[Output, ...]:
         """What a line will have made, or left when it is killed: nothing of that name is there before it.
@@ -280,7 +296,7 @@ class Work:
                 told = error if isinstance(error, BonectlError) else atomic.failure(self.task.places.output, error)
                 outcome = self._outcome(record.FAILED, told.status, str(told))
         finally:
-            self._held.release()
+            self._release()
         return outcome
 
 

@@ -279,7 +279,8 @@ def _run(asked: _Asked, settings: "Settings", watch: _Watch | None) -> None:
             _say(outcome, asked)
             advance()
             if watch is not None:
-                asked.report(pipeline)
+                with ending.waiting():  # half of one in the way of the last one
+                    asked.report(pipeline)
     if outcomes:
         asked.report(pipeline)
     progress.note(f"{counted(len(outcomes), 'scan')}: {_counts([each.state for each in outcomes.values()])}")

@@ -44,10 +44,10 @@ def undoing(undo: Callable[[], None]) -> Iterator[None]:
     ----------
     undo : callable
         The last one that was registered comes first. It may be called several times, while any thread does anything;
-        what it raises is dropped.
+        what it raises is dropped. It may itself write what is undone in this way, such as a report.
     """
-    if _process.is_ending:
-        threading.Event().wait()  # in a thread; the process is about to end, and nothing more is begun
+    if _process.is_ending and threading.current_thread() is not threading.main_thread():
+        threading.Event().wait()  # the process is about to end: only the main thread, which undoes, begins anything
     token = object()
     _undos[token] = undo
     try:
