@@ -85,9 +85,10 @@ def test_a_format_is_one_file(bonectl, grown):
 
 
 def test_a_loss_is_one_file(bonectl):
-    bonectl("bonectl phantom iliac --shape 16,24,24 --voxel-size 0.05 -o b.npy")
+    for name, seed in (("a", 1), ("b", 2)):
+        bonectl(f"bonectl phantom iliac --shape 16,24,24 --voxel-size 0.05 --seed {seed} -o {name}.npy")
     bonectl(
-        "bonectl train b.npy -t b.npy --model 'unet2d(width=4, scales=2)' --steps 2 --patch 16 "
+        "bonectl train a.npy -t b.npy --model 'unet2d(width=4, scales=2)' --steps 2 --patch 16 "
         "--loss 'l1 + 0.1*thinness(power=2)' -q -o x.safetensors && grep -q thinness x*.csv"
     )
 

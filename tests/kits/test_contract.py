@@ -128,7 +128,7 @@ def test_knobs_of_the_base_are_those_of_the_part(tmp_path, monkeypatch):
 def test_a_part_that_is_a_file_reads_or_writes_and_is_described(name, part):
     described = kit.describe(name, part)
     assert described.summary
-    assert {"read", "write"} & described.functions.keys()
+    assert {"read", "write", "read_folder", "write_folder"} & described.functions.keys()
     for function in described.functions:
         assert callable(kit.load(name, part, function))
 
