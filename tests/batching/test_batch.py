@@ -7,6 +7,7 @@ import subprocess
 
 import numpy as np
 import pytest
+import tifffile
 from tests.batching.conftest import PIPELINE, leftovers, outputs, told, write_scan
 
 MASKED = """
@@ -184,6 +185,40 @@ def test_a_plan_tells_what_would_fail(folder, run):
     done = run("batch", "p.toml", "--dry-run")
     assert "would fail: " in done.out.decode()
     assert "1 run (1 would fail)" in done.err
+
+
+def test_what_looks_like_a_scan_and_cannot_be_read_is_counted(folder, run):
+    """HDF5 that is cut short, empty files and links to what is gone were passed over, and the batch ended with 0."""
+    h5py = pytest.importorskip("h5py")
+    there = folder("good", pipeline=PIPELINE + '[report]\ntable = "t.tsv"\nsheet = "s.html"\n')
+    with h5py.File(there / "whole.h5", "w") as file:
+        file["exchange/data"] = np.ones((3, 4, 5), np.float32)
+    (there / "raw" / "cut.h5").write_bytes((there / "whole.h5").read_bytes()[:1500])
+    (there / "raw" / "empty.nxs").write_bytes(b"")
+    (there / "raw" / "gone.h5").symlink_to("nowhere.h5")
+    (there / "raw" / "unmounted").symlink_to("disk/unmounted")
+    (there / "raw" / "latest.txt").symlink_to("nowhere.txt")  # no scan by its name
+    frames = there / "raw" / "frames"
+    frames.mkdir()
+    for name in ("flat_0.tif", "flat_1.tif", "dark_0.tif"):
+        tifffile.imwrite(frames / name, np.zeros((4, 5), np.uint16))
+    wrong = {"cut": "65", "empty": "65", "frames": "66", "gone": "66", "unmounted": "66"}
+    done = run("batch", "p.toml")
+    assert done.status == 65
+    assert told(done.out) == {"good": "done", **dict.fromkeys(wrong, "failed")}
+    assert told(run("batch", "p.toml", "--status").out) == told(done.out)
+    rows = [line.split("\t") for line in (there / "out" / "t.tsv").read_text().splitlines()[1:]]
+    assert {row[0]: row[2] for row in rows} == {"good": "", **wrong}
+    assert all(row[3].startswith(f"raw/{row[0]}") for row in rows if row[0] != "good")
+    assert "6 scans: 5 failed, 1 done." in (there / "out" / "s.html").read_text()
+    assert "# 6 scans (" in run("batch", "--init", "raw").out.decode()
+
+
+def test_a_first_file_for_nothing_is_refused(run, tmp_path):
+    (tmp_path / "empty").mkdir()
+    done = run("batch", "--init", "empty")
+    assert (done.status, done.out) == (66, b"")
+    assert "no scan found below" in done.err
 
 
 def test_an_override_that_fits_no_scan_is_told(folder, run):

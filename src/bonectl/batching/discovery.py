@@ -88,7 +88,7 @@ def below(base: Path, root: Path, pattern: str, claim: Claim, apart: Path | None
         raise MissingInputError(f"{root}: is no folder; give the one that holds the scans")
     found = []
     for inner, kind in _below(base / root, re.compile(translated(pattern)), claim, apart):
-        scan = _without_suffix(inner) if (base / root / inner).is_file() else inner
+        scan = inner if (base / root / inner).is_dir() else _without_suffix(inner)
         found.append(Found(scan, root / inner, kind))
     return sorted(found, key=lambda each: _natural(each.scan))
 

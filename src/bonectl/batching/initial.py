@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bonectl.batching.discovery import Found, summary
+from bonectl.errors import MissingInputError
 
 _HEAD = """\
 # {found}.
@@ -72,7 +73,14 @@ def initial(root: Path, found: Sequence[Found], looks: Mapping[str, Mapping[str,
     found : sequence of Found
     looks : mapping
         What ``bonectl info --json`` tells of one scan of each kind, by the kind.
+
+    Raises
+    ------
+    MissingInputError
+        When there is no scan.
     """
+    if not found:
+        raise MissingInputError(f"{root}: no scan found below it; give the folder that holds the scans")
     scans = [kind for kind, told in looks.items() if "view" in told.get("axes", ())]
     units = {str(told.get("unit")) for kind, told in looks.items() if kind not in scans}
     head = _HEAD.format(found=f"{summary(found)} below {root}", root=root)

@@ -7,21 +7,30 @@ from pathlib import Path
 _ROLE = re.compile(r"(flats?|darks?|.*_180deg)([^a-z].*)?", re.IGNORECASE)
 _SLICE = re.compile(r"(.*?)\d+\.tiff?", re.IGNORECASE)
 
+# What is a scan by its first bytes or its name, and cannot be looked into.
+UNREADABLE = "unreadable"
+
 # Fewer files that are named alike are stacks of their own.
 FEWEST = 3
 
 
 def kind(path: Path) -> str | None:
-    """What scan or stack a path is, by names and first bytes: damage is told when it is read; None where it is none."""
+    """What scan or stack a path is, by names and first bytes; None where it is none.
+
+    What is damaged, empty, or a link to what is not there stays a scan: how it fails is told when it is read, and it is
+    counted.
+    """
     if (scanner := _scanner(path)) is not None:
         return scanner
     if path.is_dir():
         return "slices" if _is_series(path) else None
-    if not path.is_file() or _ROLE.fullmatch(path.stem):
+    if not (path.is_file() or path.is_symlink()) or _ROLE.fullmatch(path.stem):
         return None
-    from bonectl import io
+    if path.is_symlink() and not path.is_file() and not path.suffix:  # it led to a folder, such as one on another disk
+        return UNREADABLE
+    from bonectl import io, scanners
 
-    return io.named(path)
+    return io.named(path) or scanners.named(path)
 
 
 def _scanner(path: Path) -> str | None:
@@ -30,8 +39,8 @@ def _scanner(path: Path) -> str | None:
 
     try:
         return scanners.claimed(path)
-    except (BonectlError, OSError, ValueError, KeyError):  # what cannot be looked into is told when it is read
-        return None
+    except (BonectlError, OSError, ValueError, KeyError):  # why is told when it is read
+        return UNREADABLE
 
 
 def _is_series(folder: Path) -> bool:

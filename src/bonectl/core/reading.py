@@ -23,6 +23,8 @@ def failure(path: Path | str, error: OSError) -> BonectlError:
     reason = (error.strerror or str(error)).lower()
     if error.errno in _DENIED:
         return PermissionDeniedError(f"{path}: {reason}")
+    if error.errno == errno.ENOENT and Path(path).is_symlink():
+        return MissingInputError(f"{path}: is a link to what is not there")
     if error.errno in _MISSING:
         return MissingInputError(f"{path}: {reason}")
     if error.errno == errno.EISDIR:

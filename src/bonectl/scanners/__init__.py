@@ -34,6 +34,14 @@ def claimed(path: Path) -> str | None:
     return None
 
 
+def named(path: Path) -> str | None:
+    """The scanner that a file's name stands for, whatever is in the file; None where it stands for none."""
+    for name in kit.names("scanners", by="PLACE"):
+        if path.suffix.lower() in kit.describe("scanners", name).facts.get("SUFFIXES", ()):
+            return name
+    return None
+
+
 def read(path: Path, spec: Spec | None = None) -> Scan:
     """The scan at a path.
 

@@ -11,6 +11,8 @@ from bonectl.scanners._projections import header
 TITLE = "HDF5 dataset"
 PLACE = 3
 EXTRA = "hdf5"
+# Ends of names that HDF5 files of scans have, also where they are empty or are not there any more.
+SUFFIXES = (".h5", ".hdf5", ".hdf", ".nxs", ".nx5")
 
 MOST_SHOWN = 4
 
