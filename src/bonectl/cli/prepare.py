@@ -115,7 +115,8 @@ def prepare(
       bonectl phantom iliac --shape 8,64,64 |
         bonectl simulate --views 180 --unit counts -o scan.npy
       bonectl prepare scan.npy --steps 'flats + zingers + stripes' -o clean.npy
-      bonectl prepare scan.npy --steps 'flats + log + stripes(method=wavelet)' |
+      bonectl prepare scan.npy \\
+        --steps 'flats + log + stripes(method=wavelet)' |
         bonectl reconstruct | bonectl info
       bonectl prepare scan.npy --try 'stripes(size=5:25:10)' --sheet rings.png
       bonectl prepare scan.npy --order projection --dry-run \\
