@@ -84,7 +84,7 @@ def batch(
 
     \b
       scans  = "raw/**"
-      output = "processed/{scan}"      # path below raw, without suffix; {name}
+      output = "processed/{scan}"  # path below raw, without suffix; {name}
       [defaults]                       # for each step that has the option
       device = "auto"
       [[step]]
