@@ -1,6 +1,7 @@
 """All scans side by side: a table that joins, and a page that a browser shows."""
 
 import csv
+import json
 import re
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+import tifffile
 from tests.batching.conftest import write_scan
 
 from bonectl.batching.overview import png
@@ -84,12 +86,17 @@ class Page(HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.rows, self.pictures, self.scripts = [], [], 0
+        self.heads, self.cells = 0, []
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
         told = dict(attributes)
         if tag == "tr" and "class" in told:
             self.rows.append(told["class"])
+            self.cells.append(0)
+        self.heads += tag == "th"
+        if tag == "td":
+            self.cells[-1] += 1
         if tag == "img":
             self.pictures.append(told["src"])
         self.scripts += tag == "script"
@@ -102,6 +109,7 @@ def check_page(text, tmp_path):
     page = Page(text)
     assert page.rows == ["failed", "done", "done", "skipped"]
     assert len(page.pictures) == 2
+    assert set(page.cells) == {page.heads}  # no cell stands under another's head
     assert page.scripts == 1
     assert "&lt;script&gt;" in text or "&#x27;" in text  # what the file holds is text
     browser = shutil.which("chromium") or shutil.which("google-chrome")
@@ -113,6 +121,51 @@ def check_page(text, tmp_path):
         [*line, f"file://{tmp_path}/pressed.html"], capture_output=True, text=True, timeout=120, check=False
     )
     assert re.search("<title>true bad,bone_2,left_out,wide</title>", shown.stdout), shown.stderr[-500:]
+
+
+NOTED = """
+scans = "raw/**"
+output = "out/{scan}"
+[[step]]
+run = "reconstruct"
+energy = 25
+keep = "v.npy"
+[[step]]
+run = "measure"
+threshold = 0.5
+metrics = "bvtv"
+keep = "numbers.json"
+[report]
+table = "t.csv"
+sheet = "s.html"
+"""
+
+
+def test_what_steps_note_stands_with_the_scan(tmp_path, run):
+    """A scan without darks was done, without a word outside of its log, and its numbers were others."""
+    raw = tmp_path / "raw" / "nodarks"
+    raw.mkdir(parents=True)
+    counts = np.random.default_rng(1).integers(500, 900, (12, 3, 9)).astype(np.uint16)
+    for i, view in enumerate(counts):
+        tifffile.imwrite(raw / f"view_{i:02d}.tif", view, resolution=(500, 500), resolutionunit=3)
+    tifffile.imwrite(raw / "flat_0.tif", np.full((3, 9), 1000, np.uint16), resolution=(500, 500), resolutionunit=3)
+    (raw / "angles.txt").write_text("".join(f"{15 * i}\n" for i in range(12)))
+    (tmp_path / "p.toml").write_text(NOTED)
+    done = run("batch", "p.toml")
+    assert done.status == 0, done.out
+    record = json.loads((tmp_path / "out" / "nodarks" / ".bonectl" / "record.json").read_text())
+    warnings = [text for line in record["lines"] for text in line["warnings"]]
+    assert "reconstruct: no darks: readings without beam are taken as 0" in warnings
+    log = (tmp_path / "out" / "nodarks" / ".bonectl" / "log.txt").read_text()
+    assert len(warnings) == log.count("\nbonectl ")
+    row = next(csv.DictReader((tmp_path / "out" / "t.csv").read_text().splitlines()))
+    assert [row["warnings"].count(text.partition(": ")[2]) for text in warnings] == [1] * len(warnings)
+    assert warnings[0] in (tmp_path / "out" / "s.html").read_text()
+    many = f"{len(warnings)} warning{'s' * (len(warnings) > 1)}"
+    assert done.out.decode().endswith(f"\t{many}\n")
+    assert "1 scan: 1 done (1 with warnings)" in done.err
+    assert run("batch", "p.toml").out.decode().endswith(f"\t{many}\n")  # kept, and not forgotten
+    assert run("batch", "p.toml", "--status").out.decode().endswith(f"\t{many}\n")
 
 
 def test_pictures_are_png(tmp_path):

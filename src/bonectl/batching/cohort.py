@@ -38,7 +38,7 @@ class Member:
         By the name of their column.
     conditions : mapping
     doubts : tuple of str
-        Which numbers should not be trusted, and why.
+        What the steps noted, and which numbers should not be trusted, and why.
     known : mapping
         From the table of further facts.
     middle : Middle, optional
@@ -156,12 +156,14 @@ def _member(
     name = PurePosixPath(found.scan).name
     more = known.get(found.scan, known.get(name, {}))
     if state.state != record.DONE:
-        return Member(standing=state, known=more)
+        return Member(standing=state, known=more, doubts=state.warnings)
     there = places(pipeline, found.scan, found.path)
     made = lines(pipeline, there)
     told = _told([pipeline.base / line.keep for line in made if line.prints])
     conditions = {name: value for each in reversed(list(told.values())) for name, value in each["conditions"].items()}
-    doubts = tuple(dict.fromkeys(text for each in told.values() for text in each["warnings"]))
+    measured = dict.fromkeys(text for each in told.values() for text in each["warnings"])
+    noted = [text for text in state.warnings if text.partition(": ")[2] not in measured]  # said once is enough
+    doubts = (*noted, *measured)
     stacks = [pipeline.base / line.keep for line in made if not line.prints] or [pipeline.base / found.path]
     seen = middle(stacks[-1], pipeline.base / there.output) if pictures else None
     return Member(standing=state, numbers=_numbers(told), conditions=conditions, doubts=doubts, known=more, middle=seen)

@@ -91,10 +91,6 @@ def page(cohort: Cohort, title: str, window: Window | None) -> str:
     )
 
 
-def _head(name: str, *, is_number: bool) -> str:
-    return f'<th scope="col"><button data-n="{int(is_number)}">{html.escape(name)}</button></th>'
-
-
 def _row(member: Member, cohort: Cohort, window: Window | None) -> str:
     there = member.standing
     picture = ""
@@ -107,7 +103,8 @@ def _row(member: Member, cohort: Cohort, window: Window | None) -> str:
         *map(_text, texts),
         _number(there.status or None),
     ]
-    cells += [_text(there.message), _number(round(there.seconds, 1) if there.seconds else None)]
+    cells += [_text(there.message), _text("; ".join(member.doubts))]
+    cells += [_number(round(there.seconds, 1) if there.seconds else None)]
     cells += [_text(member.known.get(name, "")) for name in cohort.known]
     cells += [_number(member.numbers.get(name)) for name in cohort.numbers]
     return f'<tr class="{there.state}">{"".join(cells)}</tr>'

@@ -103,6 +103,7 @@ class Standing:
     message: str = ""
     attempts: int = 0
     folder: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def standing(pipeline: Pipeline, found: Iterable[Found]) -> Iterator[Standing]:
@@ -121,7 +122,7 @@ def standing(pipeline: Pipeline, found: Iterable[Found]) -> Iterator[Standing]:
         told = "" if busy else old.message
         yield Standing(
             scan=each.scan, state=state, status=old.status, seconds=old.seconds, message=told, attempts=old.attempts,
-            folder=str(there.output),
+            folder=str(there.output), warnings=old.warnings,
         )  # fmt: skip
 
 

@@ -205,7 +205,8 @@ class Pool:
     def _settled(self, task: Task, waiting: _Waiting) -> Outcome | None:
         """What is known of a scan without running it; what failed with another driver is not begun again."""
         if not task.wanted:
-            return Outcome(scan=task.scan, state=KEPT, seconds=task.old.seconds if task.old else 0.0)
+            seconds, warnings = (task.old.seconds, task.old.warnings) if task.old else (0.0, ())
+            return Outcome(scan=task.scan, state=KEPT, seconds=seconds, warnings=warnings)
         old = task.old
         theirs = waiting.elsewhere and old is not None and old.state == record.FAILED and old.status != 75
         again = self._settings.retry_failed or waiting.attempts > 1

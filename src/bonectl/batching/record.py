@@ -46,6 +46,8 @@ class Did:
     peak_memory_bytes : int
         Of all its commands together.
     outputs : tuple of Output
+    warnings : tuple of str
+        What the commands noted, where they ended well.
     """
 
     key: str
@@ -54,6 +56,7 @@ class Did:
     seconds: float = 0.0
     peak_memory_bytes: int = 0
     outputs: tuple[Output, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def succeeded(self) -> bool:
@@ -86,6 +89,11 @@ class Record:
     def peak_memory_bytes(self) -> int:
         """The most of its lines."""
         return max((did.peak_memory_bytes for did in self.lines), default=0)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the commands of all lines noted, each once."""
+        return tuple(dict.fromkeys(text for did in self.lines for text in did.warnings))
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some changes."""
@@ -140,6 +148,7 @@ def read(folder: Path) -> Record | None:
                 seconds=one["seconds"],
                 peak_memory_bytes=one["peak_memory_bytes"],
                 outputs=tuple(Output(**each) for each in one["outputs"]),
+                warnings=tuple(one.get("warnings", ())),
             )
             for one in told.pop("lines")
         )

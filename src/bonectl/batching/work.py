@@ -5,18 +5,17 @@ import secrets
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from bonectl.batching import fingerprint, record
+from bonectl.batching import fingerprint, record, speech
 from bonectl.batching.claims import Held
 from bonectl.batching.decision import Task
 from bonectl.batching.lines import Line
 from bonectl.batching.record import Did, Output, Record
 from bonectl.batching.stages import Ended, Room
 from bonectl.core import atomic, ending
-from bonectl.core.printable import one_line
 from bonectl.errors import BonectlError, MemoryShortageError, OutputError
 
 KEPT, SKIPPED = "kept", "skipped"
@@ -61,6 +60,8 @@ class Outcome:
     peak_memory_bytes : int
     passing : bool
         Whether it may go well the next time: memory was short, or a signal came.
+    warnings : tuple of str
+        What its commands noted.
     """
 
     scan: str
@@ -70,6 +71,7 @@ class Outcome:
     message: str = ""
     peak_memory_bytes: int = 0
     passing: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 class Work:
@@ -233,13 +235,14 @@ class Work:
         if (wrong := ended.failed) is not None:
             self._record = self._with(did)
             status = ended.statuses[wrong]
-            message = _said(record.log(self.task.folder), self._offset, line, wrong, ended.statuses)
+            message = speech.reason(record.log(self.task.folder), self._offset, line, wrong, ended.statuses)
             return self._outcome(record.FAILED, _counts_as(status), message, passing=status > 128 or status == 75)
         if self._prints is not None:
             atomic.settle(self._prints)
             self._prints.replace(self.task.base / line.keep)
         outputs = tuple(self._made(path) for path in line.outputs)
-        self._note(Did(**{**vars(did), "outputs": outputs}))
+        warnings = speech.notes(record.log(self.task.folder), self._offset, self.task.found.path)
+        self._note(replace(did, outputs=outputs, warnings=warnings))
         return None
 
     def _made(self, path: Path) -> Output:
@@ -273,6 +276,7 @@ class Work:
             message=self._plain(message),
             peak_memory_bytes=self._record.peak_memory_bytes,
             passing=passing,
+            warnings=tuple(map(self._plain, self._record.warnings)),
         )
 
     def _finished(self, outcome: Outcome) -> Outcome:
@@ -306,34 +310,8 @@ def _failing(final: Record, task: Task, number: int) -> Record:
     mine = [did for did in final.lines if did.key == key]
     did = mine[0] if mine else Did(key=key, argv=task.lines[number].commands)
     if not did.statuses or did.succeeded:
-        did = Did(**{**vars(did), "statuses": (final.status or 1,)})
+        did = replace(did, statuses=(final.status or 1,))
     return final.replace(lines=(*(each for each in final.lines if each.key != key), did))
-
-
-def _said(log: Path, offset: int, line: Line, wrong: int, statuses: tuple[int, ...]) -> str:
-    """What a command of a line said in the end, or by which signal it ended.
-
-    Others of its name that failed after it, for want of its output, spoke after it.
-    """
-    names = [words[0] for words in line.commands]
-    command, status = names[wrong], statuses[wrong]
-    if status > 128:
-        try:
-            name = signal.Signals(status - 128).name
-        except ValueError:
-            name = str(status - 128)
-        more = ", as the system does where memory is short" if name == "SIGKILL" else ""
-        return f"{command} was ended by {name}{more}"
-    with log.open("rb") as file:
-        file.seek(offset)
-        spoken = [text for text in file.read().decode("utf-8", "replace").splitlines() if text.strip()]
-    prefix = f"bonectl {command}: "
-    mine = [text.removeprefix(prefix) for text in spoken if text.startswith(prefix)]
-    later = zip(names[wrong + 1 :], statuses[wrong + 1 :], strict=True)
-    after = sum(name == command and 0 < status <= 128 for name, status in later)
-    if len(mine) > after:
-        return one_line(mine[-1 - after])
-    return one_line(spoken[-1]) if spoken else f"{command} ended with status {status} and said nothing"
 
 
 def _counts_as(status: int) -> int:

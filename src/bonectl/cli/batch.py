@@ -43,6 +43,7 @@ from bonectl.errors import UsageError
 if TYPE_CHECKING:
     from bonectl.batching.discovery import Found
     from bonectl.batching.pipeline import Pipeline
+    from bonectl.batching.planning import Standing
     from bonectl.batching.pool import More, Pool, Settings
     from bonectl.batching.work import Outcome
 
@@ -122,18 +123,21 @@ def batch(
     state, status, message, attempts, started, ended, seconds, version, python, host, device, processors, inputs (name,
     number of files, bytes, time of the last change, hash of all or of the ends of long files), and lines, each with
     its key (the digest that decides whether it is run again), argv and exit statuses of its commands, seconds,
-    peak_memory_bytes and outputs. Folders above the pipeline's are named neither there nor in the log (--keep-names).
+    peak_memory_bytes, outputs, and warnings (what the commands noted on standard error). Folders above the pipeline's
+    are named neither there nor in the log (--keep-names).
 
-    [report] names a table (.tsv or .csv: a line for each scan, failed ones with their reason and without numbers, and
-    the numbers that measure kept as JSON) and a sheet (.html: failures first, the middle slice of each in one window,
-    columns that sort). columns is a table of further facts, such as age and group, whose first column has the scans'
-    names; window the values that are black and white. A change of it runs no scan again.
+    [report] names a table (.tsv or .csv: a line for each scan, failed ones with their reason and without numbers, what
+    the steps noted as warnings, and the numbers that measure kept as JSON) and a sheet (.html: failures first, the
+    middle slice of each in one window, columns that sort). columns is a table of further facts, such as age and group,
+    whose first column has the scans' names; window the values that are black and white. A change of it runs no scan
+    again.
 
     Beyond one machine: --shard in a job array (--print-script slurm prints one), or --scheduler, which has each scan
     run on a worker of dask (pip install 'bonectl[dask]') as a batch of its own, one with a GPU where workers were
     started with --resources "GPU=1". All must see the folders under the same paths.
 
-    Prints a line for each scan: name, done, kept, failed or skipped, seconds, and of a failed one status and message.
+    Prints a line for each scan: name, done, kept, failed or skipped, seconds, of a failed one status and message, and
+    how many warnings its steps gave.
     Ends with 0 when every scan is done, kept or skipped, else with the first of 1, 75, 74, 73, 77, 65, 66, 69, 2 that
     a scan ended with; a scan that was killed counts as 75.
 
@@ -283,7 +287,7 @@ def _run(asked: _Asked, settings: "Settings", watch: _Watch | None) -> None:
                     asked.report(pipeline)
     if outcomes:
         asked.report(pipeline)
-    progress.note(f"{counted(len(outcomes), 'scan')}: {_counts([each.state for each in outcomes.values()])}")
+    progress.note(_summary(list(outcomes.values())))
     if status := store.status(outcomes.values()):
         raise typer.Exit(status)
 
@@ -299,7 +303,7 @@ def _say(outcome: "Outcome", asked: _Asked) -> None:
     if asked.as_json:
         streams.say(json.dumps(vars(outcome)))
         return
-    _line(outcome.scan, outcome.state, outcome.seconds, outcome.status, outcome.message)
+    _line(outcome)
 
 
 # ---- telling ----
@@ -360,18 +364,26 @@ def _tell(asked: _Asked) -> None:
     from bonectl.batching.planning import standing
 
     pipeline = asked.loaded()
-    states = []
+    there = []
     for each in standing(pipeline, asked.checked(pipeline)):
-        states.append(each.state)
+        there.append(each)
         if asked.as_json:
             streams.say(json.dumps(vars(each)))
         else:
-            _line(each.scan, each.state, each.seconds, each.status, each.message)
-    progress.note(f"{counted(len(states), 'scan')}: {_counts(states)}")
+            _line(each)
+    progress.note(_summary(there))
 
 
-def _line(scan: str, state: str, seconds: float, status: int, said: str) -> None:
-    streams.say("\t".join([scan, state, f"{seconds:.0f} s", *[str(status)] * bool(status), *[said] * bool(said)]))
+def _line(each: "Outcome | Standing") -> None:
+    words = [each.scan, each.state, f"{each.seconds:.0f} s", *[str(each.status)] * bool(each.status)]
+    many = counted(len(each.warnings), "warning") if each.warnings else ""
+    streams.say("\t".join([*words, *filter(None, (each.message, many))]))
+
+
+def _summary(there: "Sequence[Outcome | Standing]") -> str:
+    warned = sum(bool(each.warnings) for each in there)
+    states = [each.state for each in there]
+    return f"{counted(len(there), 'scan')}: {_counts(states)}{f' ({warned} with warnings)' if warned else ''}"
 
 
 def _counts(states: Sequence[str]) -> str:
