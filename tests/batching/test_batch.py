@@ -184,7 +184,25 @@ def test_a_plan_tells_what_would_fail(folder, run):
     folder("a", pipeline=PIPELINE.replace("bin = 2", 'crop = "7:9,:,:"'))
     done = run("batch", "p.toml", "--dry-run")
     assert "would fail: " in done.out.decode()
-    assert "1 run (1 would fail)" in done.err
+    assert "1 scan: 1 would fail" in done.err
+
+
+def test_a_plan_tells_of_each_scan_that_cannot_be_read(folder, run):
+    """Also where the first step has no plan of its own: it was said to run."""
+    there = folder("a", pipeline='scans = "raw/**"\n[[step]]\nrun = "info"\nkeep = "told.json"\n')
+    (there / "raw" / "b.npy").write_bytes(b"no numbers")
+    done = run("batch", "p.toml", "--dry-run")
+    last = [line.split("\t")[-1] for line in done.out.decode().splitlines()]
+    assert last[0] == "run: new"
+    assert last[1].startswith("would fail: raw/b.npy")
+    assert "2 scans: 1 run, 1 would fail" in done.err
+
+
+def test_a_root_that_is_no_folder_is_called_as_it_was_typed(folder, run):
+    folder("a")
+    done = run("batch", "p.toml", "/nonexist")
+    assert done.status == 66
+    assert done.err.startswith("bonectl batch: /nonexist: is no folder")
 
 
 def test_what_looks_like_a_scan_and_cannot_be_read_is_counted(folder, run):

@@ -62,6 +62,7 @@ def test_several_volumes_of_one_file_each_are_several_scans(tmp_path):
     [
         ("**", "a/b.npy", True), ("*", "a/b", False), ("*.npy", "a.npy", True), ("**/*_Rec", "a/b_Rec", True),
         ("**/*_Rec", "b_Rec", True), ("hip_?", "hip_1", True), ("hip_?", "hip_12", False), ("[ab]*", "b1", True),
+        ("aims/*.AIM", "aims/c7777.aim", True), ("*.npy", "a.NPY", True), ("*.npy", "a.npz", False),
         ("[!ab]*", "b1", False), ("a.npy", "a_npy", False), ("**/x/*", "a/x/b", True), ("x/**", "x/y/z", True),
     ],
 )  # fmt: skip

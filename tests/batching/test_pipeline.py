@@ -115,7 +115,11 @@ STEP = '[[step]]\nrun = "measure"\nkeep = "n.json"\n'
     [
         ("", "has no step"),
         (STEP + '[repot]\ntable = "a.tsv"', "no key 'repot' (did you mean 'report'?)"),
-        ('scan = "raw"\n' + STEP, "scan is a table"),
+        ('scan = "raw"\n' + STEP, "scan = 'raw' (did you mean 'scans'?)"),
+        ('report = "t.tsv"\n' + STEP, "report is a table, write [report]"),
+        ('output = "out/{scna}"\n' + STEP, "no {scna} (did you mean 'scan'?); there are {scan} and {name}"),
+        ('output = "out/{scan}/{date}"\n' + STEP, "no {date}; there are {scan} and {name}"),
+        ('[[step]]\nrun = "reconstruct"\nkepp = "v.tif"', "reconstruct has no option 'kepp' (did you mean 'keep'?)"),
         (
             'output = "processed"\n' + STEP,
             "output = 'processed'; give a folder for each scan, such as \"processed/{scan}\"",
@@ -154,6 +158,11 @@ def test_what_is_wrong_is_told_with_what_would_be_right(tmp_path, text, message)
         loaded(tmp_path, text)
     assert message in str(told.value)
     assert str(told.value).startswith("p.toml: ")
+
+
+def test_a_mark_and_line_ends_of_windows_are_passed_over(tmp_path):
+    (tmp_path / "p.toml").write_bytes(b"\xef\xbb\xbf" + STEP.replace("\n", "\r\n").encode())
+    assert [step.keep for step in load(tmp_path / "p.toml", catalogue()).steps] == ["n.json"]
 
 
 def test_a_file_that_is_no_toml_and_one_that_is_not_there(tmp_path):

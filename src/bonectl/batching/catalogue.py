@@ -1,6 +1,6 @@
 """What steps a pipeline may have: the commands with their options, as the command line tells them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from bonectl.core import kit
@@ -119,8 +119,16 @@ class Command:
     estimates: bool = False
     device: str = ""
 
-    def option(self, name: str, where: str) -> Option:
+    def option(self, name: str, where: str, beside: Iterable[str] = ()) -> Option:
         """The option of that name.
+
+        Parameters
+        ----------
+        name : str
+        where : str
+            What a message begins with.
+        beside : iterable of str
+            What else could have been meant.
 
         Raises
         ------
@@ -128,7 +136,7 @@ class Command:
             When there is none; the message names the nearest.
         """
         if name not in self.options:
-            near = kit.suggestion(name.replace("_", "-"), self.options)
+            near = kit.suggestion(name.replace("_", "-"), (*self.options, *beside))
             raise UsageError(f"{where}: {self.name} has no option {name!r}{near}")
         return self.options[name]
 

@@ -112,8 +112,13 @@ def _searches(pipeline: Pipeline, roots: Sequence[Path]) -> Iterator[tuple[Path,
 
 
 def translated(pattern: str) -> str:
-    """A pattern as a regular expression: ``**`` is any number of folders, and all below where it ends the pattern."""
-    out = ""
+    """A pattern as a regular expression: ``**`` is any number of folders, and all below where it ends the pattern.
+
+    A suffix after a wildcard fits in upper and lower case, as suffixes do everywhere.
+    """
+    out, end = "", ""
+    if suffix := re.search(r"(?<=\*)\.\w+\Z", pattern):
+        pattern, end = pattern[: suffix.start()], f"(?i:{re.escape(suffix[0])})"
     for part in re.split(r"(\*\*/|\*\*$|\*|\?|\[[^\]]+\])", pattern):
         match part:
             case "**/":
@@ -128,7 +133,7 @@ def translated(pattern: str) -> str:
                 out += f"[{'^' if part[1] == '!' else ''}{part[1:-1].removeprefix('!')}]"
             case _:
                 out += re.escape(part)
-    return rf"{out}\Z"
+    return rf"{out}{end}\Z"
 
 
 def _below(root: Path, fits: re.Pattern[str], claim: Claim, apart: Path | None) -> Iterator[tuple[str, str]]:

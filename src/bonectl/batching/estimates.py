@@ -60,9 +60,10 @@ class Estimator:
         """Bytes that a scan needs: as estimated, or more where others of the batch came to hold more."""
         return max(self.of(task).memory, int(self._peak_per_byte * task.bytes))
 
-    def look(self, found: Found) -> dict[str, object]:
-        """What the scan itself is, as ``bonectl info --json`` tells it."""
-        return self._json(("info", str(found.path), "--json"))[0]
+    def look(self, found: Found) -> tuple[dict[str, object], str]:
+        """What the scan itself is, as ``bonectl info --json`` tells it; nothing, and why, where it cannot be read."""
+        told, said = self._json(("info", str(found.path), "--json"))
+        return told, said.removeprefix("bonectl info: ")
 
     def _asked(self, task: Task) -> Estimate:
         first = next((task.lines[i] for i in task.wanted if i == 0), None)

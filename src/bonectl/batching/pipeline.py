@@ -3,6 +3,7 @@
 TOML, read into one frozen value. Every name in it is checked against the commands before anything runs.
 """
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,9 @@ SCAN, NAME, OUTPUT = "{scan}", "{name}", "{output}"
 _TOP = ("scans", "output", "defaults", "step", "scan", "report")
 _REPORT = ("table", "sheet", "columns", "window")
 _EVERYTHING = "**"
+
+# Keys at the top that are no tables, and those of a step that are no options.
+_VALUES, _OWN = ("scans", "output"), ("run", "keep")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,7 +199,7 @@ def load(path: Path, catalogue: Catalogue, output: str | None = None) -> Pipelin
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text("utf-8")
+        return path.read_text("utf-8-sig")  # editors on Windows begin a file with a mark
     except PermissionError as error:
         raise PermissionDeniedError(f"{path}: may not be read") from error
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -213,7 +217,8 @@ def _known(told: Iterable[str], names: tuple[str, ...], where: str) -> None:
 def _table(told: Mapping[str, Any], name: str, where: str) -> dict[str, Any]:
     there = told.get(name, {})
     if not isinstance(there, dict):
-        raise UsageError(f"{where}: {name} is a table; write [{name}]")
+        near = kit.suggestion(name, _VALUES)
+        raise UsageError(f"{where}: {name} = {there!r}{near or f'; {name} is a table, write [{name}]'}")
     return there
 
 
@@ -231,6 +236,8 @@ def _patterns(told: object, where: str) -> tuple[str, ...]:
 
 
 def _output(told: object, instead: str | None, where: str) -> str:
+    if isinstance(told, str):
+        _check_places(told, where)
     if not isinstance(told, str) or not any(place in told for place in (SCAN, NAME)):
         raise UsageError(f'{where}: output = {told!r}; give a folder for each scan, such as "processed/{SCAN}"')
     if instead is None:
@@ -238,6 +245,13 @@ def _output(told: object, instead: str | None, where: str) -> str:
     parts = PurePosixPath(told).parts
     varying = next(i for i, part in enumerate(parts) if "{" in part)
     return str(PurePosixPath(instead, *parts[varying:]))
+
+
+def _check_places(told: str, where: str) -> None:
+    for place in re.findall(r"\{[^{}]*\}", told):
+        if place not in (SCAN, NAME):
+            near = kit.suggestion(place[1:-1], ("scan", "name"))
+            raise UsageError(f"{where}: output = {told!r}: no {place}{near}; there are {SCAN} and {NAME}")
 
 
 def _value(told: object, where: str) -> Value:
@@ -267,9 +281,9 @@ def _step(number: int, told: object, catalogue: Catalogue, where: str) -> Step:
             f"{where}: no step {name!r}{kit.suggestion(name, catalogue)}; there are {', '.join(catalogue)}"
         )
     command = catalogue[name]
-    options = {key: _value(value, f"{where}: {key}") for key, value in told.items() if key not in ("run", "keep")}
+    options = {key: _value(value, f"{where}: {key}") for key, value in told.items() if key not in _OWN}
     for key, value in options.items():
-        command.option(key, where).check(value, f"{where}: {key}")
+        command.option(key, where, _OWN).check(value, f"{where}: {key}")
     keep = told.get("keep", "")
     if not isinstance(keep, str) or PurePosixPath(keep).is_absolute() or ".." in PurePosixPath(keep).parts:
         raise UsageError(f'{where}: keep = {keep!r}; give a name below the scan\'s folder, such as "volume.tif"')

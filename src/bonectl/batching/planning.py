@@ -67,7 +67,7 @@ def planned(pipeline: Pipeline, found: Iterable[Found], settings: Settings) -> I
 def _planned(task: Task, settings: Settings, estimator: Estimator) -> Planned:
     stays = task.failed and not settings.retry_failed
     action = KEPT if not task.wanted else record.FAILED if stays else RUN
-    seen = estimator.look(task.found)
+    seen, unread = estimator.look(task.found)
     estimate = estimator.of(task, always=True)
     return Planned(
         scan=task.scan,
@@ -79,7 +79,7 @@ def _planned(task: Task, settings: Settings, estimator: Estimator) -> Planned:
         memory_bytes=estimate.memory if action == RUN else 0,
         disk_bytes=estimate.disk if action == RUN else 0,
         commands=tuple(task.lines[i].shown for i in task.wanted) if action == RUN else (),
-        trouble=private(estimate.trouble, task.base) if action == RUN else "",
+        trouble=private(estimate.trouble or unread, task.base) if action == RUN else "",
     )
 
 
@@ -133,7 +133,7 @@ def look(found: Iterable[Found]) -> dict[str, dict[str, object]]:
     try:
         estimator = Estimator(servant)
         for each in found:
-            if each.kind not in seen and (told := estimator.look(each)):
+            if each.kind not in seen and (told := estimator.look(each)[0]):
                 seen[each.kind] = told
     finally:
         servant.end()

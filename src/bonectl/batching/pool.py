@@ -123,7 +123,7 @@ class Pool:
 
     def is_readable(self, found: Found) -> bool:
         """Whether a scan's header can be read, its files are as long as it says, and nothing is missing."""
-        told = self._estimator.look(found)
+        told, _ = self._estimator.look(found)
         return bool(told) and not told.get("problems")
 
     def end(self) -> None:

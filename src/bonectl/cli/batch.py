@@ -38,7 +38,7 @@ from bonectl.cli.command import command
 from bonectl.cli.options import Request
 from bonectl.core import ending, progress
 from bonectl.core.counted import counted
-from bonectl.errors import UsageError
+from bonectl.errors import MissingInputError, UsageError
 
 if TYPE_CHECKING:
     from bonectl.batching.discovery import Found
@@ -222,6 +222,8 @@ class _Asked:
         from bonectl.batching.discovery import discover
         from bonectl.batching.kinds import kind
 
+        if lost := next((root for root in self.roots if not root.is_dir()), None):
+            raise MissingInputError(f"{lost}: is no folder; give the one that holds the scans")
         return discover(pipeline, [Path(os.path.relpath(root, pipeline.base)) for root in self.roots], kind)
 
     def arriving(self, pipeline: "Pipeline", watch: "_Watch | None", pool: "Pool") -> "More":
@@ -285,9 +287,9 @@ def _run(asked: _Asked, settings: "Settings", watch: _Watch | None) -> None:
             if watch is not None:
                 with ending.waiting():  # half of one in the way of the last one
                     asked.report(pipeline)
-    if outcomes:
-        asked.report(pipeline)
     progress.note(_summary(list(outcomes.values())))
+    if outcomes:  # after what is said: it may find the disk full
+        asked.report(pipeline)
     if status := store.status(outcomes.values()):
         raise typer.Exit(status)
 
@@ -339,11 +341,9 @@ def _plan(asked: _Asked, settings: "Settings") -> None:
         said = f"would fail: {each.trouble}" if each.trouble else f"{each.action}: {each.why}"
         streams.say("\t".join((each.scan, each.kind, each.what, *takes, said)))
     needed = sum(each.disk_bytes for each in there)
-    failing = sum(bool(each.trouble) for each in there)
-    progress.note(
-        f"{counted(len(there), 'scan')}: {_counts([each.action for each in there])}"
-        f"{f' ({failing} would fail)' if failing else ''}; disk needed {spoken(needed)}, free {spoken(free(pipeline))}"
-    )
+    actions = ["would fail" if each.trouble else each.action for each in there]
+    disk = f"disk needed {spoken(needed)}, free {spoken(free(pipeline))}"
+    progress.note(f"{counted(len(there), 'scan')}: {_counts(actions)}; {disk}")
 
 
 def _script(name: str, asked: _Asked) -> None:
