@@ -168,6 +168,15 @@ def test_what_steps_note_stands_with_the_scan(tmp_path, run):
     assert run("batch", "p.toml", "--status").out.decode().endswith(f"\t{many}\n")
 
 
+def test_a_table_that_cannot_be_written_takes_no_summary_along(folder, run):
+    folder("a", pipeline=MEASURED.replace("numbers.tsv", "nowhere/numbers.tsv").replace('columns = "facts.csv"', ""))
+    done = run("batch", "p.toml")
+    assert done.status == 73
+    said = [line for line in done.err.splitlines() if "fits no scan" not in line]
+    assert said[0] == "bonectl batch: 1 scan: 1 done (1 with warnings)"
+    assert "nowhere/numbers.tsv: there is no folder" in said[1]
+
+
 def test_pictures_are_png(tmp_path):
     from matplotlib.image import imread
 

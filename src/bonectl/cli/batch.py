@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -277,7 +278,7 @@ def _run(asked: _Asked, settings: "Settings", watch: _Watch | None) -> None:
     else:
         running = scattered(pipeline, asked.words(), found, asked.scheduler, settings)
     with (
-        ending.undoing(lambda: asked.report(pipeline)),
+        ending.undoing(cache(lambda: asked.report(pipeline))),  # once, in however many rounds
         _shown(len(found)) as advance,
     ):
         for outcome in running:
