@@ -220,7 +220,11 @@ def test_what_looks_like_a_scan_and_cannot_be_read_is_counted(folder, run):
     frames.mkdir()
     for name in ("flat_0.tif", "flat_1.tif", "dark_0.tif"):
         tifffile.imwrite(frames / name, np.zeros((4, 5), np.uint16))
-    wrong = {"cut": "65", "empty": "65", "frames": "66", "gone": "66", "unmounted": "66"}
+    flats = there / "raw" / "flats_alone"
+    flats.mkdir()
+    tifffile.imwrite(flats / "flat_0.tif", np.zeros((4, 5), np.uint16))
+    (flats / "angles.txt").write_text("0\n90\n")
+    wrong = {"cut": "65", "empty": "65", "flats_alone": "66", "frames": "66", "gone": "66", "unmounted": "66"}
     done = run("batch", "p.toml")
     assert done.status == 65
     assert told(done.out) == {"good": "done", **dict.fromkeys(wrong, "failed")}
@@ -228,8 +232,8 @@ def test_what_looks_like_a_scan_and_cannot_be_read_is_counted(folder, run):
     rows = [line.split("\t") for line in (there / "out" / "t.tsv").read_text().splitlines()[1:]]
     assert {row[0]: row[2] for row in rows} == {"good": "", **wrong}
     assert all(row[3].startswith(f"raw/{row[0]}") for row in rows if row[0] != "good")
-    assert "6 scans: 5 failed, 1 done." in (there / "out" / "s.html").read_text()
-    assert "# 6 scans (" in run("batch", "--init", "raw").out.decode()
+    assert "7 scans: 6 failed, 1 done." in (there / "out" / "s.html").read_text()
+    assert "# 7 scans (" in run("batch", "--init", "raw").out.decode()
 
 
 def test_a_first_file_for_nothing_is_refused(run, tmp_path):

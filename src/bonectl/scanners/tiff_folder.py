@@ -47,7 +47,7 @@ def claims(path: Path) -> bool:
         return False
     found = _parted(path)
     if not found.projections:  # frames without sample alone are a scan whose projections are gone
-        return bool(found.flats and found.darks)
+        return bool(found.flats and (found.darks or found.angles))
     return bool(found.flats or found.darks or found.angles)
 
 
@@ -71,7 +71,9 @@ def tiff_folder(path: Path) -> Scan:
     """
     found = _parted(path)
     if not found.projections:
-        raise MissingInputError(f"{path}: holds flats and darks, but no projections; copy them too")
+        raise MissingInputError(
+            f"{path}: holds {'flats and darks' if found.darks else 'flats'}, but no projections; copy them too"
+        )
     stack = _slices.frames(_series(found.projections, path), str(path), unit="counts" if found.flats else "grey")
     views = stack.header.shape[0]
     problems: list[str] = []
