@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from tests.faults.tally import pytest_terminal_summary  # noqa: F401 (the table of tests/faults)
 
 from bonectl.cli import boundary
+from bonectl.core import threads
 
 settings.register_profile(
     "default",
@@ -90,3 +91,11 @@ def good(run):
         return done
 
     return once
+
+
+@pytest.fixture
+def one_thread():
+    """Networks this small wait for each other on two threads, above all on a busy machine."""
+    threads.govern(1)
+    yield
+    threads.govern(0)

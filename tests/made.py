@@ -1,27 +1,66 @@
 """What many tests are about, made in one place: stacks, files of them, noisy and clean pairs, training runs."""
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
-from bonectl.core.header import Header
+from bonectl.core.header import SINOGRAMS, Header
 from bonectl.core.stack import Stack
 from bonectl.io import npy
 from bonectl.training.request import Request
 
 
-def stack(values, unit="mgHA/cm3", *, spacing=(0.02,) * 3, slab=None, **facts):
-    """A stack of an array, whole or in slabs of `slab` slices."""
+def bare(values, *, slab=None, **facts):
+    """A stack of an array that knows no more than it is told, whole or in slabs of `slab` slices."""
     values = np.ascontiguousarray(values)
-    dtype = values.dtype.newbyteorder("<").str
-    header = Header(shape=values.shape, dtype=dtype, spacing=spacing, unit=unit, **facts)
+    header = Header(shape=values.shape, dtype=values.dtype.newbyteorder("<").str, **facts)
     size = slab or max(1, len(values))
     return Stack(header, (values[start : start + size] for start in range(0, len(values), size)))
 
 
+def stack(values, unit="mgHA/cm3", *, spacing=(0.02,) * 3, slab=None, **facts):
+    """A stack of a volume: its unit and its voxels' sides [mm] are known."""
+    return bare(values, slab=slab, spacing=spacing, unit=unit, **facts)
+
+
+def scan(lines, geometry, unit="line integral", *, axes=SINOGRAMS, **facts):
+    """A scan that knows its geometry, of sinograms (row, view, col); stored in the order of `axes`."""
+    sides = {"row": geometry.row_pitch, "view": None, "col": geometry.pitch}
+    values = np.transpose(lines, [SINOGRAMS.index(axis) for axis in axes])
+    told = {"spacing": tuple(sides[axis] for axis in axes), "geometry": geometry} | facts
+    return bare(values, axes=axes, unit=unit, **told)
+
+
+def unread(header):
+    """A stack of which no voxel may be read: requests are checked before."""
+
+    def slabs():
+        raise AssertionError("a voxel was read before the request was checked")
+        yield
+
+    return Stack(header, slabs())
+
+
+def write(path, whole):
+    """An NPY file of a stack."""
+    with path.open("wb") as file:
+        npy.write(whole, file)
+    return path
+
+
 def store(path, values, **facts):
     """An NPY file of float32 values [mgHA/cm3, 0.02 mm]."""
-    with path.open("wb") as file:
-        npy.write(stack(np.asarray(values, np.float32), **facts), file)
-    return path
+    return write(path, stack(np.asarray(values, np.float32), **facts))
+
+
+def bone(shape=(24, 28, 40)):
+    """Trabeculae of random shape with soft edges [mgHA/cm3]."""
+    field = gaussian_filter(np.random.default_rng(0).normal(size=shape), 2.5)
+    return (1050 / (1 + np.exp(-5 * field / (field.std() or 1)))).astype(np.float32)
+
+
+def noise(shape):
+    """Values without any structure, 0 to 1000 [mgHA/cm3]."""
+    return (np.random.default_rng(0).random(shape) * 1000).astype(np.float32)
 
 
 def rods(shape=(16, 32, 32)):
@@ -40,10 +79,7 @@ def bar(shape=(12, 32, 32)):
 def nudged(path):
     """A file beside another, whose values are larger by 1: no pair can be made of a file and itself."""
     header, values = npy.mapped(path)
-    other = path.with_name(f"nudged_{path.name}")
-    with other.open("wb") as file:
-        npy.write(Stack.of(np.asarray(values) + values.dtype.type(1), header), file)
-    return other
+    return write(path.with_name(f"nudged_{path.name}"), Stack.of(np.asarray(values) + values.dtype.type(1), header))
 
 
 def noisy_and_clean(folder, clean, sd, **facts):
@@ -64,3 +100,8 @@ def train_on(inputs, targets, recipe, saving, *, stop=lambda: False, **settings)
 
     asked = Request(inputs=tuple(inputs), targets=tuple(targets), recipe=recipe, saving=saving, **settings)
     return train(asked, stop=stop)
+
+
+def numbers(table):
+    """What a table of `measure` holds: value by name."""
+    return {row.number.name: row.number.value for row in table.rows}

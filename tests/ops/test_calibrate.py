@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from tests.made import stack
 
 from bonectl.core.calibration import Calibration
 from bonectl.core.header import SINOGRAMS, Header
@@ -7,11 +8,6 @@ from bonectl.core.spec import parse
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, UsageError
 from bonectl.ops.calibrate import attenuated, calibrated
-
-
-def stack(values, unit, **facts):
-    values = np.asarray(values, np.float32)
-    return Stack.of(values, Header(shape=values.shape, spacing=(0.02,) * 3, unit=unit, **facts))
 
 
 def two_materials():
@@ -32,15 +28,15 @@ def test_attenuation_to_mineral_and_back_is_the_identity():
 
 
 def test_laws_of_the_spec_are_applied_as_written():
-    done = calibrated(stack([[[0.0, 10.0]]], "grey"), parse("linear(slope=3, intercept=-6)"))
+    done = calibrated(stack(np.float32([[[0, 10]]]), "grey"), parse("linear(slope=3, intercept=-6)"))
     np.testing.assert_array_equal(done.collect(), [[[-6, 24]]])
-    native = calibrated(stack([[[4259.0]]], "grey"), parse("scanco"))
+    native = calibrated(stack(np.float32([[[4259]]]), "grey"), parse("scanco"))
     assert native.collect().item() == pytest.approx(446.8, abs=0.05)
 
 
 def test_peaks_read_the_whole_stack_and_label_it():
     grey = two_materials()
-    done = calibrated(stack(grey, "grey"), parse("peaks"))
+    done = calibrated(stack(grey.astype(np.float32), "grey"), parse("peaks"))
     values = done.collect()
     assert np.median(values[:, :, :6]) == pytest.approx(0, abs=25)
     assert np.median(values[:, :, 10:14]) == pytest.approx(1050, abs=25)
@@ -58,11 +54,11 @@ def test_slabs_do_not_change_a_pseudo_calibration():
 
 
 def test_a_law_of_grey_values_is_never_taken_for_one_of_attenuation():
-    done = calibrated(stack(two_materials(), "grey"), parse("peaks"))
+    done = calibrated(stack(two_materials().astype(np.float32), "grey"), parse("peaks"))
     with pytest.raises(UsageError, match="--energy"):
         attenuated(done)
     law = Calibration(300.0, -150.0, "energy")
-    again = calibrated(stack(two_materials(), "grey"), parse("peaks"))
+    again = calibrated(stack(two_materials().astype(np.float32), "grey"), parse("peaks"))
     assert attenuated(again, law).header.unit == "1/cm"
 
 
@@ -78,7 +74,7 @@ def test_a_law_of_grey_values_is_never_taken_for_one_of_attenuation():
 )
 def test_laws_that_do_not_fit_are_refused(unit, spec, words):
     with pytest.raises(UsageError, match=words):
-        calibrated(stack(np.zeros((2, 2, 2)), unit), parse(spec))
+        calibrated(stack(np.zeros((2, 2, 2), np.float32), unit), parse(spec))
 
 
 def test_scans_have_no_density():

@@ -1,29 +1,20 @@
 """Columns of a table with one line for each volume: known before any is measured, and those that are then filled."""
 
-import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter
+from tests import made
 
 from bonectl.core import kit
-from bonectl.core.header import Header
-from bonectl.core.stack import Stack
 from bonectl.measuring.columns import columns, numbers
 from bonectl.ops.measure import measure
 
 METRICS = kit.names("metrics")
-SHAPE = (24, 28, 40)
-
-
-def bone(unit="mgHA/cm3"):
-    field = gaussian_filter(np.random.default_rng(0).normal(size=SHAPE), 2.5)
-    grey = (1050 / (1 + np.exp(-5 * field / field.std()))).astype(np.float32)
-    return Stack.of(grey, Header(shape=SHAPE, spacing=(0.02,) * 3, unit=unit))
 
 
 @pytest.mark.parametrize("name", METRICS)
 def test_the_documentation_of_a_metric_names_its_numbers_and_their_units(name):
     """Which the columns are made of."""
-    table = measure(bone(), metrics=f"{name} + dice", reference=bone(), intervals="none")
+    ours, theirs = made.stack(made.bone()), made.stack(made.bone())
+    table = measure(ours, metrics=f"{name} + dice", reference=theirs, intervals="none")
     found = {row.number.name: row.number.unit for row in table.rows if row.number.name != "dice" or name == "dice"}
     found |= {"rmse": "unit of the values"} if name == "psnr" else {}
     assert numbers(name) == found
@@ -39,8 +30,9 @@ def test_no_two_columns_of_any_metric_are_one():
 @pytest.mark.parametrize("compared", [False, True])
 def test_all_that_a_table_says_has_a_column(unit, compared):
     names = "bvtv + components"
-    reference = bone(unit) if compared else None
-    table = measure(bone(unit), metrics=names, threshold=500, reference=reference, intervals="none", mask="cylinder")
+    reference = made.stack(made.bone(), unit) if compared else None
+    ours = made.stack(made.bone(), unit)
+    table = measure(ours, metrics=names, threshold=500, reference=reference, intervals="none", mask="cylinder")
     there = columns(names, compared=compared, around=False)
     assert set(table.stated()) <= set(there.conditions)
     assert {row.number.name for row in table.rows} == set(there.numbers)

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import scipy.ndimage
 import torch
+from tests import made
 
-from bonectl.core import progress, threads
+from bonectl.core import progress
 from bonectl.core.calibration import Calibration
 from bonectl.core.header import PROJECTIONS, Header
 from bonectl.core.stack import Stack
@@ -21,23 +22,15 @@ from bonectl.learning.checkpoint import Checkpoint, Normalisation
 from bonectl.ops import denoise as module
 from bonectl.ops.denoise import denoise, trained, untrained
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Networks this small wait for each other on two threads, above all on a busy machine."""
-    threads.govern(1)
-    yield
-    threads.govern(0)
-
-
-def volume(shape=(11, 37, 50)):
-    return (np.random.default_rng(0).random(shape) * 1000).astype(np.float32)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def stack(values, slab=4, **changes):
-    header = Header(shape=values.shape, **({"unit": "mgHA/cm3", "spacing": (0.02,) * 3} | changes))
-    slabs = (values[start : start + slab] for start in range(0, len(values), slab))
-    return Stack(header.replace(dtype=np.dtype(values.dtype).newbyteorder("<").str), slabs)
+    return made.stack(values, slab=slab, **changes)
+
+
+def volume(shape=(11, 37, 50)):
+    return made.noise(shape)
 
 
 @pytest.fixture(scope="module")

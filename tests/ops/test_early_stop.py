@@ -9,7 +9,6 @@ import skimage.measure
 import torch
 from tests.made import after, noisy_and_clean, rods, train_on
 
-from bonectl.core import threads
 from bonectl.errors import MissingInputError, UsageError
 from bonectl.learning.checkpoint import Checkpoint
 from bonectl.training.patience import Patience
@@ -17,15 +16,10 @@ from bonectl.training.recipe import Recipe
 from bonectl.training.saving import Saving
 from bonectl.training.validation import BoneErrors, Trial, euler_number
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SMALL = {"model": "unet2d(width=4, scales=2)", "batch": 2, "run": 2, "patch": 16, "held_out": 0.25}
 RATE = 0.3  # so high that bone numbers become worse after a while
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads.govern(1)
-    yield
-    threads.govern(0)
 
 
 @pytest.fixture

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
+from tests import made
 
-from bonectl.core.header import SINOGRAMS, Header
-from bonectl.core.slabs import recut
-from bonectl.core.stack import Stack
+from bonectl.core.header import SINOGRAMS
 from bonectl.errors import DataError, UsageError
 from bonectl.scanning.gaps import bridged, filled
 from bonectl.stacks.screening import zero_filled
@@ -15,8 +14,7 @@ PLANE = 100 + 3 * Y - 2 * X + 10 * Z  # in every slice linear along both axes, s
 
 
 def stack(array, size=3, unit="counts", axes=SINOGRAMS):
-    whole = Stack.of(array, Header(shape=array.shape, dtype=array.dtype.str, unit=unit, axes=axes))
-    return Stack(whole.header, recut(whole.slabs, size))
+    return made.bare(array, slab=size, unit=unit, axes=axes)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])

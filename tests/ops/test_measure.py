@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
+from tests.made import numbers, stack, unread
 
 from bonectl.core.calibration import Calibration
 from bonectl.core.header import SINOGRAMS, Header
@@ -13,25 +14,11 @@ from bonectl.ops.measure import measure
 STREAMED = "bvtv + surface + euler + smi"
 
 
-def stack(array, unit="mgHA/cm3", slab=None, **facts):
-    array = np.ascontiguousarray(array)
-    dtype = "|u1" if array.dtype == np.uint8 else "<f4"
-    spacing = facts.pop("spacing", (0.02, 0.02, 0.02))
-    header = Header(shape=array.shape, dtype=dtype, spacing=spacing, unit=unit, **facts)
-    if slab is None:
-        return Stack.of(array.astype(dtype), header)
-    return Stack(header, (array[i : i + slab].astype(dtype) for i in range(0, len(array), slab)))
-
-
 def bone(shape=(36, 30, 33), seed=0, noise=30.0):
     rng = np.random.default_rng(0)
     mask = gaussian_filter(rng.normal(size=shape), 2.5) > 0.08
     grey = gaussian_filter(np.where(mask, 1050.0, 0.0), 0.7)
     return (grey + np.random.default_rng(seed).normal(0, noise, shape)).astype(np.float32)
-
-
-def values(table):
-    return {row.number.name: row.number.value for row in table.rows}
 
 
 # ---- one number, however asked --------------------------------------------------------------------------------
@@ -46,7 +33,7 @@ def test_slabs_change_nothing(slab):
 def test_streaming_gives_what_holding_gives():
     streamed = measure(stack(bone()), metrics=f"{STREAMED} + bmd + tmd", threshold=500)
     held = measure(stack(bone()), metrics=f"{STREAMED} + bmd + tmd + components", threshold=500)
-    assert values(streamed) == {k: v for k, v in values(held).items() if k in values(streamed)}
+    assert numbers(streamed) == {k: v for k, v in numbers(held).items() if k in numbers(streamed)}
 
 
 def test_streaming_pulls_no_slab_ahead():
@@ -72,7 +59,7 @@ def test_a_mask_and_its_volume_have_the_same_numbers():
     grey = bone()
     mask = (grey > 525).astype(np.uint8) * 255
     names = f"{STREAMED} + components + connd + tbth(convention=bonej)"
-    assert values(measure(stack(mask, "label"), metrics=names)) == values(measure(stack(grey), metrics=names))
+    assert numbers(measure(stack(mask, "label"), metrics=names)) == numbers(measure(stack(grey), metrics=names))
 
 
 def test_attenuation_with_a_calibration_is_measured_as_density():
@@ -165,7 +152,7 @@ def test_a_mask_bounds_the_volume_streaming_or_not(names):
 
 def test_everything_the_data_allow_is_measured_by_default():
     table = measure(stack(bone()), reference=stack(bone(seed=1)))
-    names = set(values(table))
+    names = set(numbers(table))
     assert {"bvtv", "bs", "chi", "components", "connd", "tbth", "tbsp", "tbn", "smi", "da", "bmd", "tmd"} <= names
     assert {"psnr", "ssim", "dice", "bmd_distance"} <= names
     assert all(row.reference is not None for row in table.rows if row.number.name in {"bvtv", "chi", "tbth", "tmd"})
@@ -181,7 +168,7 @@ def test_a_volume_against_itself_has_no_error():
 
 def test_what_the_data_do_not_allow_is_left_out_unless_asked_for():
     flat = stack(bone(), "grey", spacing=(0.04, 0.02, 0.02))
-    assert "tbth" not in values(measure(flat))
+    assert "tbth" not in numbers(measure(flat))
     with pytest.raises(UsageError, match="needs cubic voxels"):
         measure(stack(bone(), "grey", spacing=(0.04, 0.02, 0.02)), metrics="tbth")
 
@@ -198,14 +185,6 @@ def test_known_answers_stand_beside():
 def scan(unit="line integral"):
     header = Header(shape=(4, 5, 6), axes=SINOGRAMS, unit=unit)
     return Stack.of(np.zeros((4, 5, 6), np.float32), header)
-
-
-def unread(header):
-    def slabs():
-        raise AssertionError("a voxel was read before the request was checked")
-        yield
-
-    return Stack(header, slabs())
 
 
 PLAIN = Header(shape=(4, 5, 6), spacing=(0.02,) * 3, unit="mgHA/cm3")

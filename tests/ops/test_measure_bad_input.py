@@ -5,7 +5,8 @@ import re
 
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter
+from tests import made
+from tests.made import stack
 
 from bonectl.core import kit
 from bonectl.core.calibration import Calibration
@@ -18,17 +19,6 @@ METRICS = kit.names("metrics")
 SHAPE = (20, 22, 24)
 
 
-def stack(array, unit="mgHA/cm3", spacing=(0.02, 0.02, 0.02), **facts):
-    array = np.ascontiguousarray(array)
-    dtype = "|u1" if array.dtype == np.uint8 else "<f4"
-    return Stack.of(array.astype(dtype), Header(shape=array.shape, dtype=dtype, spacing=spacing, unit=unit, **facts))
-
-
-def bone(shape=SHAPE):
-    field = gaussian_filter(np.random.default_rng(0).normal(size=shape), 2.5)
-    return (1050 / (1 + np.exp(-5 * field / (field.std() or 1)))).astype(np.float32)
-
-
 def compares(name):
     flows = inspect.signature(kit.load("metrics", name)).parameters
     return "reference" in flows
@@ -37,7 +27,7 @@ def compares(name):
 def asked(name, volume, **options):
     """The table of one metric, beside a good reference where it needs one."""
     shape = volume.header.shape
-    reference = stack(bone(shape), spacing=volume.header.spacing) if compares(name) else None
+    reference = stack(made.bone(shape), spacing=volume.header.spacing) if compares(name) else None
     return measure(volume, metrics=name, reference=reference, **options)
 
 
@@ -77,42 +67,44 @@ def test_nothing_but_bone(name):
 @pytest.mark.parametrize("name", METRICS)
 def test_an_empty_mask(name):
     nowhere = stack(np.zeros(SHAPE, np.uint8), "label")
-    assert "mask is empty" in refusal(DataError, lambda: asked(name, stack(bone()), mask=nowhere))
+    assert "mask is empty" in refusal(DataError, lambda: asked(name, stack(made.bone(SHAPE)), mask=nowhere))
 
 
 @pytest.mark.parametrize("name", METRICS)
 def test_a_mask_of_another_shape(name):
     other = stack(np.ones((20, 22, 23), np.uint8), "label")
-    assert "(20, 22, 23)" in refusal(UsageError, lambda: asked(name, stack(bone()), mask=other))
+    assert "(20, 22, 23)" in refusal(UsageError, lambda: asked(name, stack(made.bone(SHAPE)), mask=other))
 
 
 @pytest.mark.parametrize("unit", ["mgHA/cm3", "grey"])
 @pytest.mark.parametrize("threshold", [None, "otsu", "laplace_hamming", "400"])
 def test_an_empty_mask_before_any_threshold_is_looked_for(unit, threshold):
     nowhere = stack(np.zeros(SHAPE, np.uint8), "label")
-    line = refusal(DataError, lambda: measure(stack(bone(), unit), mask=nowhere, threshold=threshold))
+    line = refusal(DataError, lambda: measure(stack(made.bone(SHAPE), unit), mask=nowhere, threshold=threshold))
     assert "mask is empty" in line
 
 
 def test_a_mask_of_another_voxel_size():
     other = stack(np.ones(SHAPE, np.uint8), "label", spacing=(0.02, 0.02, 0.04))
-    line = refusal(UsageError, lambda: measure(stack(bone()), mask=other, metrics="bvtv"))
+    line = refusal(UsageError, lambda: measure(stack(made.bone(SHAPE)), mask=other, metrics="bvtv"))
     assert line == "the mask has voxels of 0.04 mm along x, the volume of 0.02 mm"
     alike = stack(np.ones(SHAPE, np.uint8), "label", spacing=(0.02, None, 0.020001))
-    assert measure(stack(bone()), mask=alike, metrics="bvtv")["bvtv"] > 0
+    assert measure(stack(made.bone(SHAPE)), mask=alike, metrics="bvtv")["bvtv"] > 0
 
 
 @pytest.mark.parametrize("role", ["mask", "reference"])
 def test_a_scan_is_neither_mask_nor_reference(role):
     scan = Stack.of(np.ones(SHAPE, np.float32), Header(shape=SHAPE, axes=SINOGRAMS, unit="grey"))
-    line = refusal(UsageError, lambda: measure(stack(bone(), "grey"), metrics="bvtv", **{role: scan}))
+    line = refusal(UsageError, lambda: measure(stack(made.bone(SHAPE), "grey"), metrics="bvtv", **{role: scan}))
     assert line == f"the {role} is a scan; a volume with the voxels of the measured one is needed"
 
 
 def test_a_mask_that_is_not_finite():
     inside = np.ones(SHAPE, np.float32)
     inside[3, 4, 5] = np.nan
-    line = refusal(DataError, lambda: measure(stack(bone()), mask=stack(inside, "grey"), metrics="components"))
+    line = refusal(
+        DataError, lambda: measure(stack(made.bone(SHAPE)), mask=stack(inside, "grey"), metrics="components")
+    )
     assert "the mask: 1 value is NaN or infinite, the first at (3, 4, 5)" in line
 
 
@@ -120,21 +112,21 @@ def test_a_mask_that_is_not_finite():
 def test_values_beyond_float32(role):
     """Sums of their squares overflowed: a traceback, or numbers that are infinite."""
     header = Header(shape=SHAPE, dtype="<f8", spacing=(0.02,) * 3, unit="mgHA/cm3")
-    wide = Stack.of(bone().astype(np.float64) * 1e300, header)
-    both = (wide, None) if role == "volume" else (stack(bone()), wide)
+    wide = Stack.of(made.bone(SHAPE).astype(np.float64) * 1e300, header)
+    both = (wide, None) if role == "volume" else (stack(made.bone(SHAPE)), wide)
     line = refusal(DataError, lambda: measure(both[0], reference=both[1], threshold=525))
     assert line.startswith(f"the {role}: 10560 values are beyond float32")
 
 
 def test_densities_beyond_float32():
     law = Calibration(1e6, 0.0, "rods")
-    line = refusal(DataError, lambda: measure(stack(bone() * np.float32(1e33), "1/cm", calibration=law)))
+    line = refusal(DataError, lambda: measure(stack(made.bone(SHAPE) * np.float32(1e33), "1/cm", calibration=law)))
     assert "beyond float32" in line
 
 
 def test_densities_of_two_calibrations_are_told():
     laws = [Calibration(slope, 0.0, name) for slope, name in ((400, "rods a"), (420, "rods b"), (400, "rods c"))]
-    ours, theirs, like_ours = (lambda law=law: stack(bone() / 400, "1/cm", calibration=law) for law in laws)
+    ours, theirs, like_ours = (lambda law=law: stack(made.bone(SHAPE) / 400, "1/cm", calibration=law) for law in laws)
     told = measure(ours(), reference=theirs(), metrics="bvtv", intervals="none").warnings
     assert "density: the volume is calibrated by rods a, the reference by rods b" in told
     quiet = measure(ours(), reference=like_ours(), metrics="bvtv", intervals="none").warnings
@@ -144,7 +136,7 @@ def test_densities_of_two_calibrations_are_told():
 @pytest.mark.parametrize("wrong", [np.nan, -np.inf])
 @pytest.mark.parametrize("name", METRICS)
 def test_values_that_are_not_finite(name, wrong):
-    grey = bone()
+    grey = made.bone(SHAPE)
     grey[17, 3, 4] = wrong
     assert "the first at (17, 3, 4)" in refusal(DataError, lambda: asked(name, stack(grey)))
 
@@ -152,7 +144,7 @@ def test_values_that_are_not_finite(name, wrong):
 @pytest.mark.parametrize("unit", ["counts", "transmission", "line integral"])
 @pytest.mark.parametrize("name", METRICS)
 def test_a_unit_that_no_volume_has(name, unit):
-    assert unit in refusal(UsageError, lambda: asked(name, stack(bone(), unit)))
+    assert unit in refusal(UsageError, lambda: asked(name, stack(made.bone(SHAPE), unit)))
 
 
 @pytest.mark.parametrize("name", METRICS)
@@ -176,22 +168,22 @@ def test_one_bone_voxel(name):
 
 @pytest.mark.parametrize("name", METRICS)
 def test_one_slice(name):
-    numbers_or_one_line(lambda: asked(name, stack(bone((1, 24, 24)))))
+    numbers_or_one_line(lambda: asked(name, stack(made.bone((1, 24, 24)))))
 
 
 @pytest.mark.parametrize("name", METRICS)
 def test_one_voxel_of_interest(name):
     """Bone; there is marrow elsewhere."""
-    grey, inside = bone(), np.zeros(SHAPE, np.uint8)
+    grey, inside = made.bone(SHAPE), np.zeros(SHAPE, np.uint8)
     inside[tuple(np.argwhere(grey > 525)[0])] = 1
     numbers_or_one_line(lambda: asked(name, stack(grey), mask=stack(inside, "label")))
 
 
 @pytest.mark.parametrize("name", METRICS)
 def test_voxels_that_are_no_cubes(name):
-    numbers_or_one_line(lambda: asked(name, stack(bone(), spacing=(0.05, 0.02, 0.02))))
+    numbers_or_one_line(lambda: asked(name, stack(made.bone(SHAPE), spacing=(0.05, 0.02, 0.02))))
 
 
 @pytest.mark.parametrize("name", METRICS)
 def test_a_mask_without_grey_values(name):
-    numbers_or_one_line(lambda: asked(name, stack((bone() > 525).astype(np.uint8), "label")))
+    numbers_or_one_line(lambda: asked(name, stack((made.bone(SHAPE) > 525).astype(np.uint8), "label")))

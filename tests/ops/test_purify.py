@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
+from tests import made
 
-from bonectl.core.header import Header
-from bonectl.core.stack import Stack
 from bonectl.errors import DataError
 from bonectl.measuring.report import caption
 from bonectl.measuring.request import Request, usual
@@ -38,34 +37,29 @@ def dirty():
 
 def stack(mask, unit):
     values = mask.astype(np.uint8) if unit == "label" else np.where(mask, 900, 100).astype(np.float32)
-    header = Header(shape=mask.shape, dtype=values.dtype.str, spacing=(VOXEL,) * 3, unit=unit)
-    return Stack.of(values, header)
-
-
-def values(table):
-    return {row.number.name: row.number.value for row in table.rows}
+    return made.stack(values, unit, spacing=(VOXEL,) * 3)
 
 
 @pytest.mark.parametrize("unit", ["label", "mgHA/cm3"])
 def test_every_number_of_structure_is_that_of_what_is_left(unit):
     threshold = None if unit == "label" else 500.0
-    left = values(measure(stack(clean(), unit), metrics=usual(dense=False, compared=False), threshold=threshold))
-    whole = values(measure(stack(dirty(), unit), metrics="bvtv + components", threshold=threshold))
+    left = made.numbers(measure(stack(clean(), unit), metrics=usual(dense=False, compared=False), threshold=threshold))
+    whole = made.numbers(measure(stack(dirty(), unit), metrics="bvtv + components", threshold=threshold))
     assert (whole["components"], whole["cavities"]) == (4, 2)
     table = measure(stack(dirty(), unit), metrics=usual(dense=False, compared=False), threshold=threshold, purify=True)
-    assert values(table) == pytest.approx(left, nan_ok=True)
+    assert made.numbers(table) == pytest.approx(left, nan_ok=True)
     assert table.conditions["purification"] == PURE
 
 
 def test_density_counts_what_was_filled_and_not_what_was_removed():
-    found = values(measure(stack(dirty(), "mgHA/cm3"), metrics="tmd", threshold=500.0, purify=True))
+    found = made.numbers(measure(stack(dirty(), "mgHA/cm3"), metrics="tmd", threshold=500.0, purify=True))
     filled = np.count_nonzero(clean() & ~dirty())
     assert found["tmd"] == pytest.approx(900 - 800 * filled / np.count_nonzero(clean()))
 
 
 def test_volume_and_reference_are_purified_alike():
     found = examine(stack(dirty(), "label"), reference=stack(clean(), "label"), metrics="bvtv + dice", purify=True)
-    assert values(found.table)["dice"] == 1
+    assert made.numbers(found.table)["dice"] == 1
     assert np.array_equal(found.specimen.bone, found.reference.bone)
 
 

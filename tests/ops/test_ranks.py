@@ -12,28 +12,23 @@ import pytest
 import torch
 from tests.made import bar, noisy_and_clean, train_on
 
-from bonectl.core import threads
 from bonectl.learning.checkpoint import Checkpoint
 from bonectl.learning.ranks import ALONE, Ranks
 from bonectl.training.recipe import Recipe
 from bonectl.training.saving import Saving
 
-pytestmark = pytest.mark.skipif(
-    not torch.distributed.is_available() or not torch.distributed.is_gloo_available(),
-    reason="torch was built without gloo",
-)
+pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
+    pytest.mark.skipif(
+        not torch.distributed.is_available() or not torch.distributed.is_gloo_available(),
+        reason="torch was built without gloo",
+    ),
+]
 
 TWO_LINE = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 TWO_LINE += ["-m", "--", "bonectl", "train"]  # without -- torchrun would take our --run for an option of its own
 QUICK = ["low.npy", "-t", "clean.npy", "--model", "unet2d(width=4, scales=2)", "--patch", "16", "--run", "2"]
 QUICK += ["--threads", "1", "--no-picture", "--device", "cpu"]
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads.govern(1)
-    yield
-    threads.govern(0)
 
 
 @pytest.fixture

@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
+from tests.made import stack
 
-from bonectl.core.header import Header
-from bonectl.core.stack import Stack
 from bonectl.errors import DataError, UsageError
 from bonectl.ops.measure import measure, thickness_map
 from bonectl.phantoms._grid import Grid
@@ -15,13 +14,6 @@ KNOBS = {"diameter": 1.6, "wall": 0.3, "canal": 0.08}
 
 def bone(planes=12):
     return shaft(Grid((planes, 92, 96), 0.02), **KNOBS)
-
-
-def stack(array, unit="mgHA/cm3", slab=None):
-    dtype = "|u1" if array.dtype == np.uint8 else "<f4"
-    header = Header(shape=array.shape, dtype=dtype, spacing=(0.02,) * 3, unit=unit)
-    size = slab or len(array)
-    return Stack(header, (np.ascontiguousarray(array[i : i + size]) for i in range(0, len(array), size)))
 
 
 def test_the_compartments_are_the_volume_of_interest():

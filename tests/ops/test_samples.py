@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import t as student
+from tests import made
 
-from bonectl.core import threads
 from bonectl.core.header import Header
 from bonectl.core.stack import Stack
 from bonectl.core.table import Interval, Number, Row, Table
@@ -19,12 +19,7 @@ from bonectl.ops.denoise import Model, denoise, untrained
 from bonectl.ops.samples import deviation, mean, predicted, sampled, with_intervals
 from bonectl.training.patches import turned
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads.govern(1)
-    yield
-    threads.govern(0)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def model(seed, build=unet25d, **knobs):
@@ -48,16 +43,11 @@ def model(seed, build=unet25d, **knobs):
 
 
 def volume(shape=(7, 14, 19)):
-    return (np.random.default_rng(0).random(shape) * 1000).astype(np.float32)
-
-
-def stack(values, slab=3):
-    header = Header(shape=values.shape, unit="mgHA/cm3", spacing=(0.02,) * 3)
-    return Stack(header, (values[start : start + slab] for start in range(0, len(values), slab)))
+    return made.noise(shape)
 
 
 def answers(values, models, count, **knobs):
-    drawn = sampled(stack(values, knobs.pop("slab", 3)), models, count, **knobs)
+    drawn = sampled(made.stack(values, slab=knobs.pop("slab", 3)), models, count, **knobs)
     return np.concatenate(list(drawn.blocks), axis=1)
 
 
@@ -65,7 +55,7 @@ def test_the_first_samples_are_the_answers_of_the_checkpoints():
     models = [model(0), model(1, slices=3), model(2, unet2d)]
     drawn = answers(volume(), models, 4)
     for sample, one in zip(drawn[:3], models, strict=True):
-        np.testing.assert_array_equal(sample, denoise(stack(volume()), one).collect())
+        np.testing.assert_array_equal(sample, denoise(made.stack(volume()), one).collect())
     assert not np.array_equal(drawn[3], drawn[0])
 
 
@@ -73,7 +63,7 @@ def test_later_samples_are_answers_for_the_turned_volume_turned_back():
     one = model(0)
     drawn = answers(volume(), [one], 8)
     for symmetry, sample in enumerate(drawn):
-        there = denoise(stack(np.ascontiguousarray(turned(volume(), symmetry))), one).collect()
+        there = denoise(made.stack(np.ascontiguousarray(turned(volume(), symmetry))), one).collect()
         np.testing.assert_array_equal(turned(sample, symmetry), there)
     assert len({sample.tobytes() for sample in drawn}) == 8
 
@@ -95,12 +85,12 @@ def test_mean_and_standard_deviation_are_numpys():
 @pytest.mark.parametrize(("count", "message"), [(1, "2 to 16"), (17, "2 to 16")])
 def test_other_numbers_of_samples_are_refused(count, message):
     with pytest.raises(UsageError, match=message):
-        sampled(stack(volume()), [model(0), model(1)], count)
+        sampled(made.stack(volume()), [model(0), model(1)], count)
 
 
 def test_a_filter_has_one_answer():
     with pytest.raises(UsageError, match=r"filter and has one answer"):
-        sampled(stack(volume()), [model(0), untrained("gaussian(sigma=1)")], 2)
+        sampled(made.stack(volume()), [model(0), untrained("gaussian(sigma=1)")], 2)
 
 
 def test_checkpoints_of_other_scales_are_not_mixed():

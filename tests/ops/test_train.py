@@ -12,7 +12,7 @@ import pytest
 import torch
 from tests.made import after, noisy_and_clean, nudged, rods, stack, store, train_on
 
-from bonectl.core import kit, progress, threads
+from bonectl.core import kit, progress
 from bonectl.core.calibration import Calibration
 from bonectl.core.header import Header
 from bonectl.core.spec import parse
@@ -33,15 +33,9 @@ from bonectl.training.recipe import Recipe
 from bonectl.training.resume_file import loaded
 from bonectl.training.saving import Saving
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SMALL = {"model": "unet25d(slices=3, width=4, scales=2)", "steps": 12, "batch": 2, "run": 2, "patch": 16}
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Networks this small wait for each other on two threads, above all on a busy machine."""
-    threads.govern(1)
-    yield
-    threads.govern(0)
 
 
 @pytest.fixture

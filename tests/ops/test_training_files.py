@@ -13,7 +13,6 @@ import torch
 from PIL import Image
 from tests.made import after, bar, noisy_and_clean, nudged, store, train_on
 
-from bonectl.core import threads
 from bonectl.core.calibration import Calibration
 from bonectl.errors import UnavailableError
 from bonectl.learning.checkpoint import Checkpoint
@@ -22,16 +21,11 @@ from bonectl.training.picture import POINTS, thinned
 from bonectl.training.recipe import Recipe
 from bonectl.training.saving import Saving
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SMALL = {"model": "unet2d(width=4, scales=2)", "steps": 6, "batch": 2, "run": 2, "patch": 16}
 LINE = "bonectl train low.npy -t clean.npy --model 'unet2d(width=4, scales=2)' --steps 6 --batch 2 --run 2 --patch 16"
 LINE += " --every 2 --threads 1 --device cpu --no-picture"
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads.govern(1)
-    yield
-    threads.govern(0)
 
 
 @pytest.fixture
