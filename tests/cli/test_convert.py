@@ -7,6 +7,7 @@ import shlex
 import numpy as np
 import pytest
 import tifffile
+from tests.made import write
 
 from bonectl import io as formats
 from bonectl.core import kit
@@ -14,7 +15,6 @@ from bonectl.core.calibration import Calibration
 from bonectl.core.geometry import Angles, Geometry
 from bonectl.core.header import PROJECTIONS, SINOGRAMS, Entry, Header
 from bonectl.core.stack import Stack
-from bonectl.io import npy
 from bonectl.training import volumes
 
 VALUES = np.random.default_rng(0).normal(size=(6, 8, 10)).astype("<f4")
@@ -39,10 +39,7 @@ def rich_header():
 
 @pytest.fixture
 def scan(tmp_path):
-    path = tmp_path / "scan.npy"
-    with path.open("wb") as file:
-        npy.write(Stack.of(VALUES, rich_header()), file)
-    return path
+    return write(tmp_path / "scan.npy", Stack.of(VALUES, rich_header()))
 
 
 def load(path):

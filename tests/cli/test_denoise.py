@@ -4,10 +4,9 @@ import shlex
 
 import numpy as np
 import pytest
+from tests import made
 
 from bonectl.cli import boundary
-from bonectl.core.header import Header
-from bonectl.core.stack import Stack
 from bonectl.io import npy
 
 TRAIN = "train low.npy -t mean.npy -o x.safetensors --steps 2 --patch 16 --threads 1 -q"
@@ -29,11 +28,8 @@ def here(tmp_path, monkeypatch, capsys):
 @pytest.fixture
 def low(tmp_path):
     values = np.random.default_rng(0).normal(500, 200, (7, 21, 30)).astype(np.float32)
-    header = Header(shape=values.shape, unit="mgHA/cm3", spacing=(0.02,) * 3)
-    with (tmp_path / "low.npy").open("wb") as file:
-        npy.write(Stack.of(values, header), file)
-    with (tmp_path / "mean.npy").open("wb") as file:
-        npy.write(Stack.of(np.full_like(values, 500), header), file)
+    made.store(tmp_path / "low.npy", values)
+    made.store(tmp_path / "mean.npy", np.full_like(values, 500))
     return values
 
 

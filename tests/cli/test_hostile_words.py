@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 import pytest
+from tests import made
 
 from bonectl.core.header import Entry, Header
 from bonectl.core.printable import one_line, printable
 from bonectl.core.stack import Stack
-from bonectl.io import npy
 
 ESCAPE = "\x1b]0;owned\x07"
 SOURCE = np.arange(8 * 8 * 8, dtype="<f4").reshape(8, 8, 8)
@@ -24,10 +24,7 @@ def hostile(tmp_path):
         answers={f"c\td{ESCAPE}": 1.0},
         history=(Entry(f"bonectl {ESCAPE}\nunit\tlabel", "0.1", "2026\u202e", {f"k{ESCAPE}": "v\nunit\tmm"}),),
     )
-    path = tmp_path / f"x{ESCAPE}\n.npy"
-    with path.open("wb") as file:
-        npy.write(Stack.of(SOURCE, header), file)
-    return path
+    return made.write(tmp_path / f"x{ESCAPE}\n.npy", Stack.of(SOURCE, header))
 
 
 def test_info_forges_no_lines_and_sends_no_escapes(run, hostile):

@@ -9,12 +9,12 @@ import subprocess
 import numpy as np
 import pytest
 import tifffile
+from tests.made import write
 
 from bonectl.core.calibration import Calibration
 from bonectl.core.geometry import Angles, Geometry
 from bonectl.core.header import SINOGRAMS, Entry, Header
 from bonectl.core.stack import Stack
-from bonectl.io import npy
 
 VALUES = np.arange(6 * 8 * 10, dtype="<f4").reshape(6, 8, 10)
 
@@ -37,8 +37,7 @@ def scan(tmp_path):
         history=(Entry("bonectl a\nb", "0.1", "2026-01-01T00:00:00Z", {"seed": 7}),),
         forgotten=(3, "abc"),
     )
-    with (tmp_path / "scan.npy").open("wb") as file:
-        npy.write(Stack.of(VALUES, header), file)
+    write(tmp_path / "scan.npy", Stack.of(VALUES, header))
     return header
 
 

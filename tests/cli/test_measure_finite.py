@@ -2,10 +2,7 @@
 
 import numpy as np
 import pytest
-
-from bonectl import io
-from bonectl.core.header import VOLUME, Header
-from bonectl.core.stack import Stack
+from tests import made
 
 SHAPE = (40, 24, 26)
 
@@ -16,9 +13,7 @@ def volumes(tmp_path):
     values = np.zeros(SHAPE, np.float32)
     values[4:36, 6:18, 6:20] = 1000
     for name in ("good", "bad"):
-        header = Header(shape=SHAPE, axes=VOLUME, spacing=(0.02,) * 3, unit="mgHA/cm3")
-        with (tmp_path / f"{name}.npy").open("wb") as file:
-            io.module("npy").write(Stack.of(values, header), file)
+        made.store(tmp_path / f"{name}.npy", values)
         values[21, 2, 3] = np.nan
 
 

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from tests import made
 
 SHORT, LONG = 64, 512
 SIDE = 160
@@ -25,19 +26,14 @@ RUNS = {
 @pytest.fixture(scope="module")
 def stacks(tmp_path_factory):
     """An upright cylinder of bone, and a wider one as its volume of interest, of so many slices each: folder."""
-    from bonectl import io
-    from bonectl.core.header import VOLUME, Header
-    from bonectl.core.stack import Stack
-
     folder = tmp_path_factory.mktemp("stacks")
     middle = np.arange(SIDE) - (SIDE - 1) / 2
     square = middle[:, None] ** 2 + middle**2
     for name, unit, radius, inside in (("bone", "mgHA/cm3", 0.4, 1000), ("mask", "grey", 0.45, 1)):
         disc = np.where(square < (radius * SIDE) ** 2, np.float32(inside), np.float32(0))
         for slices in (SHORT, LONG):
-            header = Header(shape=(slices, SIDE, SIDE), axes=VOLUME, spacing=(0.02,) * 3, unit=unit)
-            with (folder / f"{name}_{slices}.npy").open("wb") as file:
-                io.module("npy").write(Stack.of(np.broadcast_to(disc, header.shape), header), file)
+            values = np.broadcast_to(disc, (slices, SIDE, SIDE))
+            made.store(folder / f"{name}_{slices}.npy", values, unit=unit)
     return folder
 
 

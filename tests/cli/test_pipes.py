@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+from tests.made import write
 
 from bonectl.core.geometry import Angles, Geometry
 from bonectl.core.header import SINOGRAMS, Entry, Header
@@ -30,8 +31,7 @@ def scan(tmp_path):
         acquisition={"white": 1e4},
         history=tuple(Entry(f"bonectl step {k}", "0.1", "2026-01-01T00:00:00Z", {"seed": k}) for k in range(5)),
     )
-    with (tmp_path / "scan.npy").open("wb") as file:
-        npy.write(Stack.of(VALUES, header), file)
+    write(tmp_path / "scan.npy", Stack.of(VALUES, header))
     return header
 
 

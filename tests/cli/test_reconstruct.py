@@ -5,11 +5,9 @@ import shlex
 import numpy as np
 import pytest
 import torch
+from tests import made
 
-from bonectl.core.header import SINOGRAMS, Header
-from bonectl.core.stack import Stack
 from bonectl.geometries.parallel import parallel
-from bonectl.io import npy
 from bonectl.projection.projector import Projector
 
 SIZE, ROWS, VIEWS, VOXEL = 32, 3, 60, 0.05
@@ -23,16 +21,8 @@ def scan():
     return np.broadcast_to(np.exp(-line).astype(np.float32), (ROWS, VIEWS, SIZE)).copy()
 
 
-def save(path, array, **facts):
-    known = {
-        "axes": SINOGRAMS,
-        "spacing": (VOXEL, None, VOXEL),
-        "unit": "transmission",
-        "geometry": parallel(SIZE, ROWS, VOXEL, views=VIEWS, columns=SIZE),
-    }
-    header = Header(shape=array.shape, dtype=array.dtype.str, **(known | facts))
-    with path.open("wb") as file:
-        npy.write(Stack.of(array, header), file)
+def save(path, array):
+    made.write(path, made.scan(array, parallel(SIZE, ROWS, VOXEL, views=VIEWS, columns=SIZE), "transmission"))
 
 
 def middle(volume):
@@ -120,12 +110,8 @@ def test_the_axis_is_found(good, bad, tmp_path):
     g = parallel(SIZE, 1, VOXEL, views=VIEWS, columns=SIZE, centre=13.25)
     slice_ = np.zeros((1, SIZE, SIZE), np.float32)
     slice_[:, 12:20, 16:22] = 3
-    save(
-        tmp_path / "scan.npy",
-        Projector(g)(torch.from_numpy(slice_)).numpy(),
-        unit="line integral",
-        geometry=g.replace(centre=15.5),
-    )
+    lines = Projector(g)(torch.from_numpy(slice_)).numpy()
+    made.write(tmp_path / "scan.npy", made.scan(lines, g.replace(centre=15.5)))
     done = good("reconstruct scan.npy --centre auto -o a.npy")
     assert float(done.err.split("column ")[1].split(" ")[0]) == pytest.approx(13.25, abs=0.5)
     bad("reconstruct scan.npy --centre middle", 2, "'middle'", "or auto")

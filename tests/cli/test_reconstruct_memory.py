@@ -4,11 +4,10 @@ import shlex
 
 import numpy as np
 import pytest
+from tests import made
 
 from bonectl.core.header import SINOGRAMS, Header
-from bonectl.core.stack import Stack
 from bonectl.geometries.parallel import parallel
-from bonectl.io import npy
 
 SIZE, ROWS, VIEWS, VOXEL = 40, 20, 60, 0.05
 GEOMETRY = parallel(SIZE, ROWS, VOXEL, views=VIEWS, columns=SIZE)
@@ -23,13 +22,7 @@ def lines(radius):
 
 @pytest.fixture
 def save(tmp_path):
-    def write(array, geometry=GEOMETRY):
-        spacing = (VOXEL, None, VOXEL)
-        header = Header(shape=array.shape, axes=SINOGRAMS, spacing=spacing, unit="line integral", geometry=geometry)
-        with (tmp_path / "scan.npy").open("wb") as file:
-            npy.write(Stack.of(array, header), file)
-
-    return write
+    return lambda lines: made.write(tmp_path / "scan.npy", made.scan(lines, GEOMETRY))
 
 
 @pytest.fixture

@@ -6,13 +6,12 @@ import shlex
 import numpy as np
 import pytest
 import torch
+from tests import made
 
-from bonectl.core.header import PROJECTIONS, SINOGRAMS, Header
-from bonectl.core.stack import Stack
+from bonectl.core.header import PROJECTIONS, SINOGRAMS
 from bonectl.geometries.cone import cone
 from bonectl.geometries.fan import fan
 from bonectl.geometries.parallel import parallel
-from bonectl.io import npy
 from bonectl.projection.projector import Projector
 
 SIZE, ROWS, VOXEL = 48, 3, 0.05
@@ -39,14 +38,7 @@ def scan(tmp_path):
     def write(beam, axes=SINOGRAMS):
         g = GEOMETRIES[beam]
         lines = Projector(g)(torch.from_numpy(volume(ROWS))).numpy()
-        known = g.replace(centre=(g.columns - 1) / 2)
-        spacing, shape = (known.row_pitch, None, known.pitch), known.shape
-        if axes == PROJECTIONS:
-            lines, spacing = lines.swapaxes(0, 1), (None, known.row_pitch, known.pitch)
-            shape = lines.shape
-        header = Header(shape=shape, axes=axes, spacing=spacing, unit="line integral", geometry=known)
-        with (tmp_path / "scan.npy").open("wb") as file:
-            npy.write(Stack.of(np.ascontiguousarray(lines), header), file)
+        made.write(tmp_path / "scan.npy", made.scan(lines, g.replace(centre=(g.columns - 1) / 2), axes=axes))
         return g
 
     return write
@@ -179,8 +171,6 @@ def test_the_sheet_is_not_replaced_unasked(bad, scan, tmp_path):
 
 def test_short_scans_do_not_tell(bad, tmp_path):
     g = fan(SIZE, ROWS, VOXEL, sod=20, sdd=40, views=60, arc=180)
-    header = Header(shape=g.shape, axes=SINOGRAMS, spacing=(VOXEL, None, g.pitch), unit="line integral", geometry=g)
-    with (tmp_path / "scan.npy").open("wb") as file:
-        npy.write(Stack.of(np.ones(g.shape, np.float32), header), file)
+    made.write(tmp_path / "scan.npy", made.scan(np.ones(g.shape, np.float32), g))
     bad("reconstruct scan.npy --centre auto -o a.npy", 2, "180 degrees of a fan beam", "--try FROM:TO:STEP")
     bad("reconstruct scan.npy --try auto", 2, "180 degrees of a fan beam")
