@@ -3,9 +3,15 @@
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from bonectl.core import kit
 from bonectl.core.header import SINOGRAMS, Header
+from bonectl.core.spec import parse
 from bonectl.core.stack import Stack
+from bonectl.core.table import Number
 from bonectl.io import npy
+from bonectl.morphology.cells import BONE, MARROW, OUTSIDE
+from bonectl.morphology.cut import Cut
+from bonectl.morphology.specimen import Specimen
 from bonectl.training.request import Request
 
 
@@ -105,3 +111,24 @@ def train_on(inputs, targets, recipe, saving, *, stop=lambda: False, **settings)
 def numbers(table):
     """What a table of `measure` holds: value by name."""
     return {row.number.name: row.number.value for row in table.rows}
+
+
+def labelled(mask, voi=None):
+    """Bone and marrow; outside of the volume of interest neither."""
+    labels = np.where(mask, BONE, MARROW).astype(np.uint8)
+    if voi is not None:
+        labels[~voi] = OUTSIDE
+    return labels
+
+
+def specimen(mask, spacing=(0.02,) * 3, grey=None, unit="label", voi=None, cut=525.0):
+    """What metrics measure: a mask, and the grey values [unit] that it was cut from at `cut`."""
+    return Specimen(labelled(mask, voi), spacing, unit, Cut(0.5 if grey is None else cut, unit, "test"), grey)
+
+
+def measured(text, *specimens):
+    """What a metric of the kit finds in a specimen, or in two: value by name."""
+    part = kit.bind("metrics", parse(text))
+    first = part.func.__code__.co_varnames[0]
+    given = [specimens[0].sums] if first == "sums" else list(specimens)
+    return {number.name: number.value for number in part(*given) if isinstance(number, Number)}

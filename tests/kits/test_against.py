@@ -6,9 +6,10 @@ from math import log, pi, sqrt
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
+from tests import made
+from tests.made import measured
 
-from bonectl.core import kit, progress
-from bonectl.core.spec import parse
+from bonectl.core import progress
 from bonectl.errors import UsageError
 from bonectl.metrics.fsc import crossing, half_bit, shells
 from bonectl.morphology.cells import BONE, MARROW
@@ -35,12 +36,7 @@ def notes():
 
 
 def specimen(grey, cut=0.5, unit="mgHA/cm3", side=SIDE):
-    labels = np.where(grey > cut, BONE, MARROW).astype(np.uint8)
-    return Specimen(labels, (side,) * 3, unit, Cut(cut, unit, "test"), None if unit == "label" else grey)
-
-
-def numbers(text, ours, theirs):
-    return {number.name: number.value for number in kit.bind("metrics", parse(text))(ours, theirs)}
+    return made.specimen(grey > cut, (side,) * 3, None if unit == "label" else grey, unit, cut=cut)
 
 
 def white(seed, shape=(40, 48, 52)):
@@ -70,14 +66,14 @@ def test_a_volume_correlates_with_itself_in_every_shell():
 
 
 def test_what_never_falls_has_no_crossing_and_no_number(notes):
-    there = numbers("fsc", specimen(white(0)), specimen(white(0)))
+    there = measured("fsc", specimen(white(0)), specimen(white(0)))
     assert np.isnan(list(there.values())).all()
     assert "no crossing" in notes[0]
     assert "stays above" in notes[0]
 
 
 def test_what_never_agrees_has_no_crossing_either(notes):
-    there = numbers("fsc", specimen(white(0)), specimen(-white(0)))
+    there = measured("fsc", specimen(white(0)), specimen(-white(0)))
     assert np.isnan(there["fsc_resolution"])
     assert "is below" in notes[0]
 
@@ -96,7 +92,7 @@ def test_the_crossing_is_where_theory_has_it_and_both_criteria_agree(criterion):
     shape, width, noise = (72, 72, 72), 0.5, 0.25
     signal = bandlimited(shape, width)
     other = signal if criterion == "reference" else signal + noise * white(2, shape)
-    there = numbers(f"fsc(criterion={criterion})", specimen(signal + noise * white(1, shape)), specimen(other))
+    there = measured(f"fsc(criterion={criterion})", specimen(signal + noise * white(1, shape)), specimen(other))
     expected = width * sqrt(-log(noise * sqrt(0.143 / 0.857)))  # a² = n² T / (1 - T)
     assert there["fsc_frequency"] * 2 * SIDE == pytest.approx(expected, rel=0.01)
     assert there["fsc_resolution"] == pytest.approx(1 / there["fsc_frequency"])
@@ -112,7 +108,7 @@ def test_half_bit_lies_near_the_fixed_criterion_for_large_shells():
     shape = (72, 72, 72)
     signal = bandlimited(shape, 0.5)
     halves = [specimen(signal + 0.25 * white(seed, shape)) for seed in (1, 2)]
-    fixed, curve = (numbers(f"fsc(criterion={c})", *halves)["fsc_frequency"] for c in ("halves", "halfbit"))
+    fixed, curve = (measured(f"fsc(criterion={c})", *halves)["fsc_frequency"] for c in ("halves", "halfbit"))
     assert 0.9 * fixed < curve < fixed
 
 
@@ -127,7 +123,7 @@ def test_crossing_is_linear_between_shells():
 
 
 def test_balls_in_each_other_are_as_far_apart_as_their_radii():
-    there = numbers("surface_distance", specimen(ball(18.0), unit="label"), specimen(ball(14.5), unit="label"))
+    there = measured("surface_distance", specimen(ball(18.0), unit="label"), specimen(ball(14.5), unit="label"))
     assert there["surface_distance"] == pytest.approx(3.5 * SIDE, rel=0.05)
     assert there["surface_distance_max"] < (3.5 + 1.1) * SIDE
     assert there["surface_distance_95"] == pytest.approx(3.5 * SIDE, abs=0.6 * SIDE)
@@ -137,7 +133,7 @@ def test_a_speck_is_the_largest_distance_until_purified():
     clean = ball(12.0)
     speck = clean.copy()
     speck[4, 24, 24] = 1
-    there = numbers("surface_distance", specimen(speck, unit="label"), specimen(clean, unit="label"))
+    there = measured("surface_distance", specimen(speck, unit="label"), specimen(clean, unit="label"))
     assert there["surface_distance_max"] > 6 * SIDE
     assert there["surface_distance_max_purified"] == 0
     assert there["surface_distance_from"] == 0 < there["surface_distance_to"]
@@ -151,7 +147,7 @@ def test_distance_is_in_millimetres_on_any_voxel():
     def plate(m):
         return Specimen(np.where(m, BONE, MARROW).astype(np.uint8), (0.05, 0.01, 0.02), "label", Cut(0.5, "label", "t"))
 
-    there = numbers("surface_distance", plate(mask), plate(moved))
+    there = measured("surface_distance", plate(mask), plate(moved))
     assert there["surface_distance_max"] == pytest.approx(3 * 0.05)
     assert there["surface_distance"] == pytest.approx(2.5 * 0.05)
 
@@ -165,7 +161,7 @@ def test_the_edge_of_a_blurred_ball_is_the_blur_and_the_voxel(sigma, noise):
     """Variances add: of the Gaussian, and 1/12 of the box of a voxel."""
     sharp = ball(17.0)
     image = gaussian_filter(sharp, sigma) + noise * white(3, sharp.shape)
-    there = numbers("mtf", specimen(image), specimen(sharp))
+    there = measured("mtf", specimen(image), specimen(sharp))
     expected = sqrt(sigma**2 + 1 / 12) * SIDE
     assert there["edge_sigma"] == pytest.approx(expected, rel=0.012)
     assert there["mtf10"] == pytest.approx(sqrt(log(10) / 2) / (pi * there["edge_sigma"]))
@@ -173,20 +169,20 @@ def test_the_edge_of_a_blurred_ball_is_the_blur_and_the_voxel(sigma, noise):
 
 
 def test_an_edge_that_moved_is_shifted_and_as_sharp():
-    there = numbers("mtf", specimen(gaussian_filter(ball(16.0), 1.0)), specimen(ball(17.0)))
+    there = measured("mtf", specimen(gaussian_filter(ball(16.0), 1.0)), specimen(ball(17.0)))
     assert there["edge_shift"] == pytest.approx(SIDE, abs=0.06 * SIDE)
     assert there["edge_sigma"] == pytest.approx(sqrt(1 + 1 / 12) * SIDE, rel=0.01)
 
 
 def test_the_reference_may_be_a_mask():
     image = specimen(gaussian_filter(ball(17.0), 1.2))
-    there = numbers("mtf", image, specimen(ball(17.0), unit="label"))
+    there = measured("mtf", image, specimen(ball(17.0), unit="label"))
     assert there["edge_sigma"] == pytest.approx(sqrt(1.2**2 + 1 / 12) * SIDE, rel=0.01)
 
 
 def test_walls_too_thin_for_an_edge_are_refused():
     with pytest.raises(UsageError, match="200 are needed"):
-        numbers("mtf", specimen(ball(3.0, 24, (11.0,) * 3)), specimen(ball(3.0, 24, (11.0,) * 3)))
+        measured("mtf", specimen(ball(3.0, 24, (11.0,) * 3)), specimen(ball(3.0, 24, (11.0,) * 3)))
 
 
 # ---- thickness maps -----------------------------------------------------------------------------------------------
@@ -199,16 +195,16 @@ def slab(thickness, n=40):
 
 
 def test_plates_differ_by_their_thickness():
-    there = numbers("tbth_distance", slab(10), slab(6))
+    there = measured("tbth_distance", slab(10), slab(6))
     assert there["tbth_shift"] == pytest.approx(4 * SIDE, rel=0.03)
     assert there["tbth_distance"] == pytest.approx(4 * SIDE, rel=0.03)
-    assert set(numbers("tbth_distance", slab(6), slab(6)).values()) == {0.0}
+    assert set(measured("tbth_distance", slab(6), slab(6)).values()) == {0.0}
 
 
 def test_bones_without_a_common_voxel_have_no_difference():
     mask = np.zeros((40, 40, 40), np.float32)
     mask[25:31] = 1
-    there = numbers("tbth_distance", slab(6), specimen(mask, unit="label"))
+    there = measured("tbth_distance", slab(6), specimen(mask, unit="label"))
     assert np.isnan(there["tbth_shift"])
     assert there["tbth_distance"] == pytest.approx(0, abs=0.01 * SIDE)
 
@@ -223,10 +219,10 @@ def test_bones_without_a_common_voxel_have_no_difference():
 )
 def test_nonsense_knobs_are_refused(text, message):
     with pytest.raises(UsageError, match=message):
-        numbers(text, specimen(ball(6.0, 20, (9.0,) * 3)), specimen(ball(6.0, 20, (9.0,) * 3)))
+        measured(text, specimen(ball(6.0, 20, (9.0,) * 3)), specimen(ball(6.0, 20, (9.0,) * 3)))
 
 
 def test_thin_slices_are_refused():
     thin = specimen(white(0)[:, :4])
     with pytest.raises(UsageError, match="at least 8"):
-        numbers("fsc", thin, thin)
+        measured("fsc", thin, thin)

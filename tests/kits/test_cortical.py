@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import tifffile
 from skimage.measure import euler_number
+from tests import made
+from tests.made import measured
 
 from bonectl.core import kit
 from bonectl.core.header import Header
@@ -24,12 +26,7 @@ def region(text, *flows):
 
 def specimen(stack, cut=550.0):
     grey = stack.collect()
-    labels = np.where(grey > cut, BONE, MARROW).astype(np.uint8)
-    return Specimen(labels, stack.header.spacing, "mgHA/cm3", Cut(cut, "mgHA/cm3", "test"), grey)
-
-
-def numbers(text, there):
-    return {found.name: found.value for found in kit.bind("metrics", parse(text))(there)}
+    return made.specimen(grey > cut, stack.header.spacing, grey, "mgHA/cm3", cut=cut)
 
 
 def test_the_shaft_holds_what_it_says():
@@ -63,7 +60,7 @@ def test_a_shaft_that_cannot_be_is_refused(knobs, message):
 def test_the_shaft_measures_as_it_is():
     stack = shaft(Grid((20, 150, 160), 0.02), canal=0.12, canals=16)
     known, there = stack.header.answers, specimen(stack)
-    found = numbers("cortical", there) | numbers("ctth", there)
+    found = measured("cortical", there) | measured("ctth", there)
     assert found["ttar"] == pytest.approx(known["ttar_mm2"], rel=2e-3)
     assert found["ctar"] == pytest.approx(known["ctar_mm2"], rel=5e-3)
     assert found["maar"] == pytest.approx(known["maar_mm2"], rel=5e-3)
@@ -79,9 +76,9 @@ def test_cortical_thickness_needs_cubic_voxels_and_areas_do_not():
     bone[:, 20:40, 20:40] = False
     labels = np.where(bone, BONE, MARROW).astype(np.uint8)
     there = Specimen(labels, (0.04, 0.02, 0.02), "label", Cut(0.5, "label", "test"))
-    assert numbers("cortical", there)["ttar"] == pytest.approx((44 * 0.02) ** 2)
+    assert measured("cortical", there)["ttar"] == pytest.approx((44 * 0.02) ** 2)
     with pytest.raises(UsageError, match="cubic voxels"):
-        numbers("ctth", there)
+        measured("ctth", there)
 
 
 # ---- regions --------------------------------------------------------------------------------------------------

@@ -4,11 +4,10 @@ from math import cos, pi
 
 import numpy as np
 import pytest
+from tests import made
 
 from bonectl.core import kit
-from bonectl.core.header import Header
 from bonectl.core.spec import parse
-from bonectl.core.stack import Stack
 from bonectl.errors import UsageError
 from bonectl.ops.measure import measure
 
@@ -20,9 +19,7 @@ def cut(text="laplace_hamming", unit="mgHA/cm3", spacing=SPACING):
 
 
 def volume(array, slab=None):
-    header = Header(shape=array.shape, dtype="<f4", spacing=(0.06,) * 3, unit="mgHA/cm3")
-    size = slab or len(array)
-    return Stack(header, (array[i : i + size] for i in range(0, len(array), size)))
+    return made.stack(array, spacing=(0.06,) * 3, slab=slab)
 
 
 @pytest.mark.parametrize("mode", [(0, 0, 0), (3, 0, 0), (0, 7, 0), (2, 5, 6), (0, 0, 13), (20, 20, 20)])

@@ -10,32 +10,16 @@ from numba import njit
 from scipy.ndimage import gaussian_filter
 from scipy.stats import wasserstein_distance
 from skimage.metrics import structural_similarity
+from tests.made import measured, specimen
 
 from bonectl.core import kit
 from bonectl.core.spec import parse
 from bonectl.core.table import Doubt, Histogram, Number
 from bonectl.errors import UsageError
 from bonectl.morphology import mil
-from bonectl.morphology.cells import BONE, MARROW, OUTSIDE
-from bonectl.morphology.cut import Cut, Volume
-from bonectl.morphology.specimen import Specimen
+from bonectl.morphology.cut import Volume
 
 CUBIC = (0.02, 0.02, 0.02)
-
-
-def specimen(mask, spacing=CUBIC, grey=None, unit="label", voi=None):
-    labels = np.where(mask, BONE, MARROW).astype(np.uint8)
-    if voi is not None:
-        labels[~voi] = OUTSIDE
-    return Specimen(labels, spacing, unit, Cut(0.5 if grey is None else 525.0, unit, "test"), grey)
-
-
-def numbers(text, *specimens):
-    spec = parse(text)
-    part = kit.bind("metrics", spec)
-    first = part.func.__code__.co_varnames[0]
-    given = [specimens[0].sums] if first == "sums" else list(specimens)
-    return {found.name: found.value for found in part(*given) if isinstance(found, Number)}
 
 
 def noise(shape=(40, 44, 36), seed=0, sigma=2.0, stretch=1.0):
@@ -57,7 +41,7 @@ def plates(period=20, thickness=6, n=80):
 def test_volumes_are_counts():
     mask = np.zeros((6, 7, 8), bool)
     mask[1:3, 1:4, 1:5] = True
-    there = numbers("bvtv", specimen(mask, (0.1, 0.2, 0.3)))
+    there = measured("bvtv", specimen(mask, (0.1, 0.2, 0.3)))
     assert there == pytest.approx({"bv": 24 * 0.006, "bv_voxels": 24, "tv": 336 * 0.006, "bvtv": 24 / 336})
 
 
@@ -65,7 +49,7 @@ def test_the_volume_of_interest_bounds_bone_and_total():
     mask, voi = np.ones((6, 6, 6), bool), np.zeros((6, 6, 6), bool)
     voi[:3] = True
     mask[:, :3] = False
-    assert numbers("bvtv", specimen(mask, voi=voi))["bvtv"] == 0.5
+    assert measured("bvtv", specimen(mask, voi=voi))["bvtv"] == 0.5
 
 
 def test_the_box_frame_has_five_tunnels():
@@ -73,7 +57,7 @@ def test_the_box_frame_has_five_tunnels():
     for a in (4, 14):
         for b in (4, 14):
             mask[a, b, 4:15] = mask[a, 4:15, b] = mask[4:15, a, b] = True
-    there = numbers("connd", specimen(mask))
+    there = measured("connd", specimen(mask))
     assert (there["chi_purified"], there["conn"]) == (-4, 5)
     assert there["connd"] == pytest.approx(5 / (20 * 0.02) ** 3)
 
@@ -86,10 +70,10 @@ def test_specks_and_holes_change_the_raw_number_only():
     dirty = mask.copy()
     dirty[tuple(specks.T)] ^= True
     clean, raw = specimen(mask), specimen(dirty)
-    assert numbers("connd", raw)["conn"] == numbers("connd", clean)["conn"] == 0
-    pieces = numbers("components", raw)
+    assert measured("connd", raw)["conn"] == measured("connd", clean)["conn"] == 0
+    pieces = measured("components", raw)
     assert pieces["components"] > 1
-    assert numbers("euler", raw)["chi"] == pieces["components"] + pieces["cavities"]
+    assert measured("euler", raw)["chi"] == pieces["components"] + pieces["cavities"]
 
 
 def test_real_bone_of_lhdl_2923_has_the_published_volume_to_the_printed_digits(shared_data):
@@ -103,12 +87,12 @@ def test_real_bone_of_lhdl_2923_has_the_published_volume_to_the_printed_digits(s
     cut = kit.bind("segmentations", parse("otsu(sigma=1)"))(Volume(grey, "grey"))
     assert cut.value == pytest.approx(75.8765563570748, abs=1e-4)
     mask = tifffile.imread(shared_data / "lhdl2923_cylinder_z000-256_mask_gauss1_otsu.tif") > 0
-    there = numbers("bvtv", specimen(mask, (0.0195,) * 3))
+    there = measured("bvtv", specimen(mask, (0.0195,) * 3))
     assert (there["bv_voxels"], round(there["bv"], 2)) == (2751026, 20.40)
     assert round(100 * there["bv"] / 97.39, 2) == pytest.approx(20.94, abs=0.011)  # (TV is printed to four digits)
     middle = np.arange(257) - 128
     upright = np.broadcast_to(middle[:, None] ** 2 + middle**2 <= 128.5**2, mask.shape)
-    there = numbers("bvtv", specimen(mask, (0.0195,) * 3, voi=upright))
+    there = measured("bvtv", specimen(mask, (0.0195,) * 3, voi=upright))
     assert (round(there["tv"], 2), round(100 * there["bvtv"], 2)) == (98.88, 20.40)
 
 
@@ -121,7 +105,7 @@ def test_real_bone_of_lhdl_2923_has_the_published_number_of_trabeculae(shared_da
     """
     mask = tifffile.imread(shared_data / "lhdl2923_cylinder_z000-256_mask_gauss1_otsu.tif") > 0
     bone = specimen(mask, (0.0195,) * 3)
-    bonej, subvoxel = (numbers(f"tbth(convention={c})", bone)["tbth"] for c in ("bonej", "subvoxel"))
+    bonej, subvoxel = (measured(f"tbth(convention={c})", bone)["tbth"] for c in ("bonej", "subvoxel"))
     assert 0.2094 / 0.895 < 0.2340 < 0.2367 < 0.237158 < bonej < 0.2367 * 1.01
     assert 0.2340 < subvoxel < 0.2367
 
@@ -133,20 +117,20 @@ def test_a_ball_has_its_surface_and_index():
     n, radius = 44, 17.3
     z, y, x = np.mgrid[:n, :n, :n] - 21.3
     ball = specimen(z * z + y * y + x * x < radius**2)
-    there = numbers("surface", ball)
+    there = measured("surface", ball)
     assert there["bs"] == pytest.approx(4 * pi * (radius * 0.02) ** 2, rel=0.01)
     assert there["bsbv"] == pytest.approx(3 / (radius * 0.02), rel=0.01)
-    assert numbers("smi", ball)["smi"] == pytest.approx(4, abs=0.05)
+    assert measured("smi", ball)["smi"] == pytest.approx(4, abs=0.05)
 
 
 @pytest.mark.parametrize("convention", ["subvoxel", "bonej", "ipl"])
 def test_plates_have_their_thickness_separation_and_number(convention):
     there = specimen(plates())
     low, high = {"subvoxel": (6, 6), "bonej": (6, 6), "ipl": (5, 5)}[convention]
-    thickness = numbers(f"tbth(convention={convention})", there)
+    thickness = measured(f"tbth(convention={convention})", there)
     assert low * 0.02 - 3e-3 < thickness["tbth"] < high * 0.02 + 3e-3
     assert thickness["tbth_sd"] < 1e-3
-    assert numbers(f"tbn(convention={convention})", there)["tbn"] == pytest.approx(0.3 / thickness["tbth"], rel=0.01)
+    assert measured(f"tbn(convention={convention})", there)["tbn"] == pytest.approx(0.3 / thickness["tbth"], rel=0.01)
 
 
 @pytest.mark.parametrize("coarsen", [0, 1])
@@ -155,27 +139,27 @@ def test_the_gap_between_plates_is_their_separation(coarsen):
     voi = np.zeros((80, 80, 80), bool)
     voi[:, 7:73] = True
     there = specimen(plates() & voi, voi=voi)
-    assert numbers(f"tbsp(coarsen={coarsen})", there)["tbsp"] == pytest.approx(14 * 0.02, rel=0.03)
+    assert measured(f"tbsp(coarsen={coarsen})", there)["tbsp"] == pytest.approx(14 * 0.02, rel=0.03)
 
 
 def test_separation_is_the_thickness_of_the_complement():
     mask = noise()
-    there = numbers("tbsp(convention=bonej, coarsen=1)", specimen(mask))
-    swapped = numbers("tbth(convention=bonej)", specimen(~mask))
+    there = measured("tbsp(convention=bonej, coarsen=1)", specimen(mask))
+    swapped = measured("tbth(convention=bonej)", specimen(~mask))
     assert (there["tbsp"], there["tbsp_max"]) == pytest.approx((swapped["tbth"], swapped["tbth_max"]))
 
 
 @pytest.mark.parametrize("stretch", [1.5, 2.0])
 def test_a_stretched_field_has_the_anisotropy_of_its_stretch(stretch):
     mask = noise((128, 96, 96), seed=1, sigma=2.5, stretch=stretch)
-    there = numbers("anisotropy(directions=200, lines=600)", specimen(mask))
+    there = measured("anisotropy(directions=200, lines=600)", specimen(mask))
     assert there["da"] == pytest.approx(1 - 1 / stretch**2, abs=0.06)
     assert there["da_ratio"] == pytest.approx(stretch, rel=0.08)
     assert there["da_tilt"] < 8
 
 
 def test_an_isotropic_field_is_nearly_isotropic():
-    assert numbers("anisotropy(directions=200, lines=600)", specimen(noise((96, 96, 96), seed=2)))["da"] < 0.12
+    assert measured("anisotropy(directions=200, lines=600)", specimen(noise((96, 96, 96), seed=2)))["da"] < 0.12
 
 
 def straight(kind, period, size, towards):
@@ -218,7 +202,7 @@ def test_smoothing_that_takes_the_bone_away_is_said():
 def test_anisotropy_is_of_lengths_and_not_of_voxels():
     """The same field on voxels half as long along z is squeezed by two."""
     mask = noise((96, 96, 96), seed=3, sigma=2.5)
-    squeezed = numbers("anisotropy(directions=200, lines=600)", specimen(mask, (0.01, 0.02, 0.02)))
+    squeezed = measured("anisotropy(directions=200, lines=600)", specimen(mask, (0.01, 0.02, 0.02)))
     assert squeezed["da_ratio"] == pytest.approx(2, rel=0.12)
 
 
@@ -237,7 +221,7 @@ def test_lengths_scale_numbers_by_their_unit(name):
 def test_axis_swap_and_mirror_change_nothing(name):
     mask = noise((24, 30, 27), seed=5)
     turned = np.ascontiguousarray(mask.transpose(2, 0, 1)[:, ::-1])
-    assert numbers(name, specimen(turned)) == pytest.approx(numbers(name, specimen(mask)), rel=1e-6)
+    assert measured(name, specimen(turned)) == pytest.approx(measured(name, specimen(mask)), rel=1e-6)
 
 
 REAL = {
@@ -251,17 +235,17 @@ def test_real_bone_is_within_two_percent_of_fiji(shared_data, name):
     with (shared_data / "reference_metrics.csv").open() as file:
         wanted = {row["metric"]: float(row["value"]) for row in csv.DictReader(file) if row["file"] == name}
     bone = specimen(tifffile.imread(shared_data / name) > 0, (0.0195,) * 3)
-    there = numbers("tbth(convention=bonej)", bone)
+    there = measured("tbth(convention=bonej)", bone)
     assert there["tbth"] == pytest.approx(wanted["Tb.Th mean"], rel=0.005)
     assert there["tbth_sd"] == pytest.approx(wanted["Tb.Th sd"], rel=0.02)
     assert there["tbth_max"] == pytest.approx(wanted["Tb.Th max"], abs=1e-6)
     if "Tb.Sp" in REAL[name]:
-        there = numbers("tbsp(convention=bonej)", bone)
+        there = measured("tbsp(convention=bonej)", bone)
         assert there["tbsp"] == pytest.approx(wanted["Tb.Sp mean"], rel=0.02)
         assert there["tbsp_sd"] == pytest.approx(wanted["Tb.Sp sd"], rel=0.03)
     if "DA" in REAL[name]:
         da = next(value for key, value in wanted.items() if key.startswith("DA"))
-        assert numbers("anisotropy", bone)["da"] == pytest.approx(da, abs=0.04)
+        assert measured("anisotropy", bone)["da"] == pytest.approx(da, abs=0.04)
 
 
 @njit
@@ -296,7 +280,7 @@ def test_the_anisotropy_that_bonej_expects_is_nearer_than_its_runs_are_to_each_o
         return 1 - (short / long) ** 2
 
     runs = [bonej(120) for _ in range(25)]
-    ours = numbers("anisotropy", specimen(mask > 0, (0.0195,) * 3))["da"]
+    ours = measured("anisotropy", specimen(mask > 0, (0.0195,) * 3))["da"]
     assert abs(np.mean(runs) - 0.552) < 2 * np.std(runs)
     assert ours == pytest.approx(np.mean(runs), abs=0.03)
 
@@ -314,7 +298,7 @@ def dense(seed=0, shape=(24, 26, 28), shift=0.0, spread=0.0):
 
 def test_densities_are_means_over_the_volume_and_over_the_bone():
     there = dense()
-    bmd, tmd = numbers("bmd", there), numbers("tmd", there)
+    bmd, tmd = measured("bmd", there), measured("tmd", there)
     values = there.grey.astype(float)
     assert (bmd["bmd"], bmd["bmd_sd"]) == pytest.approx((values.mean(), values.std()))
     inside = values[there.bone]
@@ -333,16 +317,16 @@ def test_the_histogram_counts_every_voxel_on_fixed_bins():
 @pytest.mark.parametrize("name", ["bmd", "tmd"])
 def test_density_of_what_is_not_density_is_refused(name):
     with pytest.raises(UsageError, match="calibrate it"):
-        numbers(name, specimen(noise((8, 8, 8))))
+        measured(name, specimen(noise((8, 8, 8))))
 
 
 def test_psnr_is_its_formula_at_a_stated_range():
     clean, noisy = dense(), dense(seed=1, spread=30)
     error = np.sqrt(np.mean((clean.grey.astype(float) - noisy.grey) ** 2))
-    there = numbers("psnr", noisy, clean)
+    there = measured("psnr", noisy, clean)
     assert there == pytest.approx({"psnr": 20 * log10(1050 / error), "rmse": error})
-    assert numbers("psnr(range=2100)", noisy, clean)["psnr"] == pytest.approx(there["psnr"] + 20 * log10(2))
-    assert numbers("psnr", clean, clean)["psnr"] == float("inf")
+    assert measured("psnr(range=2100)", noisy, clean)["psnr"] == pytest.approx(there["psnr"] + 20 * log10(2))
+    assert measured("psnr", clean, clean)["psnr"] == float("inf")
 
 
 def test_ssim_is_scikit_images():
@@ -355,34 +339,34 @@ def test_ssim_is_scikit_images():
         use_sample_covariance=False,
         data_range=1050,
     )
-    assert numbers("ssim", noisy, clean)["ssim"] == pytest.approx(wanted, rel=1e-9)
-    assert numbers("ssim", clean, clean)["ssim"] == pytest.approx(1)
+    assert measured("ssim", noisy, clean)["ssim"] == pytest.approx(wanted, rel=1e-9)
+    assert measured("ssim", clean, clean)["ssim"] == pytest.approx(1)
 
 
 @pytest.mark.parametrize("name", ["psnr", "ssim"])
 def test_a_range_is_never_taken_from_the_image(name):
     plain = specimen(noise((12, 12, 12)), grey=np.ones((12, 12, 12), np.float32), unit="grey")
     with pytest.raises(UsageError, match="needs its data range"):
-        numbers(name, plain, plain)
+        measured(name, plain, plain)
     with pytest.raises(UsageError, match="must be positive"):
-        numbers(f"{name}(range=-1)", plain, plain)
+        measured(f"{name}(range=-1)", plain, plain)
 
 
 def test_ssim_of_a_volume_thinner_than_its_window_is_refused():
     thin = specimen(noise((4, 20, 20)), grey=np.ones((4, 20, 20), np.float32), unit="mgHA/cm3")
     with pytest.raises(UsageError, match="more than 10 voxels"):
-        numbers("ssim", thin, thin)
+        measured("ssim", thin, thin)
 
 
 def test_dice_is_overlap():
     a, b = np.zeros((4, 4, 4), bool), np.zeros((4, 4, 4), bool)
     a[:2], b[1:3] = True, True
-    assert numbers("dice", specimen(a), specimen(b))["dice"] == 0.5
-    assert numbers("dice", specimen(a), specimen(a))["dice"] == 1
+    assert measured("dice", specimen(a), specimen(b))["dice"] == 0.5
+    assert measured("dice", specimen(a), specimen(a))["dice"] == 1
 
 
 def test_a_shift_of_all_densities_is_its_distance():
-    there = numbers("bmd_distance", dense(shift=37.0), dense())
+    there = measured("bmd_distance", dense(shift=37.0), dense())
     assert there["bmd_distance"] == pytest.approx(37, abs=0.5)
     assert there["tmd_distance"] == pytest.approx(37, abs=0.5)
 
@@ -390,7 +374,7 @@ def test_a_shift_of_all_densities_is_its_distance():
 def test_the_distance_of_densities_is_scipys():
     a, b = dense(seed=1, spread=120), dense(seed=2, spread=20)
     wanted = wasserstein_distance(a.grey.ravel(), b.grey.ravel())
-    assert numbers("bmd_distance", a, b)["bmd_distance"] == pytest.approx(wanted, rel=0.01)
+    assert measured("bmd_distance", a, b)["bmd_distance"] == pytest.approx(wanted, rel=0.01)
 
 
 # ---- refused --------------------------------------------------------------------------------------------------
@@ -399,7 +383,7 @@ def test_the_distance_of_densities_is_scipys():
 @pytest.mark.parametrize("text", ["tbth", "tbsp", "tbn"])
 def test_balls_need_cubic_voxels(text):
     with pytest.raises(UsageError, match="needs cubic voxels"):
-        numbers(text, specimen(noise((12, 12, 12)), (0.02, 0.02, 0.04)))
+        measured(text, specimen(noise((12, 12, 12)), (0.02, 0.02, 0.04)))
 
 
 @pytest.mark.parametrize(
@@ -412,4 +396,4 @@ def test_balls_need_cubic_voxels(text):
 )
 def test_nonsense_knobs_are_refused(text, message):
     with pytest.raises(UsageError, match=message):
-        numbers(text, specimen(noise((12, 12, 12))))
+        measured(text, specimen(noise((12, 12, 12))))

@@ -5,24 +5,16 @@ from math import log, pi, sqrt
 import numpy as np
 import pytest
 from scipy.special import erf
+from tests import made
+from tests.made import measured
 
-from bonectl.core import kit
-from bonectl.core.spec import parse
 from bonectl.metrics.fsc import shells
-from bonectl.morphology.cells import BONE, MARROW
-from bonectl.morphology.cut import Cut
-from bonectl.morphology.specimen import Specimen
 
 SIDE = 0.0195
 
 
 def specimen(grey, cut=0.5):
-    labels = np.where(grey > cut, BONE, MARROW).astype(np.uint8)
-    return Specimen(labels, (SIDE,) * 3, "mgHA/cm3", Cut(cut, "mgHA/cm3", "test"), grey)
-
-
-def numbers(text, ours, theirs):
-    return {number.name: number.value for number in kit.bind("metrics", parse(text))(ours, theirs)}
+    return made.specimen(grey > cut, (SIDE,) * 3, grey, "mgHA/cm3", cut=cut)
 
 
 # ---- Fourier shells -----------------------------------------------------------------------------------------------
@@ -83,7 +75,7 @@ def test_the_crossing_is_where_the_spectra_have_it(criterion, level, width, nois
     for run in range(RUNS):
         field = signal(width, run)
         other = field if criterion == "reference" else field + noise * white(run, 2)
-        found.append(numbers(f"fsc(criterion={criterion})", specimen(field + noise * white(run, 1)), specimen(other)))
+        found.append(measured(f"fsc(criterion={criterion})", specimen(field + noise * white(run, 1)), specimen(other)))
     frequency = np.array([there["fsc_frequency"] for there in found])
     assert frequency.mean() == pytest.approx(expected, rel=0.005)
     assert np.abs(frequency / expected - 1).max() < 0.03
@@ -134,7 +126,7 @@ CLOSE = {"plane": 0.02, "ball": 0.004}
 @pytest.mark.parametrize("kind", list(CLOSE))
 def test_an_edge_has_the_spread_of_its_gaussian_and_its_mtf(kind, sigma, seed):
     """MTF(f) = exp(-2 π² σ² f²), which is 10 % at sqrt(ln 10 / 2) / (π σ); σ in mm, f in 1/mm."""
-    there = numbers("mtf", specimen(blurred(kind, seed, sigma)), specimen(sharp(kind, seed)))
+    there = measured("mtf", specimen(blurred(kind, seed, sigma)), specimen(sharp(kind, seed)))
     spread = sigma * SIDE
     assert there["edge_sigma"] == pytest.approx(spread, rel=CLOSE[kind])
     assert there["mtf10"] == pytest.approx(sqrt(log(10) / 2) / (pi * spread), rel=CLOSE[kind])
@@ -146,7 +138,7 @@ def test_an_edge_has_the_spread_of_its_gaussian_and_its_mtf(kind, sigma, seed):
 def test_a_plane_stays_and_a_ball_shrinks_by_its_curvature(sigma):
     """Across a ball of radius R a Gaussian shifts the edge inwards by σ²/R, to first order in σ/R."""
     shifts = {
-        kind: numbers("mtf", specimen(blurred(kind, 1, sigma)), specimen(sharp(kind, 1)))["edge_shift"]
+        kind: measured("mtf", specimen(blurred(kind, 1, sigma)), specimen(sharp(kind, 1)))["edge_shift"]
         for kind in CLOSE
     }
     assert shifts["plane"] == pytest.approx(0, abs=0.002 * SIDE)

@@ -4,30 +4,12 @@ from math import acos, pi, sin
 
 import numpy as np
 import pytest
+from tests.made import measured, specimen
 
-from bonectl.core import kit
-from bonectl.core.spec import parse
 from bonectl.errors import UsageError
 from bonectl.metrics.density_spread import peak, percentile
-from bonectl.morphology.cells import BONE, MARROW, OUTSIDE
-from bonectl.morphology.cut import Cut
-from bonectl.morphology.specimen import Specimen
 
 SIDE = 0.02
-
-
-def specimen(mask, grey=None, voi=None, spacing=(SIDE,) * 3):
-    labels = np.where(mask, BONE, MARROW).astype(np.uint8)
-    if voi is not None:
-        labels[~voi] = OUTSIDE
-    unit = "label" if grey is None else "mgHA/cm3"
-    return Specimen(labels, spacing, unit, Cut(0.5 if grey is None else 525.0, unit, "test"), grey)
-
-
-def numbers(text, there):
-    part = kit.bind("metrics", parse(text))
-    first = part.func.__code__.co_varnames[0]
-    return {number.name: number.value for number in part(there.sums if first == "sums" else there)}
 
 
 def grid(n, centre=0.3):
@@ -44,7 +26,7 @@ def test_plates_have_one_over_their_period(thickness, period):
     mask = np.zeros((n, 40, 40), bool)
     for start in range(0, n, period):
         mask[start : start + thickness] = True
-    there = numbers("tbn_direct", specimen(mask))
+    there = measured("tbn_direct", specimen(mask))
     assert there["tbn_direct"] == pytest.approx(1 / (period * SIDE), rel=0.06)
     assert there["tbn_spacing_sd"] < 0.1 * period * SIDE
 
@@ -104,7 +86,7 @@ def test_tilted_structures_have_the_number_of_their_axes(name, period, size):
         rng = np.random.default_rng(seed)
         turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
         places = (sum(a * g for a, g in zip(row, grid(72), strict=True)) + rng.uniform(0, period) for row in turn)
-        there = numbers("tbn_direct", specimen(distance(*places, period) < size / 2))
+        there = measured("tbn_direct", specimen(distance(*places, period) < size / 2))
         assert there["tbn_direct"] == 1 / there["tbn_spacing"]
         found.append(there["tbn_spacing"])
     assert np.mean(found) == pytest.approx(wanted, rel=close)
@@ -114,7 +96,7 @@ def test_tilted_structures_have_the_number_of_their_axes(name, period, size):
 def test_direct_number_does_not_change_with_an_axis_swap():
     z, y, x = grid(40)
     mask = (np.sin(z / 3.1) + np.sin(y / 2.7) + np.sin(x / 3.7)) > 0.6
-    one, other = (numbers("tbn_direct", specimen(m)) for m in (mask, mask.transpose(2, 0, 1)))
+    one, other = (measured("tbn_direct", specimen(m)) for m in (mask, mask.transpose(2, 0, 1)))
     assert one == pytest.approx(other, rel=1e-6)
 
 
@@ -132,14 +114,14 @@ def torus_share(ratio):
 def test_a_ball_is_convex_and_a_cavity_concave():
     z, y, x = grid(44)
     ball = z * z + y * y + x * x < 15**2
-    assert numbers("concavity", specimen(ball))["smi_concave"] < 0.01
-    assert numbers("concavity", specimen(~ball))["smi_concave"] > 0.99
+    assert measured("concavity", specimen(ball))["smi_concave"] < 0.01
+    assert measured("concavity", specimen(~ball))["smi_concave"] > 0.99
 
 
 def test_a_shell_is_concave_by_the_share_of_its_inner_radius():
     z, y, x = grid(56)
     distance = np.sqrt(z * z + y * y + x * x)
-    there = numbers("concavity", specimen((distance < 22) & (distance > 11)))
+    there = measured("concavity", specimen((distance < 22) & (distance > 11)))
     assert there["smi_concave"] == pytest.approx(11 / 33, abs=0.02)
 
 
@@ -148,7 +130,7 @@ def test_a_torus_is_concave_around_its_hole(ratio):
     z, y, x = grid(76)
     small = 13.0
     torus = (np.sqrt(y * y + x * x) - ratio * small) ** 2 + z * z < small**2
-    assert numbers("concavity", specimen(torus))["smi_concave"] == pytest.approx(torus_share(ratio), abs=0.02)
+    assert measured("concavity", specimen(torus))["smi_concave"] == pytest.approx(torus_share(ratio), abs=0.02)
 
 
 # ---- fractal dimension --------------------------------------------------------------------------------------------
@@ -158,7 +140,7 @@ def test_a_torus_is_concave_around_its_hole(ratio):
 def test_a_block_has_three_dimensions_and_a_sheet_two(planes, dimension):
     mask = np.zeros((96, 96, 96), bool)
     mask[:planes] = True
-    assert numbers("fractal(smallest=3)", specimen(mask))["fd"] == pytest.approx(dimension, abs=0.12)
+    assert measured("fractal(smallest=3)", specimen(mask))["fd"] == pytest.approx(dimension, abs=0.12)
 
 
 def test_a_menger_sponge_has_its_dimension():
@@ -170,7 +152,7 @@ def test_a_menger_sponge_has_its_dimension():
         sponge = np.kron(sponge, cell)
     padded = np.zeros((4 * 27,) * 3, bool)
     padded[:81, :81, :81] = sponge
-    found = numbers("fractal(smallest=1, factor=3.0)", specimen(padded))["fd"]
+    found = measured("fractal(smallest=1, factor=3.0)", specimen(padded))["fd"]
     assert found == pytest.approx(np.log(20) / np.log(3), abs=1e-9)
 
 
@@ -183,7 +165,7 @@ def test_pores_are_counted_open_and_closed():
     mask[5:8, 5:8, 5:8] = False  # closed
     mask[10:12, 10:12, :] = False  # open
     closed, solid, through = 27, 16**3, 2 * 2 * 16
-    there = numbers("porosity", specimen(mask))
+    there = measured("porosity", specimen(mask))
     assert there["po_closed"] == pytest.approx(closed / (solid - through))
     assert there["po_total"] == pytest.approx(1 - (solid - closed - through) / 8000)
     assert there["po_open"] == pytest.approx((8000 - (solid - through)) / 8000)
@@ -192,9 +174,9 @@ def test_pores_are_counted_open_and_closed():
 def test_a_pore_at_the_border_of_the_volume_of_interest_is_open():
     mask, voi = np.ones((12, 12, 12), bool), np.ones((12, 12, 12), bool)
     mask[5:7, 5:7, 5:7] = False
-    assert numbers("porosity", specimen(mask, voi=voi))["po_closed"] == pytest.approx(8 / 1728)
+    assert measured("porosity", specimen(mask, voi=voi))["po_closed"] == pytest.approx(8 / 1728)
     voi[7:] = False
-    assert numbers("porosity", specimen(mask, voi=voi))["po_closed"] == 0
+    assert measured("porosity", specimen(mask, voi=voi))["po_closed"] == 0
 
 
 # ---- density ------------------------------------------------------------------------------------------------------
@@ -206,7 +188,7 @@ def normal(mean, deviation, shape=(50, 60, 60)):
 
 def test_the_spread_of_a_normal_density_is_that_of_the_normal_law():
     grey = normal(1036.0, 78.0)
-    there = numbers("density_spread", specimen(np.ones(grey.shape, bool), grey))
+    there = measured("density_spread", specimen(np.ones(grey.shape, bool), grey=grey, unit="mgHA/cm3"))
     assert there["tmd_p50"] == pytest.approx(1036, abs=1.5)
     assert there["tmd_p5"] == pytest.approx(1036 - 1.6449 * 78, abs=3)
     assert there["tmd_p95"] == pytest.approx(1036 + 1.6449 * 78, abs=3)
@@ -216,7 +198,7 @@ def test_the_spread_of_a_normal_density_is_that_of_the_normal_law():
 
 def test_percentiles_are_numpys_within_a_bin():
     grey = np.random.default_rng(1).gamma(3.0, 200.0, (30, 30, 30)).astype(np.float32)
-    there = numbers("density_spread", specimen(np.ones(grey.shape, bool), grey))
+    there = measured("density_spread", specimen(np.ones(grey.shape, bool), grey=grey, unit="mgHA/cm3"))
     for share in (5, 25, 50, 75, 95):
         assert there[f"tmd_p{share}"] == pytest.approx(np.percentile(grey, share), abs=5)
 
@@ -233,7 +215,7 @@ def test_eroded_density_leaves_out_the_surface(erode, radius):
     core = np.zeros(mask.shape, bool)
     core[4 + radius : 20 - radius, 4 + radius : 20 - radius, 4 + radius : 20 - radius] = True
     grey = np.where(core, 1000.0, np.where(mask, 600.0, 0.0)).astype(np.float32)
-    there = numbers(f"tmd_eroded(erode={erode})", specimen(mask, grey))
+    there = measured(f"tmd_eroded(erode={erode})", specimen(mask, grey=grey, unit="mgHA/cm3"))
     assert there["tmd_eroded"] == 1000
     assert there["tmd_eroded_sd"] == 0
     assert there["tmd_eroded_share"] == pytest.approx(core.sum() / mask.sum())
@@ -242,14 +224,14 @@ def test_eroded_density_leaves_out_the_surface(erode, radius):
 def test_the_face_of_a_volume_of_interest_is_no_surface():
     grey = np.full((12, 12, 12), 900, np.float32)
     grey[:, :4] = 0
-    there = numbers("tmd_eroded", specimen(grey > 0, grey))
+    there = measured("tmd_eroded", specimen(grey > 0, grey=grey, unit="mgHA/cm3"))
     assert there["tmd_eroded_share"] == pytest.approx(7 / 8)
 
 
 def test_bone_that_erodes_away_has_no_density():
     grey = np.zeros((9, 9, 9), np.float32)
     grey[4] = 900
-    there = numbers("tmd_eroded", specimen(grey > 0, grey))
+    there = measured("tmd_eroded", specimen(grey > 0, grey=grey, unit="mgHA/cm3"))
     assert np.isnan(there["tmd_eroded"])
     assert there["tmd_eroded_share"] == 0
 
@@ -259,7 +241,7 @@ def test_cubic_voxels_are_needed(text):
     mask = np.zeros((32, 32, 32), bool)
     mask[8:16] = True
     with pytest.raises(UsageError, match="cubic voxels"):
-        numbers(text, specimen(mask, spacing=(0.04, 0.02, 0.02)))
+        measured(text, specimen(mask, spacing=(0.04, 0.02, 0.02)))
 
 
 @pytest.mark.parametrize(
@@ -278,7 +260,7 @@ def test_what_makes_no_sense_is_refused(text, message):
     mask = np.zeros((12, 12, 12), bool)
     mask[3:7] = True
     with pytest.raises(UsageError, match=message):
-        numbers(text, specimen(mask))
+        measured(text, specimen(mask))
 
 
 @pytest.mark.parametrize(("spacing", "doubted"), [((0.02, 0.02, 0.02), False), ((0.04, 0.02, 0.02), True)])

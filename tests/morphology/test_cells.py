@@ -6,18 +6,12 @@ import numpy as np
 import pytest
 import tifffile
 from skimage.measure import euler_number
+from tests.made import labelled
 
 from bonectl.morphology import cells
-from bonectl.morphology.cells import BONE, MARROW, OUTSIDE
+from bonectl.morphology.cells import BONE
 
 SIDE = 0.0195
-
-
-def labelled(mask, voi=None):
-    labels = np.where(mask, BONE, MARROW).astype(np.uint8)
-    if voi is not None:
-        labels[~voi] = OUTSIDE
-    return labels
 
 
 def counted(mask, voi=None):

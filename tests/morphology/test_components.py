@@ -2,16 +2,10 @@
 
 import numpy as np
 import pytest
+from tests.made import labelled
 
-from bonectl.morphology.cells import BONE, MARROW, OUTSIDE, count
+from bonectl.morphology.cells import BONE, OUTSIDE, count
 from bonectl.morphology.components import pieces
-
-
-def labelled(mask, voi=None):
-    labels = np.where(mask, BONE, MARROW).astype(np.uint8)
-    if voi is not None:
-        labels[~voi] = OUTSIDE
-    return labels
 
 
 def shell(n=12):

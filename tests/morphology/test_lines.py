@@ -5,20 +5,17 @@ from math import pi
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
+from tests.made import labelled
 
 from bonectl.morphology import lines
-from bonectl.morphology.cells import BONE, MARROW, OUTSIDE
+from bonectl.morphology.cells import BONE, OUTSIDE
 from bonectl.morphology.lines import STEPS
 from bonectl.morphology.minkowski import surface_area
 
 CUBIC = (1.0, 1.0, 1.0)
 
 
-def labelled(mask, voi=True):
-    return np.where(voi, np.where(mask, BONE, MARROW), OUTSIDE).astype(np.uint8)
-
-
-def area(mask, voi=True):
+def area(mask, voi=None):
     return surface_area(lines.count([labelled(mask, voi)]), CUBIC)
 
 

@@ -5,15 +5,12 @@ from math import pi
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
+from tests.made import labelled
 
 from bonectl.morphology import cells, lines, rim
 from bonectl.morphology.minkowski import STEPS, line_weights, mean_curvature, planar_euler, surface_area
 
 CUBIC = (1.0, 1.0, 1.0)
-
-
-def labelled(mask):
-    return np.where(mask, cells.BONE, cells.MARROW).astype(np.uint8)
 
 
 def counted(mask):

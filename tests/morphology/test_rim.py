@@ -5,19 +5,16 @@ from math import pi
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
+from tests.made import labelled
 
 from bonectl.morphology import cells, rim
-from bonectl.morphology.cells import BONE, CORNERS, MARROW, OUTSIDE
+from bonectl.morphology.cells import BONE, CORNERS, OUTSIDE
 from bonectl.morphology.minkowski import mean_curvature
 
 CUBIC = (1.0, 1.0, 1.0)
 
 
-def labelled(mask, voi=True):
-    return np.where(voi, np.where(mask, BONE, MARROW), OUTSIDE).astype(np.uint8)
-
-
-def curvature(mask, voi=True):
+def curvature(mask, voi=None):
     labels = labelled(mask, voi)
     return mean_curvature(cells.count([labels]), rim.count([labels]), CUBIC)
 
