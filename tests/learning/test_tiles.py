@@ -74,23 +74,9 @@ def random_weights(model):
 )
 @torch.inference_mode()
 def test_tiled_is_whole_but_for_last_digits(model, shape, side):
-    """Tiles below 128 pixels: how libraries cut up a convolution depends on its size, and on the threads."""
+    """How libraries cut up a convolution depends on its size, and on the threads."""
     generator = torch.Generator().manual_seed(0)
     volume = torch.randn((1, 2 + 2 * model.reach.slices, *shape), generator=generator)
     whole = apply(model, volume, 10_000)
     assert whole.shape == (1, 2, *shape)
     assert float((apply(model, volume, side) - whole).abs().max()) <= 2e-6 * float(whole.abs().max())
-
-
-@pytest.mark.parametrize("count", [1, 2])
-@pytest.mark.parametrize("side", [128, 160])
-@torch.inference_mode()
-def test_tiles_of_128_and_more_are_whole_bit_for_bit(count, side):
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        for model in (random_weights(msd(depth=8, dilations=4)), random_weights(unet25d(slices=3, width=4, scales=2))):
-            volume = torch.randn((1, 1 + 2 * model.reach.slices, 200, 190), generator=torch.Generator().manual_seed(0))
-            assert torch.equal(apply(model, volume, side), apply(model, volume, 10_000))
-    finally:
-        torch.set_num_threads(before)

@@ -71,8 +71,8 @@ def denoise(
             "--tile",
             metavar="N",
             min=1,
-            help="Side of a tile [pixels]. Changes memory and speed; below 128 also the last digits (1e-6 of full "
-            "bone), as torch rounds small tiles otherwise.",
+            help="Side of a tile [pixels]. Changes memory and speed, and at most the last digits (1e-6 of full bone), as "
+            "torch rounds small tiles otherwise.",
         ),
     ] = 512,
 ) -> None:
