@@ -71,7 +71,7 @@ def denoise(
             "--tile",
             metavar="N",
             min=1,
-            help="Side of a tile [pixels]. Changes memory and speed, and at most the last digits (1e-6 of full bone), as "
+            help="Side of a tile [pixels]. Changes memory and speed, and at most the last digits (1e-6 of full bone): "
             "torch rounds small tiles otherwise.",
         ),
     ] = 512,
