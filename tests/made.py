@@ -1,6 +1,7 @@
 """What many tests are about, made in one place: stacks, files of them, noisy and clean pairs, training runs."""
 
 import numpy as np
+import torch
 from scipy.ndimage import gaussian_filter
 
 from bonectl.core import kit
@@ -132,3 +133,23 @@ def measured(text, *specimens):
     first = part.func.__code__.co_varnames[0]
     given = [specimens[0].sums] if first == "sums" else list(specimens)
     return {number.name: number.value for number in part(*given) if isinstance(number, Number)}
+
+
+def signed(seed, *shape):
+    """A tensor of values of both signs, for projectors, which are linear."""
+    return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape).astype(np.float32))
+
+
+def relative(a, b):
+    """How far a tensor is from another, as a share of the other's norm; each may lie on any device."""
+    a, b = a.double().cpu(), b.double().cpu()
+    return float(torch.linalg.vector_norm(a - b) / torch.linalg.vector_norm(b))
+
+
+def ball(shape, radius, x, y, z, fine=6):
+    """1/cm inside a ball [voxel, from the middle], averaged over each voxel."""
+    steps = [(np.arange(n * fine) + 0.5) / fine - n / 2 for n in shape]
+    dz, dy, dx = ((s - c) ** 2 for s, c in zip(steps, (z, y, x), strict=True))
+    whole = (dz[:, None, None] + dy[None, :, None] + dx[None, None] < radius**2).astype(np.float32)
+    split = [n for length in shape for n in (length, fine)]
+    return torch.from_numpy(whole.reshape(split).mean(axis=(1, 3, 5)))

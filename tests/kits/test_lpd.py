@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from tests import made
 from tests.made import train_on
 
 from bonectl.core import kit, progress, threads
@@ -13,7 +14,6 @@ from bonectl.errors import DataError, UnavailableError, UsageError
 from bonectl.geometries.cone import cone
 from bonectl.geometries.fan import fan
 from bonectl.geometries.parallel import parallel
-from bonectl.io import npy
 from bonectl.learning.checkpoint import Checkpoint
 from bonectl.learning.primal_dual import PrimalDual
 from bonectl.learning.sample import Volume
@@ -29,15 +29,10 @@ from bonectl.training.recipe import Recipe
 from bonectl.training.rows import Pair, Scans
 from bonectl.training.saving import Saving
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SIZE, VOXEL = 32, 0.06
 SMALL = {"model": "lpd(iterations=3, width=6, memory=2)", "run": 2, "loss": "l2", "rate": 3e-3, "held_out": 0.2}
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads.govern(1)
-    yield
-    threads.govern(0)
 
 
 @pytest.fixture(autouse=True)
@@ -70,10 +65,8 @@ def pair(tmp_path_factory):
 
 
 def written(folder, scan, bone):
-    for name, volume in (("scan", scan), ("bone", bone)):
-        with (folder / f"{name}.npy").open("wb") as file:
-            npy.write(Stack.of(volume.values, volume.header), file)
-    return folder / "scan.npy", folder / "bone.npy"
+    named = (("scan.npy", scan), ("bone.npy", bone))
+    return tuple(made.write(folder / name, Stack.of(volume.values, volume.header)) for name, volume in named)
 
 
 def learn(pair, output, **knobs):

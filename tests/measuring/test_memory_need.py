@@ -8,6 +8,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from tests.made import unread
 
 from bonectl.core import kit
 from bonectl.core.header import Header
@@ -103,20 +104,10 @@ def test_a_peak_of_a_larger_volume_is_told_beforehand(name):
     check_peak(*peaks(192)[name])
 
 
-def sparse(n):
-    header = Header(shape=(n, n, n), dtype="|u1", unit="grey", spacing=(SIDE,) * 3)
-
-    def blocks():
-        raise AssertionError("read")
-        yield
-
-    return Stack(header, blocks())
-
-
 @pytest.mark.parametrize("work", [measure, lambda stack: thickness_map(stack, threshold=3.0)])
 def test_what_does_not_fit_is_refused_before_it_is_read(work):
     with pytest.raises(MemoryShortageError, match=r"20000 × 20000 × 20000 voxels take about .* --max-memory"):
-        work(sparse(20000))
+        work(unread(Header(shape=(20000,) * 3, dtype="|u1", unit="grey", spacing=(SIDE,) * 3)))
 
 
 def test_the_room_is_what_it_is_said_to_be():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.made import bare
 
 from bonectl.core.geometry import Angles, Geometry
 from bonectl.core.header import DTYPES, PROJECTIONS, SINOGRAMS, Header
@@ -17,7 +18,7 @@ VOLUME = np.random.default_rng(0).normal(size=(7, 8, 9)).astype("<f4")
 
 
 def volume(array=VOLUME, **fields):
-    return Stack.of(array, Header(shape=array.shape, dtype=array.dtype.str, **fields))
+    return bare(array, **fields)
 
 
 def sliced(stack, size):

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from tests import made
 
 from bonectl.core import progress
-from bonectl.core.header import SINOGRAMS, Header
+from bonectl.core.header import Header
 from bonectl.core.stack import Stack
 from bonectl.errors import MemoryShortageError, UnavailableError, UsageError
 from bonectl.geometries.cone import cone
@@ -59,16 +60,8 @@ def test_other_errors_pass():
 
 
 def line_integrals(geometry):
-    header = Header(
-        shape=geometry.shape,
-        dtype="<f4",
-        axes=SINOGRAMS,
-        spacing=(geometry.row_pitch, None, geometry.pitch),
-        unit="line integral",
-        geometry=geometry,
-    )
     x = torch.rand(geometry.volume_shape, generator=torch.Generator().manual_seed(0))
-    return Stack.of(Projector(geometry)(x).numpy(), header)
+    return made.scan(Projector(geometry)(x).numpy(), geometry)
 
 
 def test_reconstruct_takes_parts_to_a_small_device(monkeypatch):

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from tests import made
 
 from bonectl.core import physics, progress
 from bonectl.core.calibration import Calibration
@@ -17,8 +18,7 @@ VOXEL = 0.02
 
 
 def volume(values, unit="1/cm", voxel=VOXEL, **facts):
-    values = np.asarray(values, np.float32)
-    return Stack.of(values, Header(shape=values.shape, spacing=(voxel,) * 3, unit=unit, **facts))
+    return made.stack(np.asarray(values, np.float32), unit, spacing=(voxel,) * 3, **facts)
 
 
 def disc(shape=(4, 96, 96), voxel=VOXEL, mineral=200.0):
@@ -375,15 +375,11 @@ def test_a_detector_too_narrow_for_the_object_is_told_of():
     ],
 )
 def test_what_cannot_be_scanned_is_refused_before_a_voxel_is_read(change, words):
-    def never():
-        raise AssertionError("a voxel was read")
-        yield
-
     voxel = change.get("voxel", VOXEL)
     header = Header(shape=(2, 8, 8), spacing=(voxel,) * 3, unit=change.get("unit", "mgHA/cm3"))
     with pytest.raises(UsageError, match=words):
         simulate(
-            Stack(header, never()),
+            made.unread(header),
             geometry=change.get("geometry", "parallel"),
             energy=change.get("energy", 25.0),
             matrix=change.get("matrix", "water"),

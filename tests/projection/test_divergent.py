@@ -6,6 +6,7 @@ import torch
 from hypothesis import assume, given, reject, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
+from tests.made import ball, relative, signed
 
 from bonectl.core import threads
 from bonectl.core.geometry import Angles, Geometry
@@ -26,14 +27,6 @@ SMALL = {
 SMALL["slanted fan"] = SMALL["fan"].replace(slant=-13.0)
 SMALL["turned cone"] = SMALL["cone"].replace(roll=4.0, tilt=-6.0, slant=9.0, row_centre=11.7)
 KINDS = tuple(SMALL)
-
-
-def signed(seed, *shape):
-    return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape).astype(np.float32))
-
-
-def relative(a, b):
-    return float(torch.linalg.vector_norm(a.double() - b.double()) / torch.linalg.vector_norm(b.double()))
 
 
 @st.composite
@@ -214,15 +207,6 @@ def test_an_off_centre_blob_lands_where_the_convention_says():
     g = cone(48, 40, VOXEL, sod=3.0, sdd=4.5, views=8, arc=360.0, columns=90, centre=41.25, rows=70)
     blob, exact = gaussian(g, 3.0, 7.0, -4.0, 5.5)
     assert relative(Projector(g)(blob), exact) <= 0.012  # linear interpolation widens an SD of 3 by 0.6 % along 2 axes
-
-
-def ball(shape, radius, x, y, z, fine=6):
-    """1/cm inside a ball [voxel, from the middle], averaged over each voxel."""
-    steps = [(np.arange(n * fine) + 0.5) / fine - n / 2 for n in shape]
-    dz, dy, dx = ((s - c) ** 2 for s, c in zip(steps, (z, y, x), strict=True))
-    whole = (dz[:, None, None] + dy[None, :, None] + dx[None, None] < radius**2).astype(np.float32)
-    split = [n for length in shape for n in (length, fine)]
-    return torch.from_numpy(whole.reshape(split).mean(axis=(1, 3, 5)))
 
 
 def test_a_ball_has_its_chords():

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.made import relative, signed
 
 from bonectl.geometries.cone import cone
 from bonectl.geometries.fan import fan
@@ -34,14 +35,6 @@ BENCH = Path(__file__).parents[2] / "bench" / "gpu.py"
 # triton 3.9 announces a change of its default
 pytestmark = pytest.mark.filterwarnings("ignore:TRITON_DEFAULT_FP_FUSION")
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
-
-
-def signed(seed, *shape):
-    return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape).astype(np.float32))
-
-
-def relative(a, b):
-    return float(torch.linalg.vector_norm(a.double().cpu() - b.double().cpu()) / torch.linalg.vector_norm(b.double()))
 
 
 @pytest.mark.gpu

@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.made import relative, signed
 
 from bonectl.core import threads
 from bonectl.core.geometry import Angles, Geometry
@@ -14,14 +15,6 @@ from bonectl.projection.parallel_ops import backproject_parallel, project_parall
 from bonectl.projection.projector import MODELS, Projector
 
 VOXEL = 0.02  # mm
-
-
-def signed(seed, *shape):
-    return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape).astype(np.float32))
-
-
-def relative(a, b):
-    return float(torch.linalg.vector_norm(a.double() - b.double()) / torch.linalg.vector_norm(b.double()))
 
 
 @st.composite

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.spatial.transform import Rotation
+from tests.made import ball, relative, signed
 
 from bonectl.core.geometry import Geometry
 from bonectl.errors import UsageError
@@ -25,14 +26,6 @@ TURNED = {
     "rows off": {"row_centre": 20.25},
     "all": {"roll": -7.0, "tilt": 9.0, "slant": -12.0, "row_centre": 45.5, "centre": 33.5},
 }
-
-
-def relative(a, b):
-    return float(torch.linalg.vector_norm(a.double() - b.double()) / torch.linalg.vector_norm(b.double()))
-
-
-def signed(seed, *shape):
-    return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape).astype(np.float32))
 
 
 def rays(g):
@@ -65,15 +58,6 @@ def mean_chords(g, radius, x, y, z, fine=3):
         columns=g.columns * fine, pitch=g.pitch / fine, centre=(g.centre + 0.5) * fine - 0.5, slices=g.slices,
     )  # fmt: skip
     return chords(finer, radius, x, y, z).reshape(g.rows, fine, g.views, g.columns, fine).mean(dim=(1, 4))
-
-
-def ball(shape, radius, x, y, z, fine=6):
-    """1/cm inside a ball [voxel, from the middle], averaged over each voxel."""
-    steps = [(np.arange(n * fine) + 0.5) / fine - n / 2 for n in shape]
-    dz, dy, dx = ((s - c) ** 2 for s, c in zip(steps, (z, y, x), strict=True))
-    whole = (dz[:, None, None] + dy[None, :, None] + dx[None, None] < radius**2).astype(np.float32)
-    split = [n for length in shape for n in (length, fine)]
-    return torch.from_numpy(whole.reshape(split).mean(axis=(1, 3, 5)))
 
 
 @pytest.mark.parametrize("name", TURNED)

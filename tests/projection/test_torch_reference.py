@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import assume, given, reject, settings
 from hypothesis import strategies as st
+from tests.made import relative, signed
 
 from bonectl.core.geometry import Angles, Geometry
 from bonectl.errors import UnavailableError, UsageError
@@ -35,14 +36,6 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-def signed(seed, *shape):
-    return torch.from_numpy(np.random.default_rng(seed).standard_normal(shape).astype(np.float32))
-
-
-def relative(a, b):
-    return float(torch.linalg.vector_norm(a.double() - b.double()) / torch.linalg.vector_norm(b.double()))
 
 
 @st.composite

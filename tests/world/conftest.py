@@ -1,11 +1,9 @@
 """Ways through the tool with default settings, for every point of the sweep."""
 
-import numpy as np
 import pytest
+from tests import made
 from tests.world import closed_forms
 
-from bonectl.core.header import SINOGRAMS, Header
-from bonectl.core.stack import Stack
 from bonectl.ops.reconstruct import reconstruct
 
 VOXEL = 0.02  # mm
@@ -15,12 +13,7 @@ VOXEL = 0.02  # mm
 def reconstructed():
     """The volume that default settings make of the closed-form scan of some balls."""
 
-    def made(geometry, balls, **options):
-        lines = closed_forms.scan(geometry, balls)
-        spacing = (geometry.row_pitch, None, geometry.pitch)
-        header = Header(
-            shape=lines.shape, axes=SINOGRAMS, spacing=spacing, unit="line integral", geometry=geometry, dtype="<f4"
-        )
-        return reconstruct(Stack.of(np.ascontiguousarray(lines), header), **options).collect()
+    def volume(geometry, balls, **options):
+        return reconstruct(made.scan(closed_forms.scan(geometry, balls), geometry), **options).collect()
 
-    return made
+    return volume

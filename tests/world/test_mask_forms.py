@@ -5,6 +5,7 @@ import pytest
 import tifffile
 from scipy.ndimage import gaussian_filter
 from tests import made
+from tests.made import numbers
 
 from bonectl import io
 from bonectl.core.stack import Stack
@@ -21,10 +22,6 @@ def structure(shape=(26, 24, 28)):
 
 def stack(values, unit="grey"):
     return made.stack(values, unit, spacing=(SIDE,) * 3)
-
-
-def numbers(table):
-    return {row.number.name: row.number.value for row in table.rows}
 
 
 def of_file(path, unit=None, **asked):
