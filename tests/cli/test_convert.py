@@ -97,7 +97,7 @@ def test_changes_are_made_in_the_documented_order(run, scan, tmp_path):
     assert header.axes == PROJECTIONS
     assert header.geometry.angles.degrees.tolist() == [0.0, 45.5, 90.0, 130.0]
     assert header.geometry.centre == pytest.approx((4.6 - 2 + 0.5) / 2 - 0.5)
-    assert "MiB in memory" in made.err
+    assert made.err == ""  # some bytes are held without a word
 
 
 def test_bare_writes_a_plain_array_and_a_sidecar(run, scan, tmp_path):
@@ -297,7 +297,7 @@ def test_formats_are_offered_where_they_are_named(run, scan):
     done = run("convert", "scan.npy", "-o", "x", "--format", "nrd")
     assert (done.status, done.err.count("\n")) == (2, 1)
     assert "no format 'nrd' (did you mean 'nrrd'?); there are" in done.err
-    suffixes = ", ".join(formats.suffixes(formats.writers()))
+    suffixes = ", ".join(formats.suffixes((*formats.writers(), *formats.folder_formats())))
     done = run("convert", "scan.npy", "-o", "x.gif")
     assert done.status == 2
     assert f"x.gif: no format has that suffix; name it {suffixes}, or give --format" in done.err
