@@ -34,8 +34,10 @@ def every_verb(tmp_path):
     with pytest.raises(BonectlError):
         bonectl.measure(fresh(), metrics="bvtv", threshold=1e9)
     yield "measure, refused"
-    files = [tmp_path / "bone.npy"]
-    bonectl.train(files, files, output=tmp_path / "net.safetensors", steps=1, patch=8, batch=1)
+    stack = fresh()
+    bonectl.write(bonectl.denoise(stack, "gaussian(sigma=1)"), tmp_path / "smooth.npy")
+    files, targets = [tmp_path / "smooth.npy"], [tmp_path / "bone.npy"]
+    bonectl.train(files, targets, output=tmp_path / "net.safetensors", steps=1, patch=8, batch=1)
     yield "train"
 
 

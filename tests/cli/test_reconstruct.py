@@ -1,5 +1,6 @@
 """`bonectl reconstruct` as it is typed."""
 
+import re
 import shlex
 
 import numpy as np
@@ -101,7 +102,7 @@ def test_refusals(good, bad, tmp_path, scan):
 def test_dry_run_says_what_it_would_hold(good, bad, tmp_path, scan):
     save(tmp_path / "scan.npy", scan)
     done = good("reconstruct scan.npy --dry-run -o a.npy")
-    assert b"MiB" in done.out
+    assert re.search(rb"memory\tabout [\d.]+ [MG]iB", done.out)
     assert not (tmp_path / "a.npy").exists()
 
 

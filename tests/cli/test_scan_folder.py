@@ -65,14 +65,19 @@ def test_projections_are_not_taken_for_flats(folder, run, tmp_path, scan):
     assert f"is the scan itself; give its frames, such as {folder}/flat_%04d.tif" in done.err
 
 
-def test_missing_darks_are_told_with_those_that_lie_beside(folder, middle, tmp_path):
+def test_a_folder_brings_its_darks_and_missing_ones_are_told(folder, middle, tmp_path):
     value, said = middle(folder, "--flats", folder)
+    assert value == pytest.approx(VALUE, rel=0.02)
+    assert "no darks" not in said
+    assert "--darks" not in said
+    value, said = middle(folder / "proj_%04d.tif", "--flats", folder)
     assert value < 0.98 * VALUE  # what the line is for
     assert f"no --darks: readings without beam are taken as 0; dark_0000.tif lies beside: give --darks {folder}" in said
     for dark in folder.glob("dark*"):
         dark.unlink()
-    _, said = middle(folder, "--flats", folder)
-    assert re.search(r"no --darks: readings without beam are taken as 0$", said, re.M)
+    value, said = middle(folder, "--flats", folder)
+    assert value < 0.98 * VALUE
+    assert re.search(r"no darks: readings without beam are taken as 0$", said, re.M)
 
 
 def test_an_arc_says_its_step(folder, middle):

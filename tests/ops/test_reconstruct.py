@@ -119,7 +119,7 @@ def test_projections_are_turned(notes):
     turned = header(axes=PROJECTIONS, shape=(VIEWS, ROWS, SIZE), spacing=(None, VOXEL, VOXEL))
     scan = Stack.of(np.ascontiguousarray(p.transpose(1, 0, 2)), turned)
     assert np.array_equal(reconstruct(scan).collect(), reconstruct(Stack.of(p, header())).collect())
-    assert "memory" in notes[0]
+    assert notes == []  # some bytes are held without a word
 
 
 def test_half_a_photon_at_least(notes):

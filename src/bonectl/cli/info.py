@@ -46,7 +46,8 @@ def info(
     errors of BV/TV and of the Euler number relative to the target's, of mean density and W1 in scales of the network,
     and composite, which weighs the four. Its JSON is one object (bonectl.model/1): name, model, about, parameters (how
     many weights it has), loss, pairs, steps, seed, unit, offset and scale (the network sees value less offset, over
-    scale), calibrated, pseudo, axes, spacing_mm, acquisition, stacks and their shapes, held_out (of psnr_db and each
+    scale), calibrated, pseudo, axes, spacing_mm, acquisition, noise (of the inputs), stacks, their shapes and
+    stacks_sha256, loss_weights_sha256 (of losses that have weights), held_out (of psnr_db and each
     bone number the input's and the output's), sha256 (of the weights) and versions.
 
     Of a TIFF with a calibration function of ImageJ, values and type are those that ImageJ shows, and the function

@@ -98,7 +98,7 @@ class ScanFiles:
         if (self.angles or told) and self._file_of_angles is None:
             count, step = geometry.angles.count, geometry.angles.step
             progress.note(f"{counted(count, 'view')} over {count * step:g} degrees, one every {step:.4g}")
-        if self.flats is not None and self.darks is None:
+        if self.flats is not None and self.darks is None and self.scan is None:  # of a scan it is said already
             progress.note(f"no --darks: readings without beam are taken as 0{_left_lying(request, self.flats)}")
 
 
