@@ -147,3 +147,8 @@ def test_every_knob_is_documented(name, part):
     described = kit.describe(name, part)
     missing = [knob for knob in described.knobs if knob not in described.doc]
     assert not missing, f"{name}/{part}.py says nothing of {missing}"
+
+
+@pytest.mark.parametrize("part", kit.names("phantoms"))
+def test_a_summary_that_is_found_as_text_is_that_of_the_part(part):
+    assert kit.summary("phantoms", part) == kit.describe("phantoms", part).summary

@@ -66,7 +66,7 @@ def _phantoms() -> str:
 
     listed = []
     for name in kit.names("phantoms"):
-        summary = kit.describe("phantoms", name).summary.replace("`", "")
+        summary = kit.summary("phantoms", name).replace("`", "")
         listed += textwrap.wrap(f"  {name:<11} {summary}", 72, subsequent_indent=" " * 14)
     return "\b\nPhantoms:\n" + "\n".join(listed)
 

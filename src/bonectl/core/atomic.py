@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import os
-import secrets
 import shutil
 import stat
 from collections.abc import Iterator
@@ -131,7 +130,7 @@ def vanishing(folder: Path, suffix: str = "") -> Iterator[Path]:
         What the name ends in; left out where it is long.
     """
     # Names may have up to 255 bytes: the temporary must not be longer than the name it stands for.
-    temporary = folder / f".bonectl-{secrets.token_hex(6)}.part{suffix if len(suffix) < 8 else ''}"
+    temporary = folder / f".bonectl-{os.urandom(6).hex()}.part{suffix if len(suffix) < 8 else ''}"
     with ending.undoing(lambda: _remove(temporary)):
         try:
             yield temporary

@@ -129,8 +129,19 @@ def names(kit: str, by: str | None = None) -> list[str]:
 @cache
 def defining(kit: str, function: str) -> tuple[str, ...]:
     """Names of the parts whose files have a function of that name; found as text, for help that must be quick."""
-    there = {name: (_folder(kit) / f"{name}.py").read_text(encoding="utf-8") for name in names(kit)}
-    return tuple(name for name, text in there.items() if f"\ndef {function}(" in text)
+    return tuple(name for name in names(kit) if f"\ndef {function}(" in _text(kit, name))
+
+
+def summary(kit: str, name: str) -> str:
+    """First line of what a part says of itself; found as text, for help that must be quick."""
+    text = _text(kit, name)
+    _, _, after = text.partition(f"\nclass {name}(" if f"\nclass {name}(" in text else f"\ndef {name}(")
+    return after.partition('"""')[2].partition("\n")[0].removesuffix('"""')
+
+
+@cache
+def _text(kit: str, name: str) -> str:
+    return (_folder(kit) / f"{name}.py").read_text(encoding="utf-8")
 
 
 @cache
