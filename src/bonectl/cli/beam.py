@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bonectl.cli.options import DASH, Request
+from bonectl.cli.options import Request
 from bonectl.cli.scan_files import frames
 from bonectl.core import kit, progress
 from bonectl.core.spec import Spec
@@ -43,9 +43,6 @@ def told(
 
 def _frames(request: Request, option: str, path: Path) -> "Frames":
     from bonectl.core.scan import Frames, Source
-
-    if path == DASH:
-        raise UsageError("only the scan itself can come from standard input; give flats and darks as files")
 
     @contextmanager
     def opened() -> "Iterator[Stack]":

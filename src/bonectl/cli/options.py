@@ -140,6 +140,30 @@ Device = Annotated[
     str,
     typer.Option("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, or auto: a GPU where there is one."),
 ]
+Flats = Annotated[Path | None, typer.Option("--flats", metavar="FILE", help="Readings without the object, for counts.")]
+
+Darks = Annotated[Path | None, typer.Option("--darks", metavar="FILE", help="Readings without beam, for counts.")]
+
+ViewAngles = Annotated[
+    str | None,
+    typer.Option(
+        "--angles",
+        metavar="DEG|FILE",
+        help="Arc that the views divide evenly (its end is no view), or a file of one angle per view, "
+        ".npy or text [degree].",
+    ),
+]
+
+TriedSlice = Annotated[
+    int | None,
+    typer.Option("--slice", metavar="N", min=0, help="Slice of --try, from 0.", show_default="the middle one"),
+]
+
+TriedSheet = Annotated[
+    Path | None,
+    typer.Option("--sheet", metavar="FILE.png", help="Picture of the tries of --try side by side, in one grey window."),
+]
+
 Energy = Annotated[
     float | None,
     typer.Option("--energy", metavar="KEV", help="Photon energy [keV], for attenuation and mineral density."),

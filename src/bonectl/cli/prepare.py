@@ -10,7 +10,19 @@ import typer
 
 from bonectl.cli import files, scanned, streams
 from bonectl.cli.command import command
-from bonectl.cli.options import READS, WRITES, MaxMemory, Order, Request, size_in_bytes
+from bonectl.cli.options import (
+    READS,
+    WRITES,
+    Darks,
+    Flats,
+    MaxMemory,
+    Order,
+    Request,
+    TriedSheet,
+    TriedSlice,
+    ViewAngles,
+    size_in_bytes,
+)
 from bonectl.cli.prepare_try import KnobTries
 from bonectl.cli.scan_files import told_angles
 from bonectl.core import progress
@@ -34,25 +46,13 @@ def prepare(
             help="Preparations in the order in which they are done, such as 'badpixels + flats + zingers + stripes'.",
         ),
     ] = "flats",
-    flats: Annotated[
-        Path | None, typer.Option("--flats", metavar="FILE", help="Readings without the object, for counts.")
-    ] = None,
-    darks: Annotated[
-        Path | None, typer.Option("--darks", metavar="FILE", help="Readings without beam, for counts.")
-    ] = None,
+    flats: Flats = None,
+    darks: Darks = None,
     axes: Annotated[
         Order | None,
         typer.Option("--axes", help="What the axes of a plain file are: (row, view, col) or (view, row, col)."),
     ] = None,
-    angles: Annotated[
-        str | None,
-        typer.Option(
-            "--angles",
-            metavar="DEG|FILE",
-            help="Arc that the views divide evenly (its end is no view), or a file of one angle per view, "
-            ".npy or text [degree].",
-        ),
-    ] = None,
+    angles: ViewAngles = None,
     centre: Annotated[
         float | None,
         typer.Option(
@@ -78,16 +78,8 @@ def prepare(
             "changes it; -o keeps the slices as a stack.",
         ),
     ] = None,
-    index: Annotated[
-        int | None,
-        typer.Option("--slice", metavar="N", min=0, help="Slice of --try, from 0.", show_default="the middle one"),
-    ] = None,
-    sheet: Annotated[
-        Path | None,
-        typer.Option(
-            "--sheet", metavar="FILE.png", help="Picture of the tries of --try side by side, in one grey window."
-        ),
-    ] = None,
+    index: TriedSlice = None,
+    sheet: TriedSheet = None,
     scanner: scanned.Scanner = None,
     max_memory: MaxMemory = None,
 ) -> None:

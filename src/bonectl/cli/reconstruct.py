@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -16,12 +15,17 @@ from bonectl.cli.options import (
     READS,
     WRITES,
     Calibrate,
+    Darks,
     Device,
     Energy,
+    Flats,
     Matrix,
     MaxMemory,
     Order,
     Request,
+    TriedSheet,
+    TriedSlice,
+    ViewAngles,
     size_in_bytes,
 )
 from bonectl.cli.reconstruct_prepare import Steps
@@ -97,16 +101,8 @@ def reconstruct(
             "the one that --centre auto finds) and print their scores; -o keeps the slices as a stack.",
         ),
     ] = None,
-    index: Annotated[
-        int | None,
-        typer.Option("--slice", metavar="N", min=0, help="Slice of --try, from 0.", show_default="the middle one"),
-    ] = None,
-    sheet: Annotated[
-        Path | None,
-        typer.Option(
-            "--sheet", metavar="FILE.png", help="Picture of the tries of --try side by side, in one grey window."
-        ),
-    ] = None,
+    index: TriedSlice = None,
+    sheet: TriedSheet = None,
     as_json: Annotated[
         bool,
         typer.Option(
@@ -115,15 +111,7 @@ def reconstruct(
             "bonectl(1)), as JSON.",
         ),
     ] = False,
-    angles: Annotated[
-        str | None,
-        typer.Option(
-            "--angles",
-            metavar="DEG|FILE",
-            help="Arc that the views divide evenly (its end is no view), or a file of one angle per view, "
-            ".npy or text [degree].",
-        ),
-    ] = None,
+    angles: ViewAngles = None,
     geometry: Annotated[
         str | None,
         typer.Option(
@@ -148,12 +136,8 @@ def reconstruct(
         Order | None,
         typer.Option("--axes", help="What the axes of a plain file are: (row, view, col) or (view, row, col)."),
     ] = None,
-    flats: Annotated[
-        Path | None, typer.Option("--flats", metavar="FILE", help="Readings without the object, for counts.")
-    ] = None,
-    darks: Annotated[
-        Path | None, typer.Option("--darks", metavar="FILE", help="Readings without beam, for counts.")
-    ] = None,
+    flats: Flats = None,
+    darks: Darks = None,
     scanner: scanned.Scanner = None,
     dead_pixels: Annotated[
         DeadPixels,
