@@ -17,8 +17,7 @@ from bonectl.geometries.parallel import parallel
 from bonectl.scanning import overview
 from bonectl.scanning.axis import found_centre
 from bonectl.scanning.lines import Fields
-from bonectl.scanning.plan import planned
-from bonectl.scanning.request import ReconstructRequest
+from bonectl.scanning.reconstruction import ReconstructRequest, planned
 from bonectl.scanning.tries import spread, try_columns
 from bonectl.stacks import view_order
 from bonectl.stacks.replay import twice

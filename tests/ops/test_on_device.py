@@ -15,7 +15,7 @@ from bonectl.ops.reconstruct import reconstruct
 from bonectl.ops.simulate import simulate
 from bonectl.projection.projector import Projector
 from bonectl.scanning.on_device import OnDevice
-from bonectl.scanning.plan import Plan
+from bonectl.scanning.reconstruction import Plan
 
 
 class Small:

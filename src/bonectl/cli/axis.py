@@ -10,7 +10,7 @@ from bonectl.core import progress
 
 if TYPE_CHECKING:
     from bonectl.core.stack import Stack
-    from bonectl.scanning.plan import Plan
+    from bonectl.scanning.reconstruction import Plan
 
 Again = Callable[[], "AbstractContextManager[Stack]"]
 

@@ -164,8 +164,8 @@ def _again(
 
 def _with_geometry(header: "Header", scan: "Scan | None", angles: str | None, centre: float | None) -> "Header":
     """The header of a scan with the angles and axis that options or the scan's own files say, as far as they do."""
+    from bonectl.scanning.beam import angles_over
     from bonectl.scanning.lines import geometry_of
-    from bonectl.scanning.request import angles_over
 
     known = angles_over(told_angles(angles), header.shape[header.axes.index("view")])
     left = None if scan is None or header.geometry is not None else scan.angles

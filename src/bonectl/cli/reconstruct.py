@@ -39,8 +39,7 @@ if TYPE_CHECKING:
     from bonectl.core.header import Header
     from bonectl.core.scan import Scan
     from bonectl.core.stack import Stack
-    from bonectl.scanning.plan import Plan
-    from bonectl.scanning.request import ReconstructRequest
+    from bonectl.scanning.reconstruction import Plan, ReconstructRequest
 
 
 class Value(StrEnum):
@@ -258,7 +257,7 @@ def reconstruct(
     tries = Tries.of(attempt, index, sheet, as_json=as_json)
     request = replace(request, as_json=as_json and tries is None)
 
-    from bonectl.scanning.request import ReconstructRequest
+    from bonectl.scanning.reconstruction import ReconstructRequest
 
     asked = ReconstructRequest(
         method=method,
@@ -296,7 +295,7 @@ def _opened(request: Request, axes: Order | None, asked: "ReconstructRequest", s
 
 def _planned(scan: "Header", asked: "ReconstructRequest", steps: Steps, request: Request) -> "Plan":
     """What will be done; what the header alone refuses is refused before flats are read."""
-    from bonectl.scanning.plan import planned
+    from bonectl.scanning.reconstruction import planned
 
     asked = steps.asked(asked)
     asked.geometry_for(scan)

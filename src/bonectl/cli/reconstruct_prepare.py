@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bonectl.core.cost import Cost
     from bonectl.core.header import Fact, Header
     from bonectl.core.stack import Stack
-    from bonectl.scanning.request import ReconstructRequest
+    from bonectl.scanning.reconstruction import ReconstructRequest
 
 KIT = "preparations"
 

@@ -13,8 +13,7 @@ from bonectl.errors import UsageError
 if TYPE_CHECKING:
     from bonectl.core.header import Fact
     from bonectl.core.stack import Stack
-    from bonectl.scanning.plan import Plan
-    from bonectl.scanning.request import ReconstructRequest
+    from bonectl.scanning.reconstruction import Plan, ReconstructRequest
     from bonectl.scanning.tries import Tried
 
 AUTO = "auto"

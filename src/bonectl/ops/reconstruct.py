@@ -24,8 +24,7 @@ from bonectl.scanning import memory_need
 from bonectl.scanning.field_of_view import FieldOfView
 from bonectl.scanning.lines import sinograms
 from bonectl.scanning.on_device import OnDevice
-from bonectl.scanning.plan import Plan, planned
-from bonectl.scanning.request import Method, ReconstructRequest
+from bonectl.scanning.reconstruction import Method, Plan, ReconstructRequest, planned
 from bonectl.stacks.replay import twice
 
 
@@ -58,8 +57,8 @@ def reconstruct(
     Raises
     ------
     UsageError, DataError, UnavailableError
-        See `ReconstructRequest` and `bonectl.scanning.plan.planned`; while streaming, DataError for values that are not
-        finite.
+        See `ReconstructRequest` and `bonectl.scanning.reconstruction.planned`; while streaming, DataError for values
+        that are not finite.
     MemoryShortageError
         When the fewest slices that can be worked on would not fit.
     """

@@ -3,9 +3,12 @@
 from math import isclose
 from typing import Any
 
+import numpy as np
+
+from bonectl.core.angles import looks_like_radians
 from bonectl.core.counted import counted
-from bonectl.core.geometry import Angles, Geometry
-from bonectl.core.header import Header
+from bonectl.core.geometry import MOST_DEGREES, Angles, Geometry
+from bonectl.core.header import SINOGRAMS, Header
 from bonectl.core.kit import bind, check
 from bonectl.core.spec import Spec
 from bonectl.errors import DataError, UsageError
@@ -120,3 +123,44 @@ def _pitch(header: Header, knobs: dict[str, Any]) -> float:
     if there is not None and told is not None and not isclose(there, told, rel_tol=SAME):
         raise UsageError(f"--geometry says pitch={told}, but the scan has pixels {there:g} mm wide; give one of them")
     return pitch
+
+
+def angles_over(told: Angles | float | None, views: int) -> Angles | None:
+    """Angles as they are told; a number is the arc that some views divide evenly, its end no view [degree].
+
+    Raises
+    ------
+    UsageError
+        When it is no arc in degrees.
+    """
+    if told is None or isinstance(told, Angles):
+        return told
+    if not 0 < abs(told) <= MOST_DEGREES:
+        raise UsageError(f"--angles {told:g}; give the arc that the views divide, such as 180, or a file of angles")
+    if looks_like_radians(told / views * np.arange(views)):
+        raise UsageError(f"--angles {told:g} for {views} views: that looks like radians; give degrees, such as 180")
+    return Angles(0.0, told / views, views)
+
+
+def check_size(scan: Header, geometry: Geometry) -> None:
+    """Refuse a geometry of another scan.
+
+    Raises
+    ------
+    DataError
+        When scan and geometry differ in size.
+    UsageError
+        When the rotation axis is not on the detector.
+    """
+    lengths = dict(zip(scan.axes, scan.shape, strict=True))
+    rows, views, columns = (lengths[axis] for axis in SINOGRAMS)
+    if views != geometry.views:
+        raise DataError(
+            f"{counted(geometry.views, 'angle')} for {counted(views, 'view')}; one angle per view is needed"
+        )
+    if (rows, columns) != (geometry.rows, geometry.columns):
+        raise DataError(
+            f"the scan has {rows} rows × {columns} columns, its geometry {geometry.rows} × {geometry.columns}"
+        )
+    if not -0.5 < geometry.centre < columns - 0.5:
+        raise UsageError(f"the rotation axis is at column {geometry.centre:g}, outside the {columns} columns")

@@ -16,7 +16,7 @@ from bonectl.core.slabs import Array
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, UsageError
 from bonectl.scanning import axis, opposite_axis, opposite_rays, sharpness
-from bonectl.scanning.plan import Plan
+from bonectl.scanning.reconstruction import Plan
 from bonectl.stacks.crop import cropped
 
 SCHEMA = "bonectl.try/1"

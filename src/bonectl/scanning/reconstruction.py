@@ -1,19 +1,21 @@
-"""What a reconstruction will do, decided before a slab is read: printed, run, varied and remembered as one value."""
+"""What a reconstruction is asked for and what it will do: one value each, checked before a row is read."""
 
-import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
-from bonectl.core import kit, memory, progress, reading, threads
+from torch import Tensor
+
+from bonectl.core import kit, memory, progress, threads
 from bonectl.core.calibration import Calibration
 from bonectl.core.cost import Cost
 from bonectl.core.counted import counted
-from bonectl.core.geometry import Geometry
+from bonectl.core.geometry import Angles, Geometry
 from bonectl.core.header import SINOGRAMS, VOLUME, Fact, Header
-from bonectl.core.spec import Spec
+from bonectl.core.spec import Spec, parse
 from bonectl.core.stack import Stack
+from bonectl.errors import UsageError
 from bonectl.learning import device
 from bonectl.methods._quadrature import check_arc
 from bonectl.projection import backends
@@ -21,12 +23,130 @@ from bonectl.projection.projector import Projector
 from bonectl.scanning import axis, duration, memory_need, overview
 from bonectl.scanning.air import levelled
 from bonectl.scanning.axis import Axis
-from bonectl.scanning.lines import line_integrals, sinograms
-from bonectl.scanning.request import AUTO, Method, ReconstructRequest, method_for
+from bonectl.scanning.beam import angles_over, check_size, geometry_as_told
+from bonectl.scanning.lines import Fields, check_scan, geometry_of, line_integrals, sinograms
+from bonectl.scanning.method import method_for, weights
 from bonectl.stacks import view_order
 
-# Hexadecimal digits of a SHA-256 that are kept.
-DIGITS = 16
+UNITS = ("1/cm", "mgHA/cm3")
+AUTO: Literal["auto"] = "auto"
+
+Method = Callable[[Projector, Tensor], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReconstructRequest:
+    """What a volume is made by, in the words of who asks; what a scan says by itself is left out.
+
+    Parameters
+    ----------
+    method : str, optional
+        Part of the kit `bonectl.methods`, such as ``fbp(window=hann)``; when not given, ``fbp`` for a parallel beam
+        and ``fdk`` for others.
+    geometry : Geometry or str, optional
+        Where the rays ran, in place of the header's; a text, such as ``cone(sod=200, sdd=400, arc=360)``, is
+        completed by the scan (`bonectl.scanning.beam.geometry_as_told`).
+    angles : Angles or float, optional
+        Of the views; a number is the arc that they divide evenly, its end no view [degree].
+    centre : float or "auto", optional
+        Detector column of the rotation axis (0-based, fractional); "auto" has it looked for.
+    size : int, optional
+        Side of the slices [voxel].
+    fields : Fields, optional
+        Detector readings without a sample, for counts.
+    unit : {"1/cm", "mgHA/cm3"}
+        Of the result.
+    calibration : Calibration, optional
+        Attenuation to mineral density; the header's when not given.
+    air : int
+        Columns at each end that see only air: what they read is taken off (`bonectl.scanning.air.levelled`). 0:
+        nothing is.
+    max_memory : int, optional
+        Bytes that the process may hold: slices are worked on by as many at a time as fit, which changes no value.
+        What is available now when not given.
+    device_name : str
+        Where methods run, see `bonectl.learning.device.choose`. When a GPU has no memory for as many slices, fewer go
+        there at a time.
+    backend : str
+        Whose projectors they use, see `bonectl.projection.backends.engine`.
+
+    Raises
+    ------
+    UsageError
+        When there is no such method, knob, unit or backend.
+    """
+
+    method: str | None = None
+    geometry: Geometry | str | None = None
+    angles: Angles | float | None = None
+    centre: float | Literal["auto"] | None = None
+    size: int | None = None
+    fields: Fields | None = None
+    unit: str = "1/cm"
+    calibration: Calibration | None = None
+    air: int = 0
+    max_memory: int | None = None
+    device_name: str = "cpu"
+    backend: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.method is not None:
+            kit.check("methods", [parse(self.method)])
+        if self.unit not in UNITS:
+            raise UsageError(f"no volume in {self.unit!r}; there are {', '.join(UNITS)}")
+        if self.centre == AUTO and self.stated_centre is not None:
+            raise UsageError(
+                f"--geometry says centre={self.stated_centre}, and --centre auto is given; give one of them"
+            )
+        backends.check(self.backend)
+
+    @property
+    def told(self) -> Spec | None:
+        """The part of the kit of geometries that completes the scan's; None where there is none."""
+        return parse(self.geometry) if isinstance(self.geometry, str) else None
+
+    @property
+    def stated_centre(self) -> object:
+        """The column that a geometry in words names; None where it names none."""
+        there = -1 if self.told is None else self.told.knobs.get("centre", -1)
+        return None if there == -1 else there
+
+    def geometry_for(self, scan: Header) -> Geometry:
+        """The geometry of a scan: by what it carries and what is asked; the axis is not looked for yet.
+
+        Raises
+        ------
+        UsageError
+            When the stack is a volume, something that is needed is said by nobody, or by two in different ways, or the
+            rotation axis is not on the detector.
+        DataError
+            When scan and geometry differ in size.
+        """
+        check_scan(scan)
+        views = scan.shape[scan.axes.index("view")]
+        angles, centre = angles_over(self.angles, views), None if self.centre == AUTO else self.centre
+        if isinstance(self.geometry, Geometry):
+            changed = {"angles": angles, "centre": centre, "size": self.size}
+            geometry = self.geometry.replace(**{k: v for k, v in changed.items() if v is not None})
+        elif self.told is not None:
+            geometry = geometry_as_told(scan, self.told, angles=angles, centre=centre, size=self.size)
+        else:
+            geometry = geometry_of(scan, angles=angles, centre=centre, size=self.size)
+        check_size(scan, geometry)
+        return geometry
+
+    def density(self, scan: Header) -> Calibration | None:
+        """What turns attenuation into the unit of the volume; None for attenuation itself.
+
+        Raises
+        ------
+        UsageError
+            When it needs a calibration, and there is none.
+        """
+        law = self.calibration or scan.calibration
+        if self.unit == "mgHA/cm3" and law is None:
+            raise UsageError("mineral density needs a calibration; give --energy, or stay in 1/cm")
+        return law if self.unit == "mgHA/cm3" else None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -172,7 +292,7 @@ class Plan:
             told["centre_sd"] = float(f"{self.axis.sd:.2g}")
         told |= {"method": str(self.in_full), "device": str(where)}
         told["projector"] = backends.engine(where, self.request.backend)
-        return told | _weights(self.method)
+        return told | weights(self.method)
 
 
 def planned(scan: Header, request: ReconstructRequest) -> Plan:
@@ -222,15 +342,3 @@ def _origin(scan: Header, request: ReconstructRequest) -> str:
 def _same_extent(geometry: Geometry, scanned: Geometry | None) -> bool:
     """Whether a volume is as large as the one that was scanned, so that what is known of that one holds for it."""
     return scanned is None or (geometry.size, geometry.voxel) == (scanned.size, scanned.voxel)
-
-
-def _weights(method: Spec) -> dict[str, Fact]:
-    """The hash of a trained method's weights, wherever it finds them."""
-    if "weights_file" not in kit.describe("methods", method.name).functions:
-        return {}
-    path = cast(Path, kit.bind("methods", method, "weights_file")())
-    try:
-        with path.open("rb") as file:
-            return {"weights_sha256": hashlib.file_digest(file, "sha256").hexdigest()[:DIGITS]}
-    except OSError as error:
-        raise reading.failure(path, error) from error
