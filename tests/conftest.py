@@ -94,6 +94,15 @@ def good(run):
 
 
 @pytest.fixture
+def heard():
+    """The lines that are said while a test runs."""
+    from tests import made  # (torch, which not every test needs)
+
+    with made.heard() as said:
+        yield said
+
+
+@pytest.fixture
 def one_thread():
     """Networks this small wait for each other on two threads, above all on a busy machine."""
     threads.govern(1)

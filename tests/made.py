@@ -1,10 +1,13 @@
 """What many tests are about, made in one place: stacks, files of them, noisy and clean pairs, training runs."""
 
+from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
+
 import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 
-from bonectl.core import kit
+from bonectl.core import kit, progress
 from bonectl.core.header import SINOGRAMS, Header
 from bonectl.core.spec import parse
 from bonectl.core.stack import Stack
@@ -153,3 +156,12 @@ def ball(shape, radius, x, y, z, fine=6):
     whole = (dz[:, None, None] + dy[None, :, None] + dx[None, None] < radius**2).astype(np.float32)
     split = [n for length in shape for n in (length, fine)]
     return torch.from_numpy(whole.reshape(split).mean(axis=(1, 3, 5)))
+
+
+@contextmanager
+def heard():
+    """The lines that are said meanwhile."""
+    said = []
+    reporter = SimpleNamespace(note=said.append, task=lambda *_: nullcontext(lambda done=1, **facts: None))
+    with progress.reporting(reporter):
+        yield said

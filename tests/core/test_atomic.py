@@ -2,11 +2,11 @@
 
 import os
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
+from tests import made
 
-from bonectl.core import atomic, progress
+from bonectl.core import atomic
 from bonectl.core.atomic import inherit, replacing
 from bonectl.errors import OutputError, PermissionDeniedError, WriteError
 
@@ -99,7 +99,7 @@ def test_a_group_that_cannot_be_kept_gets_no_rights_and_is_told(tmp_path, monkey
     def refuse(*_):
         raise PermissionError
 
-    old, new, notes = tmp_path / "old", tmp_path / "new", []
+    old, new = tmp_path / "old", tmp_path / "new"
     for path in (old, new):
         path.write_text("")
     old.chmod(0o664)
@@ -107,17 +107,16 @@ def test_a_group_that_cannot_be_kept_gets_no_rights_and_is_told(tmp_path, monkey
     theirs = os.stat_result((0o100664, 1, 1, 1, old.stat().st_uid, old.stat().st_gid + 1, 0, 0, 0, 0))
     real = Path.stat
     monkeypatch.setattr(Path, "stat", lambda self, **_: theirs if self == old else real(self))
-    with progress.reporting(SimpleNamespace(note=notes.append)):
+    with made.heard() as notes:
         inherit(old, new)
     assert real(new).st_mode & 0o777 == 0o604
     assert "could not be kept" in notes[0]
 
 
 def test_a_hard_link_is_told(tmp_path):
-    notes = []
     (tmp_path / "a").write_text("old")
     os.link(tmp_path / "a", tmp_path / "b")
-    with progress.reporting(SimpleNamespace(note=notes.append)), replacing(tmp_path / "a") as temporary:
+    with made.heard() as notes, replacing(tmp_path / "a") as temporary:
         temporary.write_text("made")
     assert (tmp_path / "b").read_text() == "old"
     assert "hard links" in notes[0]

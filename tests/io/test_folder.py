@@ -5,10 +5,10 @@ import shutil
 import numpy as np
 import pytest
 import tifffile
+from tests import made
 
 from bonectl import io
 from bonectl.core.header import Entry, Header
-from bonectl.core.progress import reporting
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, MissingInputError
 from bonectl.io.slices import files, series
@@ -20,14 +20,6 @@ def scatter(path, names, array=STACK):
     path.mkdir(exist_ok=True)
     for name, page in zip(names, array, strict=False):
         tifffile.imwrite(path / name, page)
-
-
-class Ear:
-    def __init__(self):
-        self.heard = []
-
-    def note(self, message):
-        self.heard.append(message)
 
 
 def collected(path):
@@ -101,10 +93,9 @@ def test_other_roles_are_not_slices(tmp_path):
     scatter(where, [f"p_{k}.tif" for k in range(12)])
     scatter(where, ["flat_000.tif", "Dark1.tif", "p_180deg.tif", "flats.tif", "._p_3.tif"])
     (where / "scan.log").write_text("x")
-    ear = Ear()
-    with reporting(ear):
+    with made.heard() as heard:
         np.testing.assert_array_equal(collected(where), STACK)
-    assert ear.heard == [f"{where}: 4 files have another role in a scan, no slice of it (Dark1.tif ...)"]
+    assert heard == [f"{where}: 4 files have another role in a scan, no slice of it (Dark1.tif ...)"]
 
 
 def test_a_folder_of_flats_alone_is_a_stack(tmp_path):

@@ -6,15 +6,14 @@ import os
 import struct
 import threading
 import tracemalloc
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from tests import made
 
-from bonectl.core import progress
 from bonectl.core.calibration import Calibration
 from bonectl.core.geometry import Angles, Geometry
 from bonectl.core.header import DTYPES, SINOGRAMS, Entry, Header
@@ -367,10 +366,9 @@ def test_numbers_of_a_header_that_no_float_holds(tmp_path, number):
 
 @pytest.mark.parametrize("others", ["{", "", "plain text", "[1, 2]", '{"made": 1e999}', '{"tool": {"bonectl": 1}}'])
 def test_a_strangers_sidecar_is_left_out_and_told(tmp_path, others):
-    notes = []
     np.save(tmp_path / "a.npy", SCAN)
     (tmp_path / "a.npy.json").write_text(others)
-    with progress.reporting(SimpleNamespace(note=notes.append)):
+    with made.heard() as notes:
         assert npy.mapped(tmp_path / "a.npy")[0] == Header(shape=(3, 4, 5))
     assert len(notes) == 1
     assert "left out" in notes[0]

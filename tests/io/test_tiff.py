@@ -14,8 +14,8 @@ import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from tests import made
 
-from bonectl.core import progress
 from bonectl.core.geometry import Angles, Geometry
 from bonectl.core.header import DTYPES, SINOGRAMS, Entry, Header
 from bonectl.core.stack import Stack
@@ -331,8 +331,7 @@ def test_values_are_those_that_imagej_shows(stored, c0, c1, dtype):
     ],
 )
 def test_other_functions_are_told_and_not_applied(array, lines):
-    said = []
-    with progress.reporting(Heard(said)):
+    with made.heard() as said:
         stack = decoded(by_imagej(array, lines))
     assert stack.header == Header(shape=array.shape, dtype=array.dtype.str)
     np.testing.assert_array_equal(stack.collect(), array)
@@ -342,8 +341,7 @@ def test_other_functions_are_told_and_not_applied(array, lines):
 
 @pytest.mark.parametrize("lines", ["", line(0, 1), "cf=20\nvunit=Gray Value\n"])
 def test_no_calibration_changes_nothing(lines):
-    said = []
-    with progress.reporting(Heard(said)):
+    with made.heard() as said:
         stack = decoded(by_imagej(STACK, lines))
     assert (stack.header, said) == (Header(shape=STACK.shape, dtype="|u1"), [])
 
@@ -359,13 +357,6 @@ def test_our_signed_stack_comes_back_from_imagej_as_it_was():
     stack = decoded(saved)
     assert stack.header == decoded(raw).header
     np.testing.assert_array_equal(stack.collect(), signed)
-
-
-class Heard:
-    """Notes, kept."""
-
-    def __init__(self, said):
-        self.note = said.append
 
 
 def test_ome_sizes():

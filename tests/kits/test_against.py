@@ -1,6 +1,5 @@
 """Numbers against a reference, beside closed forms: shells of frequency, surfaces, edges, thickness maps."""
 
-from contextlib import nullcontext
 from math import log, pi, sqrt
 
 import numpy as np
@@ -9,7 +8,6 @@ from scipy.ndimage import gaussian_filter
 from tests import made
 from tests.made import measured
 
-from bonectl.core import progress
 from bonectl.errors import UsageError
 from bonectl.metrics.fsc import crossing, half_bit, shells
 from bonectl.morphology.cells import BONE, MARROW
@@ -17,22 +15,6 @@ from bonectl.morphology.cut import Cut
 from bonectl.morphology.specimen import Specimen
 
 SIDE = 0.02
-
-
-@pytest.fixture
-def notes():
-    """What is said while a test runs."""
-    said = []
-
-    class Listener:
-        def task(self, name, total, unit):
-            return nullcontext(lambda done=1, **facts: None)
-
-        def note(self, message):
-            said.append(message)
-
-    with progress.reporting(Listener()):
-        yield said
 
 
 def specimen(grey, cut=0.5, unit="mgHA/cm3", side=SIDE):
@@ -65,17 +47,17 @@ def test_a_volume_correlates_with_itself_in_every_shell():
     assert shells(white(0), 3 * white(0) + 7)[0][1:] == pytest.approx(np.ones(24))
 
 
-def test_what_never_falls_has_no_crossing_and_no_number(notes):
+def test_what_never_falls_has_no_crossing_and_no_number(heard):
     there = measured("fsc", specimen(white(0)), specimen(white(0)))
     assert np.isnan(list(there.values())).all()
-    assert "no crossing" in notes[0]
-    assert "stays above" in notes[0]
+    assert "no crossing" in heard[0]
+    assert "stays above" in heard[0]
 
 
-def test_what_never_agrees_has_no_crossing_either(notes):
+def test_what_never_agrees_has_no_crossing_either(heard):
     there = measured("fsc", specimen(white(0)), specimen(-white(0)))
     assert np.isnan(there["fsc_resolution"])
-    assert "is below" in notes[0]
+    assert "is below" in heard[0]
 
 
 def test_blur_alone_changes_no_correlation_and_noise_does():

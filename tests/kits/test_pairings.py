@@ -7,7 +7,7 @@ from bonectl.core import kit
 from bonectl.core.header import Header
 from bonectl.core.spec import parse
 from bonectl.errors import UsageError
-from bonectl.learning.sample import Volume, Window
+from bonectl.learning.sample import Patch, Volume
 
 RANDOM = np.random.default_rng(0)
 
@@ -17,9 +17,9 @@ def volume(name="a", shape=(8, 10, 12), **changes):
     return Volume(values, Header(shape=shape, **({"unit": "mgHA/cm3", "spacing": (0.02,) * 3} | changes)), name)
 
 
-def window(**changes):
+def patch(**changes):
     place = {"volume": 0, "first": 2, "depth": 3, "row": 1, "column": 4, "side": 5, "begin": 0, "end": 8}
-    return Window(**(place | changes))
+    return Patch(**(place | changes))
 
 
 def bind(text, inputs, targets=()):
@@ -29,7 +29,7 @@ def bind(text, inputs, targets=()):
 def test_supervised_cuts_both_at_the_same_place():
     noisy, clean = volume("noisy"), volume("clean")
     pairing = bind("supervised", [noisy], [clean])
-    x, t = pairing.cut(window(), 1, RANDOM)
+    x, t = pairing.cut(patch(), 1, RANDOM)
     np.testing.assert_array_equal(x, noisy.values[1:6, 1:6, 4:9].astype(np.float32))
     np.testing.assert_array_equal(t, clean.values[2:5, 1:6, 4:9].astype(np.float32))
     assert x.dtype == t.dtype == np.float32
@@ -38,7 +38,7 @@ def test_supervised_cuts_both_at_the_same_place():
 def test_context_stops_at_the_slices_that_may_be_read():
     noisy = volume("noisy")
     pairing = bind("supervised", [noisy], [noisy])
-    x, _ = pairing.cut(window(first=4, depth=2, begin=4, end=6), 2, RANDOM)
+    x, _ = pairing.cut(patch(first=4, depth=2, begin=4, end=6), 2, RANDOM)
     np.testing.assert_array_equal(x, noisy.values[[4, 4, 4, 5, 5, 5], 1:6, 4:9].astype(np.float32))
 
 
@@ -71,8 +71,8 @@ def test_noise2inverse_predicts_each_split_from_the_mean_of_the_others():
     assert len(pairing.headers) == 1
     seen = set()
     for seed in range(20):
-        x, t = pairing.cut(window(), 0, np.random.default_rng(seed))
-        values = [split.crop(np.arange(2, 5), window()) for split in splits]
+        x, t = pairing.cut(patch(), 0, np.random.default_rng(seed))
+        values = [split.crop(np.arange(2, 5), patch()) for split in splits]
         held = next(i for i in range(3) if np.array_equal(t, values[i]))
         seen.add(held)
         np.testing.assert_allclose(x, (sum(values) - values[held]) / 2, rtol=1e-6)
@@ -115,7 +115,7 @@ def test_lowdose_noise_is_that_of_simulate_and_reconstruct():
 
     def by_pairing(photons):
         pairing = bind(f"lowdose(views=60, least={photons}, most={photons})", [clean])
-        noisy, target = pairing.cut(window(**WHOLE), 0, np.random.default_rng(0))
+        noisy, target = pairing.cut(patch(**WHOLE), 0, np.random.default_rng(0))
         np.testing.assert_array_equal(target, clean.values[2:6, :40, :40])
         return noisy
 
@@ -132,12 +132,12 @@ def test_lowdose_noise_is_that_of_simulate_and_reconstruct():
 
 def test_lowdose_draws_anew_and_repeats_by_its_key():
     pairing = bind("lowdose(views=20)", [bone()])
-    one, again, other = (pairing.cut(window(**WHOLE), 1, np.random.default_rng(seed))[0] for seed in (0, 0, 1))
+    one, again, other = (pairing.cut(patch(**WHOLE), 1, np.random.default_rng(seed))[0] for seed in (0, 0, 1))
     assert np.array_equal(one, again)
     assert not np.array_equal(one, other)
     assert one.shape == (6, 40, 40)
     spreads = [
-        (pairing.cut(window(**WHOLE), 0, np.random.default_rng(seed))[0] - bone().values[2:6, :40, :40]).std()
+        (pairing.cut(patch(**WHOLE), 0, np.random.default_rng(seed))[0] - bone().values[2:6, :40, :40]).std()
         for seed in range(12)
     ]
     assert max(spreads) > 1.5 * min(spreads)  # doses differ tenfold
@@ -145,7 +145,7 @@ def test_lowdose_draws_anew_and_repeats_by_its_key():
 
 def test_lowdose_context_repeats_the_outermost_slice_noise_and_all():
     pairing = bind("lowdose(views=20)", [bone()])
-    noisy, _ = pairing.cut(window(**(WHOLE | {"first": 0})), 2, np.random.default_rng(0))
+    noisy, _ = pairing.cut(patch(**(WHOLE | {"first": 0})), 2, np.random.default_rng(0))
     np.testing.assert_array_equal(noisy[0], noisy[2])
     np.testing.assert_array_equal(noisy[1], noisy[2])
     assert not np.array_equal(noisy[2], noisy[3])

@@ -1,12 +1,9 @@
 """The rotation axis of scans in closed form: within a quarter of a column, or in words."""
 
-from contextlib import nullcontext
-
 import numpy as np
 import pytest
 from tests.ops.ellipses import BONE, WATER, scan
 
-from bonectl.core import progress
 from bonectl.core.geometry import Angles
 from bonectl.core.header import PROJECTIONS, SINOGRAMS, Header
 from bonectl.core.stack import Stack
@@ -41,26 +38,6 @@ ANGLES = {
     "interlaced": np.concatenate([np.arange(0, 180, 2.0), np.arange(181, 360, 2.0)]),
     "twice with jitter": np.arange(72) * 10 + np.random.default_rng(3).normal(0, 0.005, 72),
 }
-
-
-class Heard:
-    """What was said."""
-
-    def __init__(self):
-        self.notes = []
-
-    def note(self, message):
-        self.notes.append(message)
-
-    def task(self, name, total, unit):
-        return nullcontext(lambda done=1, **facts: None)
-
-
-@pytest.fixture
-def heard():
-    reporter = Heard()
-    with progress.reporting(reporter):
-        yield reporter.notes
 
 
 def turned(degrees, columns=100, centre=52.3, rows=4):

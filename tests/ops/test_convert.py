@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests import made
 from tests.made import bare
 
 from bonectl.core.geometry import Angles, Geometry
 from bonectl.core.header import DTYPES, PROJECTIONS, SINOGRAMS, Header
-from bonectl.core.progress import reporting
 from bonectl.core.slabs import recut
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, UsageError
@@ -46,14 +46,6 @@ def scan(kind="parallel", axes=SINOGRAMS, unit="line integral", dtype="<f4", **f
     return Stack.of(array, header), array
 
 
-class Ear:
-    def __init__(self):
-        self.heard = []
-
-    def note(self, message):
-        self.heard.append(message)
-
-
 slices = st.builds(
     slice, st.none() | st.integers(-10, 10), st.none() | st.integers(-10, 10), st.none() | st.integers(1, 3)
 )
@@ -67,12 +59,12 @@ def test_crop_is_numpys_slicing_for_any_slab(cut, size):
         with pytest.raises(UsageError, match="leaves nothing"):
             crop.cropped(stack, cut)
         return
-    made = crop.cropped(stack, cut)
-    np.testing.assert_array_equal(made.collect(), expected)
-    assert made.header.shape == expected.shape
+    result = crop.cropped(stack, cut)
+    np.testing.assert_array_equal(result.collect(), expected)
+    assert result.header.shape == expected.shape
     steps = [part.step or 1 for part in cut]
-    assert made.header.spacing == pytest.approx([s * n for s, n in zip((0.1, 0.2, 0.3), steps, strict=True)])
-    assert not made.header.answers
+    assert result.header.spacing == pytest.approx([s * n for s, n in zip((0.1, 0.2, 0.3), steps, strict=True)])
+    assert not result.header.answers
 
 
 @pytest.mark.parametrize("axes", [SINOGRAMS, PROJECTIONS])
@@ -80,11 +72,11 @@ def test_crop_of_a_scan_moves_the_axis_and_picks_the_angles(axes):
     stack, array = scan(axes=axes)
     parts = {"row": slice(1, 6), "view": slice(2, None, 3), "col": slice(3, -1)}
     cut = tuple(parts[axis] for axis in axes)
-    made = crop.cropped(stack, cut)
-    geometry = made.header.geometry
+    result = crop.cropped(stack, cut)
+    geometry = result.header.geometry
     assert (geometry.rows, geometry.columns, geometry.centre) == (5, 5, 1.25)
     assert list(geometry.angles.degrees) == [3.0, 7.5]
-    np.testing.assert_array_equal(made.collect(), array[cut])
+    np.testing.assert_array_equal(result.collect(), array[cut])
 
 
 def test_crops_that_are_refused():
@@ -111,13 +103,12 @@ def test_the_orbits_plane_stays_where_it_was():
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
 def test_bin_is_the_mean_for_any_slab(size):
-    ear = Ear()
-    with reporting(ear):
-        made = binning.binned(sliced(volume(spacing=(0.1, 0.1, 0.1)), size), 3)
+    with made.heard() as heard:
+        result = binning.binned(sliced(volume(spacing=(0.1, 0.1, 0.1)), size), 3)
     cells = VOLUME[:6, :6, :].astype("f8").reshape(2, 3, 2, 3, 3, 3)
-    np.testing.assert_array_equal(made.collect(), cells.mean(axis=(1, 3, 5)).astype("f4"))
-    assert made.header.spacing == pytest.approx((0.3, 0.3, 0.3))
-    assert ear.heard == ["the last voxels (1 along z, 2 along y) fill no bin and are left out"]
+    np.testing.assert_array_equal(result.collect(), cells.mean(axis=(1, 3, 5)).astype("f4"))
+    assert result.header.spacing == pytest.approx((0.3, 0.3, 0.3))
+    assert heard == ["the last voxels (1 along z, 2 along y) fill no bin and are left out"]
 
 
 def test_bin_rounds_integers_half_to_even():
@@ -128,23 +119,23 @@ def test_bin_rounds_integers_half_to_even():
 @pytest.mark.parametrize("axes", [SINOGRAMS, PROJECTIONS])
 def test_bin_of_a_scan_keeps_views_and_the_place_of_the_axis(axes):
     stack, array = scan(axes=axes, blur_px=1.0, white=100.0)
-    made = binning.binned(stack, 3)
-    geometry = made.header.geometry
+    result = binning.binned(stack, 3)
+    geometry = result.header.geometry
     assert (geometry.rows, geometry.views, geometry.columns) == (2, 8, 3)
     assert (geometry.pitch, geometry.row_pitch, geometry.voxel, geometry.size) == pytest.approx((0.3, 0.6, 0.3, 3))
     # the axis is 4.25 + 0.5 old columns from the detector's left edge
     assert (geometry.centre + 0.5) * geometry.pitch == pytest.approx(4.75 * 0.1)
-    assert made.header.acquisition == {"blur_px": 1 / 3, "white": 900.0}  # of the nine pixels together
+    assert result.header.acquisition == {"blur_px": 1 / 3, "white": 900.0}  # of the nine pixels together
     first = {SINOGRAMS: array[:3, 0, :3], PROJECTIONS: array[0, :3, :3]}[axes]
-    assert made.collect()[0, 0, 0] == pytest.approx(first.mean(), rel=1e-6)
+    assert result.collect()[0, 0, 0] == pytest.approx(first.mean(), rel=1e-6)
 
 
 def test_binned_counts_add_up_and_keep_the_transmission():
     stack, array = scan(unit="counts", dtype="<u2", white=50000.0, photons=1e4, gain_sd=0.03)
-    made = binning.binned(stack, 3)
-    assert made.header.dtype == "<u4"
-    assert made.header.acquisition == {"white": 450000.0, "photons": 9e4, "gain_sd": 0.01}
-    assert made.collect()[1, 2, 1] == array[3:6, 2, 3:6].sum()
+    result = binning.binned(stack, 3)
+    assert result.header.dtype == "<u4"
+    assert result.header.acquisition == {"white": 450000.0, "photons": 9e4, "gain_sd": 0.01}
+    assert result.collect()[1, 2, 1] == array[3:6, 2, 3:6].sum()
 
 
 @pytest.mark.parametrize(
@@ -156,9 +147,9 @@ def test_sums_of_counts_take_the_shortest_type_that_holds_them(source, sums):
     info = np.iinfo(source) if source[1] in "iu" else np.finfo(source)
     brightest = info.max if source != "<f4" else 1e30
     array = np.full((4, 4, 4), brightest, source)
-    made = binning.binned(volume(array, unit="counts"), 2)
-    assert made.header.dtype == sums
-    np.testing.assert_array_equal(made.collect().astype(float), 8.0 * array[:2, :2, :2].astype(float))
+    result = binning.binned(volume(array, unit="counts"), 2)
+    assert result.header.dtype == sums
+    np.testing.assert_array_equal(result.collect().astype(float), 8.0 * array[:2, :2, :2].astype(float))
     mean = binning.binned(volume(array), 2)
     np.testing.assert_array_equal(mean.collect(), array[:2, :2, :2])
 
@@ -222,15 +213,15 @@ def test_cast_gives_the_nearest_value_or_refuses(source, target, numbers):
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         return  # `finite` has refused those already
     try:
-        made = number_type.cast(volume(array), target)
-        values = made.collect()
+        result = number_type.cast(volume(array), target)
+        values = result.collect()
     except UsageError as error:
         assert "not fit" in str(error)
         low, high = number_type.limits(np.dtype(target))
         exact = [float(v) for v in array.ravel()]
         assert any(not low <= round(v) <= high for v in exact) or target == "|b1" or target[1] == "f"
         return
-    assert made.header.dtype == values.dtype.str == target
+    assert result.header.dtype == values.dtype.str == target
     for old, new in zip(array.ravel().tolist(), values.ravel().tolist(), strict=True):
         if np.dtype(target).kind in "iu":
             assert new == round(old)  # Python rounds half to even, too
@@ -264,12 +255,11 @@ def test_values_that_are_not_finite(size):
     array[2, 3, 4], array[5, 0, 0] = np.nan, np.inf
     with pytest.raises(DataError, match=r"^x: 2 values are NaN or infinite, the first at \(2, 3, 4\)"):
         screening.finite(sliced(volume(array), size), "x").collect()
-    ear = Ear()
-    with reporting(ear):
+    with made.heard() as heard:
         filled = screening.zero_filled(sliced(volume(array), size), "x").collect()
     assert filled[2, 3, 4] == filled[5, 0, 0] == 0
     assert np.count_nonzero(filled != array) == 2
-    assert ear.heard == ["x: 2 values that are NaN or infinite were set to 0"]
+    assert heard == ["x: 2 values that are NaN or infinite were set to 0"]
     np.testing.assert_array_equal(screening.finite(volume(), "x").collect(), VOLUME)
 
 
@@ -280,10 +270,9 @@ def test_declarations():
     with pytest.raises(UsageError, match="unit 'furlong'"):
         meaning.with_unit(volume(), "furlong")
     assert meaning.with_voxel_size(volume(), 0.02).header.spacing == (0.02, 0.02, 0.02)
-    ear = Ear()
-    with reporting(ear):
+    with made.heard() as heard:
         assert meaning.with_voxel_size(volume(spacing=(0.1, 0.1, 0.1)), 0.02).header.voxel == 0.02
-    assert ear.heard == ["the input says 0.1 × 0.1 × 0.1 mm; 0.02 mm is taken, as given"]
+    assert heard == ["the input says 0.1 × 0.1 × 0.1 mm; 0.02 mm is taken, as given"]
     with pytest.raises(UsageError, match="pitch of 0.1 mm"):
         meaning.with_voxel_size(scan()[0], 0.02)
     with pytest.raises(UsageError, match="a length from"):
@@ -301,8 +290,7 @@ def test_declarations():
 def test_a_window_keeps_values_to_half_a_step(dtype, least, most, size):
     values = np.random.default_rng(2).uniform(-190, 1790, (5, 6, 7)).astype("f4")
     values[0, 0, :4] = -200, 1800, -201, 1e6
-    ear = Ear()
-    with reporting(ear):
+    with made.heard() as heard:
         stored = number_type.windowed(sliced(volume(values, unit="mgHA/cm3"), size), dtype, -200, 1800)
         numbers = stored.collect()
     slope, intercept = stored.header.scaling
@@ -310,7 +298,7 @@ def test_a_window_keeps_values_to_half_a_step(dtype, least, most, size):
     assert slope == pytest.approx(2000 / (most - least))
     assert [slope * end + intercept for end in (least, most)] == pytest.approx([-200, 1800])
     assert numbers[0, 0, :4].tolist() == [least, most, least, most]
-    assert ear.heard == ["2 voxels (0.0095 of all) outside -200 to 1800: 1 below, 1 above; clipped"]
+    assert heard == ["2 voxels (0.0095 of all) outside -200 to 1800: 1 below, 1 above; clipped"]
     back = Stack.of(numbers, stored.header).restored()
     assert (back.header.dtype, back.header.scaling, back.header.unit) == ("<f4", None, "mgHA/cm3")
     assert np.abs(back.collect() - values.clip(-200, 1800)).max() <= slope / 2 * 1.001

@@ -4,7 +4,6 @@ import dataclasses
 import os
 import subprocess
 import sys
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -12,7 +11,6 @@ import scipy.ndimage
 import torch
 from tests import made
 
-from bonectl.core import progress
 from bonectl.core.calibration import Calibration
 from bonectl.core.header import PROJECTIONS, Header
 from bonectl.core.stack import Stack
@@ -160,18 +158,6 @@ def test_attenuation_of_another_energy_is_scaled_by_its_own_calibration(checkpoi
     np.testing.assert_allclose(densities[0], densities[1], atol=0.05)  # of 1200; float32 of attenuations
 
 
-class Listener:
-    def __init__(self):
-        self.notes = []
-
-    def note(self, message):
-        self.notes.append(message)
-
-    @contextmanager
-    def task(self, name, total, unit):
-        yield lambda done=1, **facts: None
-
-
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -181,11 +167,10 @@ class Listener:
     ],
 )
 def test_data_far_from_the_training_is_told(checkpoint, changes, expected):
-    listener = Listener()
-    with progress.reporting(listener):
+    with made.heard() as said:
         denoise(stack(volume((2, 8, 8)), **changes), trained(checkpoint), device_name="cpu")
-    assert bool(listener.notes) == (expected is not None)
-    assert expected is None or expected in listener.notes[0]
+    assert bool(said) == (expected is not None)
+    assert expected is None or expected in said[0]
 
 
 @pytest.mark.parametrize(("photons", "told"), [(1e3, True), (2e3, False), (2e4, False), (1e5, False), (3e5, True)])
@@ -193,11 +178,10 @@ def test_a_dose_within_the_range_of_the_training_is_fine(checkpoint, photons, to
     model = trained(checkpoint)
     ranged = {"photons_least": 3e3, "photons_most": 1e5}
     model = module.Model(model.network, model.name, dataclasses.replace(model.checkpoint, acquisition=ranged))
-    listener = Listener()
-    with progress.reporting(listener):
+    with made.heard() as said:
         denoise(stack(volume((2, 8, 8)), acquisition={"photons": photons}), model, device_name="cpu")
     expected = f"warning: photons is {photons:g}, the model was trained at 3000 to 100000"
-    assert listener.notes == ([expected] if told else [])
+    assert said == ([expected] if told else [])
 
 
 @pytest.mark.parametrize(

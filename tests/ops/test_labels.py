@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from tests import made
 
-from bonectl.core import progress
 from bonectl.core.header import Header
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, UsageError
@@ -26,22 +25,10 @@ def two_bones(dtype=np.uint8):
     return image
 
 
-class Heard:
-    def __init__(self):
-        self.said = []
-
-    def note(self, message):
-        self.said.append(message)
-
-    def task(self, name, total, unit):
-        return progress._Silent().task(name, total, unit)
-
-
 def noted(*args, **options):
-    heard = Heard()
-    with progress.reporting(heard):
+    with made.heard() as heard:
         table = measure(*args, **options)
-    return table, [line for line in heard.said if "label" in line]
+    return table, [line for line in heard if "label" in line]
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.int64])

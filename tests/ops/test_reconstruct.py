@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from bonectl.core import progress
 from bonectl.core.calibration import Calibration
 from bonectl.core.geometry import Angles
 from bonectl.core.header import PROJECTIONS, SINOGRAMS, Header
@@ -42,24 +41,6 @@ def inside(volume):
     return volume[-1][np.hypot(column - 4, row - 3) < 11].mean()
 
 
-class Notes:
-    def __init__(self):
-        self.lines = []
-
-    def task(self, name, total, unit):
-        return progress._Silent().task(name, total, unit)
-
-    def note(self, message):
-        self.lines.append(message)
-
-
-@pytest.fixture
-def notes():
-    heard = Notes()
-    with progress.reporting(heard):
-        yield heard.lines
-
-
 def test_header_is_complete_before_the_first_slab():
     def never():
         raise AssertionError("a slab was asked for")
@@ -74,7 +55,7 @@ def test_header_is_complete_before_the_first_slab():
     assert done.calibration == known.calibration
 
 
-def test_attenuation_is_right_from_every_unit(notes):
+def test_attenuation_is_right_from_every_unit(heard):
     p = lines()
     white = np.random.default_rng(0).uniform(8e3, 1.2e4, (ROWS, SIZE)).astype(np.float32)
     dark = np.full((ROWS, SIZE), 100, np.float32)
@@ -93,7 +74,7 @@ def test_attenuation_is_right_from_every_unit(notes):
     for name, (values, known, fields) in scans.items():
         volume = reconstruct(Stack.of(values, known), fields=fields).collect()
         assert inside(volume) == pytest.approx(3.0, rel=2e-3), name
-    assert notes == []
+    assert heard == []
 
 
 def test_mineral_density():
@@ -114,25 +95,25 @@ def test_any_slab_gives_the_same_bytes(cut):
     assert np.array_equal(reconstruct(chain(header(), slabs)).collect(), whole)
 
 
-def test_projections_are_turned(notes):
+def test_projections_are_turned(heard):
     p = lines()
     turned = header(axes=PROJECTIONS, shape=(VIEWS, ROWS, SIZE), spacing=(None, VOXEL, VOXEL))
     scan = Stack.of(np.ascontiguousarray(p.transpose(1, 0, 2)), turned)
     assert np.array_equal(reconstruct(scan).collect(), reconstruct(Stack.of(p, header())).collect())
-    assert notes == []  # some bytes are held without a word
+    assert heard == []  # some bytes are held without a word
 
 
-def test_half_a_photon_at_least(notes):
+def test_half_a_photon_at_least(heard):
     counts = np.full((ROWS, VIEWS, SIZE), 100.0, np.float32)
     counts[0, 0, :3] = (0.0, -5.0, 0.4)
     known = header("counts", acquisition={"white": 100.0})
     p = line_integrals(Stack.of(counts, known)).collect()
     assert p[0, 0, :3] == pytest.approx(np.full(3, np.log(200)))
     assert not p[0, 0, 3:].any()
-    assert notes == ["3 readings were reached by no photon and set to the least one (0.00014 of all)"]
+    assert heard == ["3 readings were reached by no photon and set to the least one (0.00014 of all)"]
 
 
-def test_dark_transmissions(notes):
+def test_dark_transmissions(heard):
     values = np.full((ROWS, VIEWS, SIZE), 0.5, np.float32)
     values[2, 1, :2] = (0.0, 0.01)
     photons = line_integrals(Stack.of(values, header("transmission"))).collect()
@@ -223,7 +204,7 @@ def test_flats_that_are_not_bright():
         Fields.averaged(np.full((4, 6), 100.0), dark, fill=False)
 
 
-def test_dead_pixels_lie_between_their_neighbours(notes):
+def test_dead_pixels_lie_between_their_neighbours(heard):
     """Against the very scan without any: a cylinder is smooth, so a line over one pixel or two is near to it."""
     raw = header("counts", acquisition={})
     counts = np.exp(-lines()) * 1000
@@ -233,7 +214,7 @@ def test_dead_pixels_lie_between_their_neighbours(notes):
     for row, column, reading in ((4, 20, 0.0), (4, 26, 3e4)):  # a dead one and a hot one
         broken[row, :, column], dimmed[row, column] = reading, 0.0
     fields = Fields.averaged(dimmed)
-    assert notes == [
+    assert heard == [
         "2 pixels are not brighter in the flats than in the darks, the first in row 4, column 20: taken from their "
         "neighbours in the row"
     ]
@@ -249,7 +230,7 @@ def test_dead_pixels_lie_between_their_neighbours(notes):
 
 
 @pytest.mark.parametrize("level", [0.01, 1.0, 3.0, 1e4])
-def test_exposures_are_a_share_of_the_open_beam(level, notes):
+def test_exposures_are_a_share_of_the_open_beam(level, heard):
     """Whatever the open beam reads, a cylinder of 3 1/cm is one; near 1, a note asks whether these are counts.
 
     Half a count was half of the open beam there, and all that absorbed more was cut off.
@@ -258,14 +239,14 @@ def test_exposures_are_a_share_of_the_open_beam(level, notes):
     raw = header("counts", acquisition={})
     p = line_integrals(Stack.of(np.exp(-dense) * np.float32(level), raw), Fields(level)).collect()
     np.testing.assert_allclose(p, dense, atol=2e-5)
-    assert [line for line in notes if "--input-unit transmission" in line] == notes
-    assert len(notes) == (level < 10)
+    assert [line for line in heard if "--input-unit transmission" in line] == heard
+    assert len(heard) == (level < 10)
     dark = np.zeros_like(dense)
     darkest = line_integrals(Stack.of(dark, raw), Fields(level)).collect()
     np.testing.assert_allclose(darkest, np.log(2 * level if level > 10 else 2 * 65535), rtol=1e-5)
 
 
-def test_a_known_dose_says_what_half_a_photon_is(notes):
+def test_a_known_dose_says_what_half_a_photon_is(heard):
     """5 photons a pixel are counts of order 1, and normalised to 1 they are the same scan."""
     counts = np.zeros((ROWS, VIEWS, SIZE), np.float32)
     for level in (5.0, 1.0):
@@ -274,23 +255,23 @@ def test_a_known_dose_says_what_half_a_photon_is(notes):
         np.testing.assert_allclose(p, np.log(10), rtol=1e-6)
     whole = line_integrals(Stack.of(counts.astype("u1"), header("counts", dtype="|u1", acquisition={})), Fields(4.0))
     np.testing.assert_allclose(whole.collect(), np.log(8), rtol=1e-6)
-    assert not [line for line in notes if "--input-unit" in line]
+    assert not [line for line in heard if "--input-unit" in line]
 
 
-def test_warnings(notes):
+def test_warnings(heard):
     for quiet in (geometry_of(header(), size=2 * SIZE), GEOMETRY.replace(centre=GEOMETRY.centre + 3)):
         reconstruct(Stack.of(lines(), header()), geometry=quiet).collect()
-        assert notes == []
+        assert heard == []
     limited = GEOMETRY.replace(angles=Angles(0.0, 1.0, VIEWS))
     reconstruct(Stack.of(lines(), header(geometry=limited))).collect()
-    assert "no view within 90 of 180 degrees" in notes[0]
-    notes.clear()
+    assert "no view within 90 of 180 degrees" in heard[0]
+    heard.clear()
     still = GEOMETRY.replace(angles=Angles(0.0, 180.0, VIEWS))
     reconstruct(Stack.of(lines(), header(geometry=still))).collect()
-    assert "from one direction" in notes[0]
-    notes.clear()
+    assert "from one direction" in heard[0]
+    heard.clear()
     reconstruct(Stack.of(lines() + 1, header())).collect()
-    assert notes == ["5 of 5 rows are cut off by the detector: their absolute values are not to be trusted"]
+    assert heard == ["5 of 5 rows are cut off by the detector: their absolute values are not to be trusted"]
 
 
 def half_acquisition(radius, views=180, arc=360.0, columns=34):
@@ -303,47 +284,47 @@ def half_acquisition(radius, views=180, arc=360.0, columns=34):
     return Stack.of(p, header(shape=g.shape, geometry=g))
 
 
-def test_half_acquisition_is_complete_over_a_full_turn(notes):
+def test_half_acquisition_is_complete_over_a_full_turn(heard):
     volume = reconstruct(half_acquisition(15.0), look=True)
     assert not volume.header.region_of_interest
     assert inside(volume.collect()) == pytest.approx(3.0, rel=2e-3)
-    assert notes == []
+    assert heard == []
 
 
-def test_half_acquisition_says_what_is_missing(notes):
+def test_half_acquisition_says_what_is_missing(heard):
     volume = reconstruct(half_acquisition(15.0, views=90, arc=180.0), look=True)
     assert volume.header.region_of_interest
     volume.collect()
-    assert len(notes) == 1
-    assert "5 of 5 rows are cut off at an end, with the axis at column 6.3 of 34" in notes[0]
-    assert "half acquisition needs views over 360 degrees, 180 are missing" in notes[0]
-    notes.clear()
+    assert len(heard) == 1
+    assert "5 of 5 rows are cut off at an end, with the axis at column 6.3 of 34" in heard[0]
+    assert "half acquisition needs views over 360 degrees, 180 are missing" in heard[0]
+    heard.clear()
     reconstruct(half_acquisition(25.0)).collect()
-    assert notes == ["5 of 5 rows are cut off by the detector: their absolute values are not to be trusted"]
+    assert heard == ["5 of 5 rows are cut off by the detector: their absolute values are not to be trusted"]
 
 
 @pytest.mark.parametrize("level", [0.1, -0.05])
 @pytest.mark.parametrize("noise", [0.0, 0.02])
-def test_air_that_does_not_read_0_is_no_detector_that_is_too_small(level, noise, notes):
+def test_air_that_does_not_read_0_is_no_detector_that_is_too_small(level, noise, heard):
     """The beam changed between flats and projections: another cause, another cure."""
     p = lines() + level + np.random.default_rng(0).normal(0, noise, GEOMETRY.shape)
     volume = reconstruct(Stack.of(p.astype(np.float32), header()), look=True)
     assert not volume.header.region_of_interest
     volume.collect()
-    assert len(notes) == 1
-    assert f"reads {level:.2g} instead of 0 in 5 of 5 rows: the beam changed" in notes[0]
+    assert len(heard) == 1
+    assert f"reads {level:.2g} instead of 0 in 5 of 5 rows: the beam changed" in heard[0]
 
 
 @pytest.mark.parametrize("noise", [1e-4, 0.05])
-def test_rows_of_noisy_air_are_nothing_to_speak_of(noise, notes):
+def test_rows_of_noisy_air_are_nothing_to_speak_of(noise, heard):
     p = lines()
     p[:3] = 0
     p += np.random.default_rng(0).normal(0, noise, GEOMETRY.shape).astype(np.float32)
     reconstruct(Stack.of(p, header())).collect()
-    assert notes == []
+    assert heard == []
 
 
-def test_air_is_taken_off(notes):
+def test_air_is_taken_off(heard):
     """A level that differs from view to view and from end to end; in half acquisition, that of the longer side."""
     drift = 0.1 + 0.05 * np.sin(np.arange(VIEWS))[:, None] + 0.005 * np.linspace(-1, 1, SIZE)
     scan = Stack.of((lines() + drift).astype(np.float32), header())
@@ -351,37 +332,37 @@ def test_air_is_taken_off(notes):
     half = half_acquisition(15.0)
     moved = Stack.of(half.collect() - np.float32(0.2), half.header)
     assert inside(reconstruct(moved, air=3).collect()) == pytest.approx(3.0, rel=3e-3)
-    assert notes == []
+    assert heard == []
     reconstruct(half_acquisition(25.0), air=3).collect()
-    assert "5 of 5 rows show an object at an end of the detector, not air: --air took a part of it off" in notes[0]
+    assert "5 of 5 rows show an object at an end of the detector, not air: --air took a part of it off" in heard[0]
     refused(UsageError, "--air 30: give 1 to 24 of the 48 columns", air=30)
 
 
-def test_air_in_half_acquisition_is_judged_by_the_longer_side(notes):
+def test_air_in_half_acquisition_is_judged_by_the_longer_side(heard):
     half = half_acquisition(15.0)
     reconstruct(Stack.of(half.collect() + np.float32(0.1), half.header)).collect()
-    assert len(notes) == 1
-    assert "reads 0.1 instead of 0 in 5 of 5 rows: the beam changed" in notes[0]
+    assert len(heard) == 1
+    assert "reads 0.1 instead of 0 in 5 of 5 rows: the beam changed" in heard[0]
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.02])
 @pytest.mark.parametrize(("x", "radius"), [(0.0, 30.0), (0.0, 26.0), (10.0, 20.0), (15.0, 30.0)])
-def test_an_object_that_is_cut_off_is_not_taken_for_air(x, radius, noise, notes):
+def test_an_object_that_is_cut_off_is_not_taken_for_air(x, radius, noise, heard):
     t = GEOMETRY.angles.radians[:, None]
     s = np.arange(SIZE) - GEOMETRY.centre - x * np.cos(t)
     p = np.repeat(0.6 * np.sqrt(np.maximum(0, radius**2 - s**2))[None] * VOXEL / 10, ROWS, axis=0)
     p += np.random.default_rng(0).normal(0, noise * p.max(), GEOMETRY.shape)
     reconstruct(Stack.of(p.astype(np.float32), header())).collect()
-    assert notes == ["5 of 5 rows are cut off by the detector: their absolute values are not to be trusted"]
+    assert heard == ["5 of 5 rows are cut off by the detector: their absolute values are not to be trusted"]
 
 
-def test_angles_in_radians_are_asked_about(notes):
+def test_angles_in_radians_are_asked_about(heard):
     few = np.linspace(0, np.pi, 12, endpoint=False)
     g = parallel(SIZE, ROWS, VOXEL, views=12, columns=SIZE).replace(angles=Angles.of(few))
     scan = Stack.of(np.ones(g.shape, np.float32), header(geometry=g, shape=g.shape))
     refused(UsageError, "the views cover 3.14 of 180 degrees.*check the angles", scan)
     reconstruct(scan, method="sirt(iterations=1)").collect()
-    assert notes[0] == "12 angles span 2.88 degrees: if these are radians, multiply them by 57.29578"
+    assert heard[0] == "12 angles span 2.88 degrees: if these are radians, multiply them by 57.29578"
 
 
 @pytest.mark.parametrize("size", [1, 3, ROWS])

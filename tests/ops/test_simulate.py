@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from tests import made
 
-from bonectl.core import physics, progress
+from bonectl.core import physics
 from bonectl.core.calibration import Calibration
 from bonectl.core.header import Header
 from bonectl.core.spec import parse
@@ -27,19 +27,6 @@ def disc(shape=(4, 96, 96), voxel=VOXEL, mineral=200.0):
 
 def bone(shape=(20, 48, 48), voxel=0.04):
     return phantom(parse("iliac"), shape, voxel, 1)
-
-
-class Notes:
-    """A reporter that keeps what was said."""
-
-    def __init__(self):
-        self.said = []
-
-    def task(self, name, total, unit):
-        return progress._Silent().task(name, total, unit)
-
-    def note(self, message):
-        self.said.append(message)
 
 
 # ---- attenuation and projection ----
@@ -213,15 +200,14 @@ def test_dose_multiplies_mean_counts_and_divides_the_variance_of_line_integrals(
 @pytest.mark.parametrize("unit", ["counts", "transmission", "line integral"])
 @pytest.mark.parametrize("noise", ["poisson", "poisson + electronic(sd=5)"])
 def test_one_photon_gives_finite_readings_and_a_note(unit, noise):
-    notes = Notes()
-    with progress.reporting(notes):
+    with made.heard() as said:
         scan = simulate(
             bone((4, 32, 32)), energy=20.0, geometry="parallel(views=20)", unit=unit,
             detector=Detector(photons=1.0, noise=noise),
         ).collect()  # fmt: skip
     assert np.isfinite(scan).all()
-    assert len(notes.said) == 1
-    assert "below half a photon" in notes.said[0]
+    assert len(said) == 1
+    assert "below half a photon" in said[0]
     if unit == "line integral":
         assert scan.max() == pytest.approx(np.log(2.0))
 
@@ -335,30 +321,26 @@ def test_pseudo_calibrated_bone_stays_labelled():
 
 
 def test_mineral_without_energy_takes_the_usual_one_and_says_so():
-    notes = Notes()
-    with progress.reporting(notes):
+    with made.heard() as said:
         scan = simulate(bone((1, 16, 16)), geometry="parallel(views=2)")
         header = scan.header
-        assert not notes.said
+        assert not said
         scan.collect()
     assert header.acquisition["energy_kev"] == 25.0
-    assert "25 keV" in notes.said[0]
+    assert "25 keV" in said[0]
 
 
 def test_a_detector_too_narrow_for_the_object_is_told_of():
-    notes = Notes()
-    with progress.reporting(notes):
+    with made.heard() as said:
         simulate(disc(), geometry="parallel(views=9)", energy=25.0).collect()
-        assert not notes.said
+        assert not said
         alone = np.where(disc().collect() > 0, 2.0, 0.0)  # [1/cm]: in air, not in water to the corners
         for quiet in ("columns=128, centre=80", "columns=80, centre=5, arc=360"):
             simulate(volume(alone, "1/cm"), geometry=f"parallel(views=9, {quiet})").collect()
-            assert not notes.said
+            assert not said
         scan = simulate(disc(), geometry="parallel(views=9, columns=40)", energy=25.0).collect()
     rows = len(scan)
-    assert notes.said == [
-        f"{rows} of {rows} rows are cut off by the detector: their absolute values are not to be trusted"
-    ]
+    assert said == [f"{rows} of {rows} rows are cut off by the detector: their absolute values are not to be trusted"]
 
 
 @pytest.mark.parametrize(

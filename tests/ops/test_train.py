@@ -4,15 +4,15 @@ import csv
 import hashlib
 import io
 import json
-from contextlib import nullcontext
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
+from tests import made
 from tests.made import after, noisy_and_clean, nudged, rods, stack, store, train_on
 
-from bonectl.core import kit, progress
+from bonectl.core import kit
 from bonectl.core.calibration import Calibration
 from bonectl.core.header import Header
 from bonectl.core.spec import parse
@@ -439,29 +439,15 @@ def test_seeds_that_cannot_be(seed):
         Recipe(seed=seed)
 
 
-class Heard:
-    """What a run says."""
-
-    def __init__(self):
-        self.notes = []
-
-    def task(self, name, total, unit):
-        return nullcontext(lambda done=1, **facts: None)
-
-    def note(self, message):
-        self.notes.append(message)
-
-
 def test_a_finished_run_is_prolonged_by_the_schedule_of_the_new_length(pair, tmp_path):
     """It was refused: a resumed run needed the same recipe, and its length was part of that."""
     recipe = {"loss": "l1 + l2@75%", "every": 6}
     run(pair, tmp_path / "x", **recipe, steps=6)
-    heard = Heard()
-    with progress.reporting(heard):
+    with made.heard() as heard:
         end = run(pair, tmp_path / "x", **recipe, steps=12, resume=True)
     assert (end.finished, end.steps) == (True, 12)
     wanted = Recipe(**(SMALL | {"steps": 12})).learning_rate(6)
-    (said,) = (note for note in heard.notes if "goes on" in note)
+    (said,) = (note for note in heard if "goes on" in note)
     assert said.startswith("the run of 6 steps goes on from step 6 by the schedule of 12: cosine of the rate")
     assert said.endswith(f"; the rate goes on at {wanted:.3g}")
     with (tmp_path / "x.csv").open() as file:
@@ -497,10 +483,9 @@ def test_a_failure_in_the_loop_saves_the_last_whole_step(pair, tmp_path, monkeyp
         return advance(learner, batch)
 
     monkeypatch.setattr(Learner, "advance", failing)
-    heard = Heard()
-    with progress.reporting(heard), pytest.raises(UnavailableError):
+    with made.heard() as heard, pytest.raises(UnavailableError):
         run(pair, tmp_path / "parts", every=6)
-    assert heard.notes[-1] == "step 8 is saved, and --resume goes on from there"
+    assert heard[-1] == "step 8 is saved, and --resume goes on from there"
     assert loaded(tmp_path / "parts.resume", torch.device("cpu"))["step"] == 8
     fails.clear()
     run(pair, tmp_path / "parts", every=6, resume=True)
@@ -536,10 +521,9 @@ def test_a_share_of_held_out_slices_that_leaves_none_is_named(pair, tmp_path):
 
 
 def test_patches_that_do_not_fit_are_told_as_they_are_taken(pair, tmp_path):
-    heard = Heard()
-    with progress.reporting(heard):
+    with made.heard() as heard:
         run(pair, tmp_path / "x", patch=50, steps=1)
-    assert "patches are 32 pixels wide, not 50: slices have 32, and the model pools 2" in heard.notes
+    assert "patches are 32 pixels wide, not 50: slices have 32, and the model pools 2" in heard
 
 
 def test_the_checkpoint_holds_data_and_loss_weights_by_their_digests(pair, tmp_path):
@@ -564,10 +548,9 @@ def test_the_checkpoint_holds_data_and_loss_weights_by_their_digests(pair, tmp_p
 def test_data_far_from_those_of_training_are_told_when_they_have_passed(trained_once, factor, sd, said):
     """Only headers were compared: values a thousand times off went through without a word."""
     values = factor * (rods() + np.random.default_rng(7).normal(0, sd, rods().shape))
-    heard = Heard()
-    with progress.reporting(heard):
+    with made.heard() as heard:
         denoise(stack(values.astype(np.float32)), trained_once, device_name="cpu").collect()
-    assert [note.startswith(said or "-") for note in heard.notes] == [True] * (said is not None)
+    assert [note.startswith(said or "-") for note in heard] == [True] * (said is not None)
 
 
 @pytest.fixture(scope="module")

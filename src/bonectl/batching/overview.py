@@ -8,6 +8,7 @@ import html
 import struct
 import zlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,8 @@ from bonectl.batching import record
 from bonectl.batching.cohort import FIRST, Cohort, Member, shown
 from bonectl.batching.work import SKIPPED
 
-Window = tuple[float, float]
+if TYPE_CHECKING:
+    from bonectl.core.pictures import Window
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
@@ -58,7 +60,7 @@ for (const [column, button] of [...document.querySelectorAll("th button")].entri
 _ORDER = (record.FAILED, "interrupted", record.RUNNING, "waiting", record.DONE, SKIPPED)
 
 
-def page(cohort: Cohort, title: str, window: Window | None) -> str:
+def page(cohort: Cohort, title: str, window: "Window | None") -> str:
     """The page of a batch.
 
     Parameters
@@ -91,7 +93,7 @@ def page(cohort: Cohort, title: str, window: Window | None) -> str:
     )
 
 
-def _row(member: Member, cohort: Cohort, window: Window | None) -> str:
+def _row(member: Member, cohort: Cohort, window: "Window | None") -> str:
     there = member.standing
     picture = ""
     if member.middle is not None and window is not None:
@@ -120,7 +122,7 @@ def _number(value: float | None) -> str:
     return f'<td class="n" data-v="{shown(value)}">{short}</td>'
 
 
-def _window(members: Sequence[Member]) -> Window | None:
+def _window(members: Sequence[Member]) -> "Window | None":
     """One for all slices."""
     from bonectl.core.pictures import WINDOWS
 
@@ -135,7 +137,7 @@ def _window(members: Sequence[Member]) -> Window | None:
     return float(low), float(high) if high > low else float(low) + 1.0
 
 
-def _grey(values: NDArray[np.float32], window: Window) -> NDArray[np.uint8]:
+def _grey(values: NDArray[np.float32], window: "Window") -> NDArray[np.uint8]:
     low, high = window
     scaled = np.clip((np.nan_to_num(values, nan=low) - low) / (high - low), 0, 1)
     return np.asarray(np.rint(255 * scaled), np.uint8)

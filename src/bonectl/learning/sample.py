@@ -88,10 +88,10 @@ class Volume:
         """
         return self._single(self.values[numbers])
 
-    def crop(self, slices: NDArray[np.intp], window: "Window") -> NDArray[np.float32]:
-        """Return the given slices of a window as float32, (len(slices), side, side); DataError as :meth:`slices`."""
-        rows = slice(window.row, window.row + window.side)
-        columns = slice(window.column, window.column + window.side)
+    def crop(self, slices: NDArray[np.intp], patch: "Patch") -> NDArray[np.float32]:
+        """Return the given slices of a patch as float32, (len(slices), side, side); DataError as :meth:`slices`."""
+        rows = slice(patch.row, patch.row + patch.side)
+        columns = slice(patch.column, patch.column + patch.side)
         return self._single(self.values[slices, rows, columns])
 
     def _single(self, values: NDArray[Any]) -> NDArray[np.float32]:
@@ -102,7 +102,7 @@ class Volume:
 
 
 @dataclass(frozen=True)
-class Window:
+class Patch:
     """Where a patch lies: ``depth`` slices from ``first`` on, ``side`` × ``side`` pixels from (row, column).
 
     ``begin`` and ``end`` bound the slices that may be read at all: the context of a patch repeats the outermost
@@ -129,7 +129,7 @@ class Pairing(Protocol):
 
     @property
     def headers(self) -> tuple[Header, ...]:
-        """One header for each volume that windows may be drawn from."""
+        """One header for each volume that patches may be drawn from."""
         ...
 
     @property
@@ -138,13 +138,13 @@ class Pairing(Protocol):
         ...
 
     def cut(
-        self, window: Window, context: int, random: np.random.Generator
+        self, patch: Patch, context: int, random: np.random.Generator
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Cut a pair.
 
         Parameters
         ----------
-        window : Window
+        patch : Patch
             Where.
         context : int
             Neighbouring slices the model needs on either side.

@@ -12,7 +12,7 @@ from bonectl.core.geometry import Angles, Geometry
 from bonectl.core.header import VOLUME, Header
 from bonectl.core.lengths import MM_PER_CM
 from bonectl.errors import UsageError
-from bonectl.learning.sample import Volume, Window
+from bonectl.learning.sample import Patch, Volume
 from bonectl.projection.projector import Projector
 from bonectl.projection.ramp import ramp
 
@@ -110,19 +110,19 @@ class Lowdose:
         return True
 
     def cut(
-        self, window: Window, context: int, random: np.random.Generator
+        self, patch: Patch, context: int, random: np.random.Generator
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Cut a pair; the photons are drawn (log-uniform), and then every count."""
-        volume = self.volumes[window.volume]
+        volume = self.volumes[patch.volume]
         least, most = self.photons
         photons = float(np.exp(random.uniform(log(least), log(most))))
-        wanted = window.slices(context)
+        wanted = patch.slices(context)
         there, place = np.unique(wanted, return_inverse=True)  # a slice that stands in twice is scanned once
         clean = volume.slices(there)
-        noisy = self.scanners[window.volume](clean, photons, random)[place]
-        rows = slice(window.row, window.row + window.side)
-        columns = slice(window.column, window.column + window.side)
-        return np.ascontiguousarray(noisy[:, rows, columns]), volume.crop(window.slices(0), window)
+        noisy = self.scanners[patch.volume](clean, photons, random)[place]
+        rows = slice(patch.row, patch.row + patch.side)
+        columns = slice(patch.column, patch.column + patch.side)
+        return np.ascontiguousarray(noisy[:, rows, columns]), volume.crop(patch.slices(0), patch)
 
 
 def lowdose(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bonectl.core.counted import counted
 from bonectl.core.header import Header
 from bonectl.errors import UsageError
-from bonectl.learning.sample import Volume, Window
+from bonectl.learning.sample import Patch, Volume
 from bonectl.pairings._match import match
 
 
@@ -33,15 +33,15 @@ class Noise2Inverse:
         return False
 
     def cut(
-        self, window: Window, context: int, random: np.random.Generator
+        self, patch: Patch, context: int, random: np.random.Generator
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Cut a pair; which split is the target is drawn."""
-        group = self.groups[window.volume]
+        group = self.groups[patch.volume]
         held = int(random.integers(len(group)))
-        slices = window.slices(context)
-        others = [volume.crop(slices, window) for number, volume in enumerate(group) if number != held]
+        slices = patch.slices(context)
+        others = [volume.crop(slices, patch) for number, volume in enumerate(group) if number != held]
         mean = np.stack(others).mean(axis=0, dtype=np.float32)
-        return mean, group[held].crop(window.slices(0), window)
+        return mean, group[held].crop(patch.slices(0), patch)
 
 
 def noise2inverse(inputs: Sequence[Volume], targets: Sequence[Volume], *, splits: int = 4) -> Noise2Inverse:

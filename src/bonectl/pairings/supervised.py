@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from bonectl.core.counted import counted
 from bonectl.core.header import Header
 from bonectl.errors import UsageError
-from bonectl.learning.sample import Volume, Window
+from bonectl.learning.sample import Patch, Volume
 from bonectl.pairings._match import match
 
 
@@ -30,11 +30,11 @@ class Supervised:
         return True
 
     def cut(
-        self, window: Window, context: int, random: np.random.Generator
+        self, patch: Patch, context: int, random: np.random.Generator
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Cut a pair; nothing is drawn."""
-        noisy = self.inputs[window.volume].crop(window.slices(context), window)
-        clean = self.targets[window.volume].crop(window.slices(0), window)
+        noisy = self.inputs[patch.volume].crop(patch.slices(context), patch)
+        clean = self.targets[patch.volume].crop(patch.slices(0), patch)
         return noisy, clean
 
 

@@ -23,7 +23,7 @@ from bonectl.errors import UsageError
 from bonectl.learning.checkpoint import Normalisation
 from bonectl.learning.denoiser import Reach
 from bonectl.learning.ranks import ALONE, Ranks
-from bonectl.learning.sample import Pairing, Window
+from bonectl.learning.sample import Pairing, Patch
 from bonectl.training.recipe import Recipe
 
 # Validation reads at most so many pixels of a slice's centre, on a side, and so many slices of a stack, all adjacent.
@@ -213,16 +213,16 @@ class Patches(Drawing):
 
     def validation(self) -> Iterator[tuple[int, PatchBatch]]:
         """Yield the held-out patches with the number of their stack, one run of slices at a time."""
-        for index, window in enumerate(self._held_out()):
+        for index, patch in enumerate(self._held_out()):
             random = draws.generator(self.seed, "validation", index)
-            yield window.volume, self._stacked([self.pairing.cut(window, self.reach.slices, random)])
+            yield patch.volume, self._stacked([self.pairing.cut(patch, self.reach.slices, random)])
 
     def _pair(self, step: int, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Draw a place, cut the pair, turn it by one of the eight symmetries of the square."""
         random = draws.generator(self.seed, "patch", step, index)
         volume = int(random.choice(len(self.extents), p=self._shares))
         extent = self.extents[volume]
-        window = Window(
+        patch = Patch(
             volume=volume,
             first=int(random.integers(extent.train - self.run + 1)),
             depth=self.run,
@@ -233,14 +233,14 @@ class Patches(Drawing):
             end=extent.train,
         )
         symmetry = int(random.integers(8))
-        noisy, clean = self.pairing.cut(window, self.reach.slices, random)
+        noisy, clean = self.pairing.cut(patch, self.reach.slices, random)
         return turned(noisy, symmetry), turned(clean, symmetry)
 
-    def _held_out(self) -> Iterator[Window]:
+    def _held_out(self) -> Iterator[Patch]:
         for volume, extent in enumerate(self.extents):
             side = _fit(VALIDATION_SIDE, [extent], self.reach.grid)
             for first, depth in extent.validated(self.run):
-                yield Window(
+                yield Patch(
                     volume=volume,
                     first=first,
                     depth=depth,
