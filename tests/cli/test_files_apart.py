@@ -3,13 +3,14 @@
 import os
 import shlex
 import shutil
+from importlib import import_module
 from pathlib import Path
 from typing import get_type_hints
 
 import numpy as np
 import pytest
 
-from bonectl.cli.app import COMMANDS, app
+from bonectl.cli.app import COMMANDS
 from bonectl.cli.files import apart
 from bonectl.errors import UsageError
 
@@ -128,7 +129,7 @@ def test_an_output_that_is_an_input_is_refused(run, folder, line, how):
 
 
 def test_every_file_of_every_command_is_in_the_tables():
-    commands = {command.callback.__name__: command.callback for command in app.registered_commands}
+    commands = {name: getattr(import_module(f"bonectl.cli.{name}"), name) for name in COMMANDS}
     assert set(commands) == set(COMMANDS) == set(READS) == set(WRITES)
     for name, function in commands.items():
         hints = get_type_hints(function)

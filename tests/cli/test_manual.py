@@ -249,6 +249,37 @@ def test_help_imports_nothing_heavy():
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
+@pytest.mark.parametrize(
+    ("line", "modules"), [(["--help"], []), (["trian"], []), (["train", "--help"], ["train"]), (["info"], ["info"])]
+)
+def test_only_the_command_that_is_named_is_imported(line, modules):
+    code = (
+        "import sys\nfrom bonectl.cli.app import COMMANDS\nfrom bonectl.cli.boundary import run\n"
+        f"run({line}); print('', *(name for name in COMMANDS if 'bonectl.cli.' + name in sys.modules), sep='|')"
+    )
+    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, input="")
+    assert run.stdout.splitlines()[-1] == "|".join(["", *modules])
+
+
+def test_the_list_of_commands_says_what_each_says_of_itself():
+    """It is read as text, and must be what Typer would show of the imported commands."""
+    from typer.core import TyperGroup
+    from typer.main import get_command
+
+    from bonectl.cli.app import app
+
+    group = get_command(app)
+    shown = {}
+    for width in (40, 80, 100):
+        with group.make_context("bonectl", ["info"], terminal_width=width) as context:
+            for kind in (type(group), TyperGroup):
+                formatter = context.make_formatter()
+                kind.format_commands(group, context, formatter)
+                shown[kind] = formatter.getvalue()
+        assert "info" in shown[TyperGroup]
+        assert shown[type(group)] == shown[TyperGroup]
+
+
 def test_help_imports_no_package_that_typer_does_not():
     """What it costs in seconds is for `bench/startup.py`; this is why it is little."""
     packages = "print(*sorted({m.partition('.')[0] for m in sys.modules} - sys.stdlib_module_names))"

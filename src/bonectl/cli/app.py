@@ -1,15 +1,64 @@
-"""The app: one line per command. Command modules import nothing heavy before they run."""
+"""The app. A command's module is imported when the command is named, and imports nothing heavy before it runs."""
 
+from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib import import_module
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
 
 import bonectl
-from bonectl.cli.headings import Headed
 
 # In the order of the work; cli/NAME.py defines the function NAME.
 COMMANDS = ("phantom", "simulate", "prepare", "reconstruct", "train", "denoise", "measure", "batch", "info", "convert")
+
+
+@cache
+def command(name: str) -> Any:
+    """A command as Typer makes it of its function."""
+    from bonectl.cli.headings import Headed
+
+    alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    alone.command(cls=Headed)(getattr(import_module(f"bonectl.cli.{name}"), name))
+    return get_command(alone)
+
+
+class Named(Mapping[str, Any]):
+    """The commands by name; whose is not asked for is not imported."""
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in COMMANDS:
+            raise KeyError(name)
+        return command(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
+class Commands(TyperGroup):
+    """A group that knows its commands by name, and lists them by the text of their files."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{**settings, "commands": Named()})
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the list of commands as Typer does, of what they say first of themselves."""
+        room = formatter.width - 6 - max(map(len, COMMANDS))
+        said = [TyperCommand(name=name, help=_beginning(name)) for name in COMMANDS]
+        with formatter.section("Commands"):
+            formatter.write_dl([(str(one.name), one.get_short_help_str(room)) for one in said])
+
+
+def _beginning(name: str) -> str:
+    """First paragraph of a command's help, found as text."""
+    text = Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8")
+    return text.partition(f"\ndef {name}(")[2].partition('"""')[2].partition("\n\n")[0]
 
 
 def _version(wanted: bool) -> None:
@@ -20,6 +69,7 @@ def _version(wanted: bool) -> None:
 
 app = typer.Typer(
     name="bonectl",
+    cls=Commands,
     add_completion=False,  # static completions ship with the package: they start no Python
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -46,7 +96,3 @@ def bonectl_(
         bonectl reconstruct -o fbp.npy
       bonectl measure fbp.npy --reference bone.npy
     """
-
-
-for name in COMMANDS:
-    app.command(cls=Headed)(getattr(import_module(f"bonectl.cli.{name}"), name))
