@@ -17,10 +17,10 @@ from contextlib import nullcontext
 import numpy as np
 import torch
 
+import bonectl
 from bonectl.core import progress
 from bonectl.core.geometry import Angles, Geometry
 from bonectl.geometries.parallel import parallel
-from bonectl.phantoms.trabecular import trabecular
 from bonectl.projection.projector import Projector
 from bonectl.scanning.axis import found_centre
 
@@ -64,7 +64,7 @@ def scan(kind: str, trouble: str, seed: int, columns: int) -> tuple[Geometry, np
     seen = int(columns * 0.75) if trouble == "cut off" else int(columns * 1.2)
     centre = (seen - 1) / 2 + random.uniform(-8, 8)
     geometry = parallel(columns, ROWS, 0.02, columns=seen, centre=centre).replace(angles=Angles.of(angles))
-    made = trabecular((ROWS, columns, columns), 0.02, seed)
+    made = bonectl.phantom("trabecular", shape=(ROWS, columns, columns), voxel_size=0.02, seed=seed)
     bone = np.concatenate(list(made.slabs)) / 1100 * 8.0  # 1/cm
     y, x = np.indices((columns, columns)) - (columns - 1) / 2
     bone *= np.hypot(y, x) < columns * 0.48

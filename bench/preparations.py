@@ -23,14 +23,18 @@ from bonectl.core.draws import generator
 from bonectl.core.header import PROJECTIONS, Header
 from bonectl.core.scan import Frames, Source
 from bonectl.core.stack import Stack
+from bonectl.scanning.joining import axis_for
 from bonectl.scanning.preparing import Beam, parts, prepared
 
 try:
+    import algotom.prep.calculation as centring
     import algotom.prep.conversion as joined
     import algotom.prep.removal as removal
 except ImportError:
-    removal = joined = None
+    removal = joined = centring = None
 
+# Columns; of fewer, only what takes seconds is run.
+USUAL = 256
 ROWS, VIEWS, ENERGY, PHOTONS = 4, 480, 25.0, 2e4
 
 
@@ -175,7 +179,7 @@ class Lines:
 
 def main() -> None:
     """Print the table, and judge it."""
-    side = int(sys.argv[1]) if len(sys.argv) > 1 else 256
+    side = int(sys.argv[1]) if len(sys.argv) > 1 else USUAL
     threads.choose(1)
     known, judge = Known.made(side, f"parallel(views={VIEWS})"), Judge()
     lines = Lines(known, judge)
@@ -202,6 +206,8 @@ def main() -> None:
     drifting(known, judge)
     moved(lines, known)
     half_turns(judge, side)
+    if side >= USUAL:
+        overlaps(judge, side)
     judge.close()
 
 
@@ -285,12 +291,48 @@ def half_turns(judge: Judge, side: int) -> None:
     found = apart(known.volume(Stack(half.header.replace(geometry=geometry.replace(size=side)), half.slabs)), truth)
     judge("halfturn", found, 1.3 * whole)
     theirs, took = "", ""
+    centre = known.header.geometry.centre
     if joined is not None:
-        centre = known.header.geometry.centre
         values, milliseconds = by_rows(lambda row: joined.convert_sinogram_360_to_180(row, centre)[0], known.noisy)
         took = f"{milliseconds:.1f}"
         theirs = f"{values.shape[2]} columns"
     print(f"| half the detector | `halfturn` | {whole:.4f} | | {found:.4f} | {pace:.1f} | | {theirs} | {took} |")
+
+
+def overlaps(judge: Judge, side: int) -> None:
+    """The axis near an end of the detector that nobody says: how far off it is found, in columns, beside algotom's.
+
+    Bone is scanned over a full turn by detectors that see a share of their columns from both sides; of every share four
+    bones, on both sides of the detector, with few and many photons. The control is the middle.
+    """
+    print(
+        "\n| seen from both sides | photons | worst of 4 [column] | told to be off by [SD] | algotom's median, worst |"
+    )
+    print("|---|---|---|---|---|")
+    for share in (0.12, 0.2, 0.4, 0.8):
+        for photons in (150, 5000):
+            off, sds, peers, control = [], [], [], []
+            for seed in range(4):
+                columns = int(side * 0.52 / (1 - share / 2))
+                centre = share * columns / 2 - 0.5 + generator(seed, "overlap").uniform(-0.5, 0.5)
+                centre = columns - 1 - centre if seed % 2 else centre
+                bone = bonectl.phantom("trabecular", shape=(ROWS, side, side), voxel_size=0.02, seed=seed)
+                geometry = f"parallel(views={VIEWS}, arc=360, columns={columns}, centre={centre})"
+                asked = {"geometry": geometry, "energy": ENERGY, "photons": float(photons), "seed": seed}
+                scan = bonectl.simulate(bone, **asked, unit="line integral")
+                rows = scan.collect()
+                found = axis_for(Stack.of(rows, scan.header), parts("halfturn"), scan.header.geometry)
+                off.append(abs(found.column - centre))
+                sds.append(found.sd)
+                control.append(abs((columns - 1) / 2 - centre))
+                if centring is not None:
+                    there = centring.find_center_360(rows[2], max(10, int(share * columns)), norm=True)[0]
+                    peers.append(abs(float(there) - centre))
+            judge(f"axis of {share:.0%} overlap, {photons} photons", max(off), 0.25)
+            if share < 0.5:
+                judge.refuse("axis in the middle", min(control), 0.25)
+            theirs = f"{np.median(peers):.2f}, {max(peers):.2f}" if peers else ""
+            print(f"| {share:.0%} | {photons} | {max(off):.3f} | {max(sds):.3f} | {theirs} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ complete -c bonectl -n '__fish_seen_subcommand_from prepare' -l flats -r -d 'Rea
 complete -c bonectl -n '__fish_seen_subcommand_from prepare' -l darks -r -d 'Readings without beam, for counts.'
 complete -c bonectl -n '__fish_seen_subcommand_from prepare' -l axes -x -a 'sinogram projection' -d 'What the axes of a plain file are: (row, view, col) or (view, row, col).'
 complete -c bonectl -n '__fish_seen_subcommand_from prepare' -l angles -r -d 'Arc that the views divide evenly (its end is no view), or a file of one angle per view, .npy or text [degree].'
-complete -c bonectl -n '__fish_seen_subcommand_from prepare' -l centre -r -d 'Detector column of the rotation axis (0-based, fractional); halfturn needs it.'
+complete -c bonectl -n '__fish_seen_subcommand_from prepare' -l centre -r -d 'Detector column of the rotation axis (0-based, fractional), or auto: found from rows over the whole height.'
 complete -c bonectl -n '__fish_seen_subcommand_from prepare' -l order -x -a 'sinogram projection' -d 'Write sinograms or projections.'
 complete -c bonectl -n '__fish_seen_subcommand_from prepare' -l try -r -d 'Instead of a scan, reconstruct one slice after the steps with a knob of one part at several values, such as \'stripes(size=11:51:10)\' or \'stripes(method=smoothing|wavelet)\', and print how much each changes it; -o keeps the slices as a stack.'
 complete -c bonectl -n '__fish_seen_subcommand_from prepare' -l slice -r -d 'Slice of --try, from 0.'

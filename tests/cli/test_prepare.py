@@ -139,7 +139,8 @@ def test_half_the_detector_is_reconstructed_as_a_whole_one(made, good):
     [
         ("--prepare badpixels --flats flats.npy", "write flats where they belong"),
         ("--prepare 'flats + log + paganin'", "write it before log"),
-        ("--prepare 'flats + halfturn' --centre auto", "give --centre COLUMN"),
+        ("--prepare 'flats + halfturn' --centre auto", "over 360 degrees, each with one half a turn later"),
+        ("--prepare 'flats + halfturn(centre=5)' --centre auto", "give one of them"),
         ("--prepare 'flats + sripes'", "did you mean 'stripes'"),
     ],
 )

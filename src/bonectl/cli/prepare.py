@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bonectl.cli import files, scanned, streams
+from bonectl.cli import axis, files, scanned, streams
 from bonectl.cli.command import command
 from bonectl.cli.options import (
     READS,
@@ -23,15 +23,14 @@ from bonectl.cli.options import (
     ViewAngles,
     size_in_bytes,
 )
+from bonectl.cli.prepare_axis import Place
 from bonectl.cli.prepare_try import KnobTries
-from bonectl.cli.scan_files import told_angles
+from bonectl.cli.scan_files import ScanFiles
 from bonectl.core import progress
 
 if TYPE_CHECKING:
-    from bonectl.core.header import Fact, Header
-    from bonectl.core.scan import Scan
+    from bonectl.core.header import Fact
     from bonectl.core.stack import Stack
-    from bonectl.scanning.preparing import Beam
 
 
 @command(READS, WRITES)
@@ -54,12 +53,13 @@ def prepare(
     ] = None,
     angles: ViewAngles = None,
     centre: Annotated[
-        float | None,
+        str | None,
         typer.Option(
             "--centre",
-            metavar="COLUMN",
-            help="Detector column of the rotation axis (0-based, fractional); halfturn needs it.",
-            show_default="as in the scan, else the middle",
+            metavar="COLUMN|auto",
+            help="Detector column of the rotation axis (0-based, fractional), or auto: found from rows over the "
+            "whole height.",
+            show_default="as in the scan, else found for halfturn, else the middle",
         ),
     ] = None,
     order: Annotated[
@@ -95,6 +95,10 @@ def prepare(
     it does not fit in a temporary file of its size in TMPDIR. Written in two groups, projections first, it is turned
     once.
 
+    halfturn joins a full turn, with the axis near an end of the detector, to half a turn about that axis: --centre, or
+    what the scan says, or else the column that --centre auto finds. It is said with how far it may be off, and written
+    to the history; where it stays uncertain, the scan is refused.
+
     --try shows a knob to the eye: the slice without the part, and with each value, and a line for each on standard
     output (value; changed, the root mean square of what the part took off, in 1/cm). The picture is the judge: what is
     taken off should be rings or noise, and no bone. Where all steps but badpixels work on sinograms only the rows that
@@ -114,7 +118,6 @@ def prepare(
       bonectl prepare scan.npy --order projection --dry-run \\
         --steps 'flats + paganin(delta_beta=200, distance=300, energy=25)'
     """
-    from bonectl.cli import beam as cli_beam
     from bonectl.scanning import preparing
 
     files.apart([request.source, flats, darks, angles, prepare], [*files.written(request), sheet])
@@ -124,58 +127,43 @@ def prepare(
     given: dict[str, object] = {"flats": flats, "darks": darks, "angles": angles or "not needed"}
     given |= {"input-unit": request.input_unit, "voxel-size": request.voxel_size or "not needed"}
     scan = scanned.scan_of(request.source, scanner, given)
-    with _opened(request, scan, axes, angles, centre) as (stack, known):
-        beam = cli_beam.told(request, flats, darks, known, specs)
+    beside = ScanFiles(flats=flats, darks=darks, angles=angles, scan=scan)
+    opened = partial(_opened, request, beside, axes)
+    with opened() as stack:
+        beam = beside.beam(request, specs)
+        where = Place.of(stack.header, beside, axis.column(centre))
+        if tries is None or not tries.settles(specs):
+            stack, where = where.looked_for(stack, request, specs, beam, limit, opened)
+        specs = where.told(specs)
         if tries is not None:
-            tries.run(lambda: _again(request, scan, axes, angles, centre), specs, beam, request)
+            tries.run(lambda: _again(opened, where), specs, beam, request)
             return
+        stack = where.put(stack)
         last = order.value if order else None
         done = preparing.prepared(stack, specs, beam=beam, order=last, limit=limit)
         cost = preparing.cost(stack.header, specs, order=last, limit=limit) if request.dry_run else None
-        notes = {} if request.dry_run else _notes(preparing.written(specs), flats, darks)
+        notes = {} if request.dry_run else _notes(preparing.written(specs), flats, darks) | where.facts()
         streams.writing(done, request, notes, cost)
 
 
 @contextmanager
-def _opened(
-    request: Request, scan: "Scan | None", axes: Order | None, angles: str | None, centre: float | None
-) -> Iterator[tuple["Stack", "Beam"]]:
-    """The scan with what the options say of it, and the readings without sample that come with it."""
+def _opened(request: Request, beside: ScanFiles, axes: Order | None) -> Iterator["Stack"]:
+    """The scan, its axes as the options name them."""
     from bonectl.scanning.lines import check_scan
-    from bonectl.scanning.preparing import Beam
     from bonectl.stacks.meaning import with_axes
 
-    with scanned.reading(request, scan) as stack:
+    with scanned.reading(request, beside.scan) as stack:
         if axes is not None:
             stack = with_axes(stack, axes.value)
         check_scan(stack.header)
-        beam = Beam() if scan is None else Beam(scan.flats, scan.darks)
-        yield replace(stack, header=_with_geometry(stack.header, scan, angles, centre)), beam
-
-
-@contextmanager
-def _again(
-    request: Request, scan: "Scan | None", axes: Order | None, angles: str | None, centre: float | None
-) -> Iterator["Stack"]:
-    """The same scan once more; what is to be said of it was said."""
-    with progress.silence(), _opened(request, scan, axes, angles, centre) as (stack, _):
         yield stack
 
 
-def _with_geometry(header: "Header", scan: "Scan | None", angles: str | None, centre: float | None) -> "Header":
-    """The header of a scan with the angles and axis that options or the scan's own files say, as far as they do."""
-    from bonectl.scanning.beam import angles_over
-    from bonectl.scanning.lines import geometry_of
-
-    known = angles_over(told_angles(angles), header.shape[header.axes.index("view")])
-    left = None if scan is None or header.geometry is not None else scan.angles
-    pitch = header.spacing[header.axes.index("col")]
-    if known is None and centre is None and (left is None or pitch is None):
-        return header  # some steps need no more
-    geometry = geometry_of(header, angles=known or left, centre=centre)
-    if centre is None and header.geometry is None:
-        progress.note(f"the rotation axis is taken in the middle, column {geometry.centre:g}, for want of another")
-    return header.replace(geometry=geometry)
+@contextmanager
+def _again(opened: axis.Again, where: Place) -> Iterator["Stack"]:
+    """The same scan once more; what is to be said of it was said."""
+    with progress.silence(), opened() as stack:
+        yield where.put(stack)
 
 
 def _notes(steps: str, flats: Path | None, darks: Path | None) -> "dict[str, Fact]":

@@ -59,6 +59,10 @@ class KnobTries:
             raise UsageError(f"--try {text!r}; give part(knob=FROM:TO:STEP), or part(knob=A|B|C)")
         return cls(found[1], found[2], _values(text, found[3]), index, sheet)
 
+    def settles(self, specs: tuple[Spec, ...]) -> bool:
+        """Whether the axis of a step that joins the scan is what is tried."""
+        return self.knob == "centre" and any(spec.name == self.part for spec in specs)
+
     def run(self, opened: "Opened", specs: tuple[Spec, ...], beam: "Beam", request: Request) -> None:
         """A line for each value on standard output; a picture and a stack where asked for.
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -263,7 +263,7 @@ def reconstruct(
         method=method,
         geometry=geometry,
         angles=beside.told_angles(),
-        centre=_column(centre),
+        centre=axis.column(centre),
         size=size,
         unit=unit.value,
         calibration=_law(_energy(energy, calibrate, unit, scan), matrix, calibrate),
@@ -275,22 +275,31 @@ def reconstruct(
     if tries is not None:
         tries.check(request, asked)
     steps = Steps.of(prepare, beside)
-    opened = partial(_opened, request, axes, asked, steps)
+    opened = partial(_opened, request, axes, scan)
     with opened() as stack:
-        plan = _planned(stack.header, asked, steps, request)
+        stack, steps, asked = steps.settled(stack, request, asked, opened)
+        prepared = steps.done(stack, request, asked)
+        plan = _planned(prepared.header, asked, steps, request)
         if tries is not None:
-            tries.run(stack, plan, request, beside)
+            tries.run(prepared, plan, request, beside)
         else:
-            _write_volume(stack, plan, request, steps, opened)
+            _write_volume(prepared, plan, request, steps, partial(_prepared, opened, request, asked, steps))
 
 
 @contextmanager
-def _opened(request: Request, axes: Order | None, asked: "ReconstructRequest", steps: Steps) -> Iterator["Stack"]:
-    """The scan, its axes as the options name them, after its steps."""
+def _opened(request: Request, axes: Order | None, scan: "Scan | None") -> Iterator["Stack"]:
+    """The scan, its axes as the options name them."""
     from bonectl.stacks.meaning import with_axes
 
-    with scanned.reading(request, steps.beside.scan) as stack:
-        yield steps.done(stack if axes is None else with_axes(stack, axes.value), request, asked)
+    with scanned.reading(request, scan) as stack:
+        yield stack if axes is None else with_axes(stack, axes.value)
+
+
+@contextmanager
+def _prepared(opened: axis.Again, request: Request, asked: "ReconstructRequest", steps: Steps) -> Iterator["Stack"]:
+    """The scan after its steps."""
+    with opened() as stack:
+        yield steps.done(stack, request, asked)
 
 
 def _planned(scan: "Header", asked: "ReconstructRequest", steps: Steps, request: Request) -> "Plan":
@@ -317,17 +326,6 @@ def _write_volume(scan: "Stack", plan: "Plan", request: Request, steps: Steps, a
     volume = run(plan, scan, look=True)
     steps.beside.tell_claims(request, plan.geometry, told=plan.request.geometry is not None)
     streams.writing(volume, request, plan.facts() | steps.notes() | provenance.of_files(steps.beside.read))
-
-
-def _column(text: str | None) -> float | Literal["auto"] | None:
-    if text is None:
-        return None
-    if text == "auto":
-        return "auto"
-    try:
-        return float(text)
-    except ValueError:
-        raise UsageError(f"--centre {text!r}; give a column such as 295.5, or auto") from None
 
 
 def _energy(given: float | None, calibrate: str | None, unit: Value, scan: "Scan | None") -> float | None:

@@ -1,9 +1,10 @@
 """`bonectl reconstruct --prepare`: the steps of `bonectl prepare` before a reconstruction."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from bonectl.cli import beam as cli_beam
+from bonectl.cli import axis
 from bonectl.cli.options import Request
 from bonectl.cli.scan_files import ScanFiles
 from bonectl.core import kit
@@ -42,24 +43,57 @@ class Steps:
 
         return cls(preparing.parts(text), beside)
 
+    def settled(
+        self, scan: "Stack", request: Request, asked: "ReconstructRequest", again: axis.Again
+    ) -> "tuple[Stack, Steps, ReconstructRequest]":
+        """The scan, the steps and what is asked, with the axis where a step needs it and nobody says where it is.
+
+        Parameters
+        ----------
+        scan : Stack
+        request : Request
+        asked : ReconstructRequest
+        again : callable
+            Opens the scan once more.
+
+        Raises
+        ------
+        UsageError, DataError
+            See `bonectl.scanning.joining.axis_for`.
+        """
+        if not self._moves:
+            return scan, self, asked
+        from bonectl.scanning import joining
+
+        number = joining.unsettled(self.specs)
+        stated = scan.header.geometry is not None or asked.stated_centre is not None
+        if asked.centre != "auto" and (number is None or stated or asked.centre is not None):
+            return scan, self, asked
+        if number is None:
+            raise UsageError("--prepare says where the axis is, and --centre auto is given; give one of them")
+        geometry = asked.geometry_for(scan.header)
+        limit = asked.max_memory
+        beam = self.beside.beam(request, self.specs)
+        look = partial(joining.axis_for, specs=self.specs, geometry=geometry, beam=beam, limit=limit)
+        scan, found = axis.looked(scan, look, request, again, limit)
+        column = round(found.column, 3)
+        return scan, replace(self, specs=joining.told(self.specs, column)), replace(asked, centre=column)
+
     def done(self, stack: "Stack", request: Request, asked: "ReconstructRequest") -> "Stack":
         """The scan after them, with the geometry that it came with unless a step gives another one.
 
         Raises
         ------
         UsageError
-            When what is left are counts, though there are flats, or a step needs an axis that is yet to be looked for.
+            When what is left are counts, though there are flats.
         """
         if not self.specs:
             return stack
         from bonectl.scanning import preparing
 
         header = stack.header
-        if self._moves and asked.centre == "auto":
-            raise UsageError(f"{self.specs[0]} needs the axis before the scan is whole; give --centre COLUMN")
         known = replace(stack, header=header.replace(geometry=asked.geometry_for(header)))
-        own = None if self.beside.scan is None else preparing.Beam(self.beside.scan.flats, self.beside.scan.darks)
-        beam = cli_beam.told(request, self.beside.flats, self.beside.darks, own, self.specs)
+        beam = self.beside.beam(request, self.specs)
         done = preparing.prepared(known, self.specs, beam=beam, limit=asked.max_memory)
         if done.header.unit == "counts" and beam.flats is not None:
             raise UsageError("--prepare leaves counts; write flats where they belong, such as 'badpixels + flats'")

@@ -1,22 +1,25 @@
 """Files beside a scan: what was read without a sample, and the angles of its views."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bonectl.cli import streams
 from bonectl.cli.options import DASH, Request
-from bonectl.core import progress
+from bonectl.core import kit, progress
 from bonectl.core.counted import counted
+from bonectl.core.spec import Spec
 from bonectl.errors import UsageError
 
 if TYPE_CHECKING:
     from bonectl.core.geometry import Angles, Geometry
     from bonectl.core.scan import Frames, Scan
+    from bonectl.core.slabs import Array
     from bonectl.core.stack import Stack
     from bonectl.scanning.lines import Fields
+    from bonectl.scanning.preparing import Beam
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +46,7 @@ class ScanFiles:
     flats: Path | None
     darks: Path | None
     angles: str | None
-    fill: bool
+    fill: bool = True
     scan: "Scan | None" = None
 
     def __post_init__(self) -> None:
@@ -66,24 +69,44 @@ class ScanFiles:
             return self.scan.angles
         return told_angles(self.angles)
 
+    def beam(self, request: Request, specs: Iterable[Spec] | None = None) -> "Beam":
+        """Readings without the sample, and without beam: those of the options, or else those that came with the scan.
+
+        Parameters
+        ----------
+        request : Request
+        specs : sequence of Spec, optional
+            The steps that they are for; readings that are named and that none of them looks at are refused.
+
+        Raises
+        ------
+        UsageError
+            When no step looks at them, or a file is the scan itself.
+        """
+        from bonectl.scanning.preparing import KIT, Beam
+
+        unseen = specs is not None and not any(kit.fact(KIT, spec.name, "FRAMES") for spec in specs)
+        if unseen and (self.flats or self.darks):
+            raise UsageError("--flats and --darks are given, and no step looks at them; write flats where it belongs")
+        return Beam(self._frames(request, "flats"), self._frames(request, "darks"))
+
     def fields(self, request: Request) -> "Fields | None":
         """What the detector reads without a sample, averaged over frames."""
         from bonectl.scanning.lines import Fields
 
-        with ExitStack() as opened:
-            bright = self._frames(request, "flats", opened)
-            if bright is None:
-                return None
-            dim = self._frames(request, "darks", opened)
-            return Fields.averaged(bright.collect(), None if dim is None else dim.collect(), fill=self.fill)
+        beam = self.beam(request)
+        if beam.flats is None:
+            return None
+        darks = None if beam.darks is None else _collected(beam.darks)
+        return Fields.averaged(_collected(beam.flats), darks, fill=self.fill)
 
-    def _frames(self, request: Request, role: str, opened: ExitStack) -> "Stack | None":
-        """The frames of a role, of the option or else of the scan."""
+    def _frames(self, request: Request, role: str) -> "Frames | None":
+        """The frames of a role."""
         path: Path | None = getattr(self, role)
         if path is not None:
-            return opened.enter_context(frames(request, f"--{role}", path))
+            return _named(request, f"--{role}", path)
         left: Frames | None = None if self.scan is None else getattr(self.scan, role)
-        return None if left is None else opened.enter_context(left.source.open())
+        return left
 
     def tell_claims(self, request: Request, geometry: "Geometry", *, told: bool) -> None:
         """Say what is taken on trust: an arc, over which a scan that broke off would be spread; no light without beam.
@@ -123,8 +146,33 @@ def file_of_angles(text: str | None) -> Path | None:
     return None
 
 
+def _named(request: Request, option: str, path: Path) -> "Frames":
+    """The frames that an option names, to be read as often as is wanted."""
+    from bonectl.core.scan import Frames, Source
+    from bonectl.core.stack import Stack
+
+    with _opened(request, option, path) as stack:
+        header = stack.header
+        held = stack.collect() if streams.comes_once(path) else None
+
+    @contextmanager
+    def again() -> "Iterator[Stack]":
+        if held is not None:
+            yield Stack.of(held, header)
+            return
+        with progress.silence(), _opened(request, option, path) as stack:  # what is to be said of the files was said
+            yield stack
+
+    return Frames(Source(header, again))
+
+
+def _collected(frames: "Frames") -> "Array":
+    with frames.source.open() as stack:
+        return stack.collect()
+
+
 @contextmanager
-def frames(request: Request, option: str, path: Path) -> Iterator["Stack"]:
+def _opened(request: Request, option: str, path: Path) -> Iterator["Stack"]:
     """The frames that an option names: a file, the files of that role in a folder, or a pattern."""
     if path == DASH:
         raise UsageError("only the scan itself can come from standard input; give flats and darks as files")

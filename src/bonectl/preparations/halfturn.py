@@ -24,17 +24,22 @@ MISS = 0.1
 ALIGNED = 1e-3
 
 
-def halfturn(scan: Setting) -> Step:
+def halfturn(scan: Setting, *, centre: float | None = None) -> Step:
     """Sinograms of 180 degrees from those of 360, twice as wide less what both sides of the axis saw.
 
-    A view and the mirror image of the one half a turn later are joined at the axis (`--centre` where the scan does not
-    say it): in the columns that both saw, one goes over into the other along a straight line. Where the mirrored
-    columns fall between those of the first view, they are read off cubic splines. Reconstruction takes such scans as
-    they are; this is for programs that do not, and for parts that want one view of the whole object.
+    A view and the mirror image of the one half a turn later are joined at the axis: in the columns that both saw, one
+    goes over into the other along a straight line. Where the mirrored columns fall between those of the first view,
+    they are read off cubic splines. Where neither the scan nor --centre says at which column the axis is, it is looked
+    for, as --centre auto does: about which column views half a turn apart mirror each other best. How many columns both
+    sides saw, and by how much they differ, is said; where the axis stays uncertain, the scan is refused. A tenth of the
+    columns must have seen both sides for that. Reconstruction takes such scans as they are; this is for programs that
+    do not, and for parts that want one view of the whole object.
 
     Parameters
     ----------
     scan : Setting
+    centre : float, optional
+        Detector column of the rotation axis (0-based, fractional); as the scan or --centre says, or else found.
 
     Raises
     ------
@@ -43,15 +48,15 @@ def halfturn(scan: Setting) -> Step:
         the axis is not on the detector.
     """
     header = scan.header
-    geometry = _checked(header.geometry)
+    geometry = _checked(header.geometry, centre)
     pairs, columns = geometry.views // 2, geometry.columns
     flipped = 2 * geometry.centre < columns - 1  # else the longer side is on the left
-    centre = geometry.centre if flipped else columns - 1 - geometry.centre
-    first = ceil(2 * centre - (columns - 1) - ALIGNED)
-    apart = first - (2 * centre - (columns - 1))
+    near_side = geometry.centre if flipped else columns - 1 - geometry.centre
+    first = ceil(2 * near_side - (columns - 1) - ALIGNED)
+    apart = first - (2 * near_side - (columns - 1))
     wide = columns - first
-    share = np.clip((np.arange(first, columns) + 0.5) / (2 * centre + 1), 0, 1).astype(np.float32)
-    axis = centre - first
+    share = np.clip((np.arange(first, columns) + 0.5) / (2 * near_side + 1), 0, 1).astype(np.float32)
+    axis = near_side - first
 
     def work(plane: Plane, _: int) -> Plane:
         near, far = (half if flipped else half[:, ::-1] for half in (plane[:pairs], plane[pairs:]))
@@ -68,9 +73,10 @@ def halfturn(scan: Setting) -> Step:
     return Step(header.replace(shape=shape, dtype="<f4", geometry=joined), work)
 
 
-def _checked(geometry: Geometry | None) -> Geometry:
+def _checked(geometry: Geometry | None, centre: float | None) -> Geometry:
     if geometry is None:
         raise UsageError("halfturn needs to know the angles and the axis; give --angles and --centre")
+    geometry = geometry if centre is None else geometry.replace(centre=centre)
     if geometry.kind != "parallel":
         raise UsageError(f"halfturn is for a parallel beam; this one is a {geometry.kind}")
     degrees, pairs = geometry.angles.degrees, geometry.views // 2

@@ -49,10 +49,13 @@ class Axis:
         0-based, fractional.
     sd : float
         How far it may be off [SD, column].
+    mismatch : float, optional
+        By how much rays and their opposites differ there, squared, as a share; None where no rays were compared.
     """
 
     column: float
     sd: float
+    mismatch: float | None = None
 
 
 def check(geometry: Geometry) -> None:
@@ -129,7 +132,7 @@ def _found(geometry: Geometry, rows: Array, numbers: Array, strength: Array) -> 
     if mirrored is not None:
         _compare_rows(mirrored, numbers)
         if geometry.kind != "parallel" or opposite_rays.repeats(geometry):
-            return Axis(mirrored.column, mirrored.sd)
+            return Axis(mirrored.column, mirrored.sd, mirrored.mismatch)
     half, views = half_turn(geometry, rows[np.sort(np.argsort(-strength)[:SLICES])])
     if mirrored is not None:
         sharp = _sharpest(half, views, mirrored.column, NEAR, NEAR_STEPS)
