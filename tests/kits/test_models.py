@@ -73,7 +73,9 @@ def test_networks_start_as_the_identity(name):
         assert torch.equal(model(volume), volume[:, context : context + 2])
 
 
-@pytest.mark.parametrize("text", [*UNETS, *OTHERS, "gaussian(sigma=0.8)", "identity"])
+@pytest.mark.parametrize(
+    "text", [*UNETS, *OTHERS, "gaussian(sigma=0.8)", "tv3d(steps=3)", "nlm3d(distance=1)", "identity"]
+)
 @torch.no_grad()
 def test_the_declared_reach_is_exact(text):
     """Perturb one voxel: exact zeros beyond the declared reach, and a change up to it, over the pooling grid.
@@ -211,7 +213,9 @@ def test_same_seed_same_weights():
     assert torch.equal(weights(), weights())
 
 
-@pytest.mark.parametrize("text", ["tv(weight=0.2)", "nlm(sigma=0.2)", "gaussian(sigma=1)"])
+@pytest.mark.parametrize(
+    "text", ["tv(weight=0.2)", "nlm(sigma=0.2)", "tv3d(weight=0.2, steps=4)", "nlm3d(sigma=0.2)", "gaussian(sigma=1)"]
+)
 def test_filters_take_noise_away_and_leave_the_mean(text):
     torch.manual_seed(0)
     clean = torch.zeros(1, 11, 48, 48)
@@ -225,7 +229,34 @@ def test_filters_take_noise_away_and_leave_the_mean(text):
     assert float(estimate.mean()) == pytest.approx(float(noisy[:, inner].mean()), abs=0.01)
 
 
-@pytest.mark.parametrize("text", ["tv(weight=0)", "nlm(sigma=-1)", "nlm(patch=0)"])
+@pytest.mark.parametrize("text", ["tv(weight=0)", "nlm(sigma=-1)", "nlm(patch=0)", "tv3d(steps=0)", "nlm3d(patch=4)"])
 def test_impossible_filters_are_refused(text):
     with pytest.raises(UsageError):
         build(text)
+
+
+def test_tv3d_is_the_total_variation_of_scikit_image():
+    """Both minimise the same convex function; Chambolle's projection gets there slowly."""
+    from skimage.restoration import denoise_tv_chambolle
+
+    volume = np.random.default_rng(0).normal(size=(4, 10, 11)).astype(np.float32)
+    model = build("tv3d(weight=0.2, steps=80)")
+    held = torch.from_numpy(np.pad(volume, ((80, 80), (0, 0), (0, 0)), mode="edge"))[None]
+    wanted = denoise_tv_chambolle(held[0].numpy().astype(np.float64), weight=0.2, eps=1e-9, max_num_iter=1500)
+    np.testing.assert_allclose(model(held)[0], wanted[80:-80], atol=5e-3)
+
+
+def test_nlm3d_is_its_definition():
+    """The sum written out for one voxel."""
+    volume = np.random.default_rng(1).normal(size=(13, 13, 13)).astype(np.float32)
+    sigma, strength = 0.5, 1.2
+    total = weights = 0.0
+    for z, y, x in np.ndindex(5, 5, 5):
+        there = volume[3 + z : 6 + z, 3 + y : 6 + y, 3 + x : 6 + x].astype(float)
+        apart = np.mean((there - volume[5:8, 5:8, 5:8]) ** 2)
+        weight = np.exp(-max(apart - 2 * sigma**2, 0) / (strength * sigma) ** 2)
+        total, weights = total + weight * there[1, 1, 1], weights + weight
+    model = build(f"nlm3d(sigma={sigma}, strength={strength}, patch=3, distance=2)")
+    answer = model(torch.from_numpy(volume)[None])
+    assert answer.shape == (1, 7, 13, 13)
+    assert float(answer[0, 3, 6, 6]) == pytest.approx(total / weights, rel=1e-5)
