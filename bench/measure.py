@@ -38,11 +38,11 @@ from bonectl.measuring.request import usual
 from bonectl.metrics import anisotropy, tbsp
 from bonectl.morphology import cells, lines, rim
 from bonectl.morphology.components import pieces
-from bonectl.morphology.cut import Cut
 from bonectl.morphology.distance import squared_distance
 from bonectl.morphology.minkowski import mean_curvature, surface_area
 from bonectl.morphology.specimen import Specimen
 from bonectl.morphology.thickness import radius, squared_radius
+from bonectl.morphology.threshold import Threshold
 from bonectl.ops.measure import measure
 
 Work = Callable[[], Any]
@@ -143,9 +143,9 @@ def largest_ball(distance: np.ndarray, point: np.ndarray) -> float:
 def cases(mask: np.ndarray, grey: np.ndarray, count: int) -> dict[str, Task]:
     """Each task with ours first."""
     labels = np.where(mask, cells.BONE, cells.MARROW).astype(np.uint8)
-    specimen = Specimen(labels, CUBIC, "label", Cut(0.5, "label", "bench"))
+    specimen = Specimen(labels, CUBIC, "label", Threshold(0.5, "label", "bench"))
     long = np.where(bone(len(mask), stretch=2)[0], cells.BONE, cells.MARROW).astype(np.uint8)
-    stretched = Specimen(long, CUBIC, "label", Cut(0.5, "label", "bench"))
+    stretched = Specimen(long, CUBIC, "label", Threshold(0.5, "label", "bench"))
     away = np.sqrt(((np.indices(mask.shape) - (len(mask) - 1) / 2) ** 2).sum(axis=0))
     ball = np.where(away < 0.4 * len(mask), cells.BONE, cells.MARROW).astype(np.uint8)
     counted = cells.count([ball], parts=count)

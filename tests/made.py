@@ -14,8 +14,8 @@ from bonectl.core.stack import Stack
 from bonectl.core.table import Number
 from bonectl.io import npy
 from bonectl.morphology.cells import BONE, MARROW, OUTSIDE
-from bonectl.morphology.cut import Cut
 from bonectl.morphology.specimen import Specimen
+from bonectl.morphology.threshold import Threshold
 from bonectl.training.request import Request
 
 
@@ -127,7 +127,7 @@ def labelled(mask, voi=None):
 
 def specimen(mask, spacing=(0.02,) * 3, grey=None, unit="label", voi=None, cut=525.0):
     """What metrics measure: a mask, and the grey values [unit] that it was cut from at `cut`."""
-    return Specimen(labelled(mask, voi), spacing, unit, Cut(0.5 if grey is None else cut, unit, "test"), grey)
+    return Specimen(labelled(mask, voi), spacing, unit, Threshold(0.5 if grey is None else cut, unit, "test"), grey)
 
 
 def measured(text, *specimens):

@@ -11,8 +11,8 @@ from tests.made import measured
 from bonectl.errors import UsageError
 from bonectl.metrics.fsc import crossing, half_bit, shells
 from bonectl.morphology.cells import BONE, MARROW
-from bonectl.morphology.cut import Cut
 from bonectl.morphology.specimen import Specimen
+from bonectl.morphology.threshold import Threshold
 
 SIDE = 0.02
 
@@ -127,7 +127,9 @@ def test_distance_is_in_millimetres_on_any_voxel():
     moved[5:7] = True
 
     def plate(m):
-        return Specimen(np.where(m, BONE, MARROW).astype(np.uint8), (0.05, 0.01, 0.02), "label", Cut(0.5, "label", "t"))
+        return Specimen(
+            np.where(m, BONE, MARROW).astype(np.uint8), (0.05, 0.01, 0.02), "label", Threshold(0.5, "label", "t")
+        )
 
     there = measured("surface_distance", plate(mask), plate(moved))
     assert there["surface_distance_max"] == pytest.approx(3 * 0.05)

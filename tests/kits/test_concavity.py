@@ -5,13 +5,13 @@ import pytest
 
 from bonectl.metrics.concavity import concavity
 from bonectl.morphology.cells import BONE, MARROW
-from bonectl.morphology.cut import Cut
 from bonectl.morphology.specimen import Specimen
+from bonectl.morphology.threshold import Threshold
 
 
 def share(mask, sigma=1.5):
     labels = np.where(mask, BONE, MARROW).astype(np.uint8)
-    return concavity(Specimen(labels, (0.02,) * 3, "label", Cut(0.5, "label", "test")), sigma=sigma)[0].value
+    return concavity(Specimen(labels, (0.02,) * 3, "label", Threshold(0.5, "label", "test")), sigma=sigma)[0].value
 
 
 def torus(radius, ratio, seed=1):

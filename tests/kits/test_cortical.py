@@ -14,8 +14,8 @@ from bonectl.core.header import Header
 from bonectl.core.spec import parse
 from bonectl.errors import UsageError
 from bonectl.morphology.cells import BONE, MARROW
-from bonectl.morphology.cut import Cut
 from bonectl.morphology.specimen import Specimen
+from bonectl.morphology.threshold import Threshold
 from bonectl.phantoms._grid import Grid
 from bonectl.phantoms.shaft import shaft
 
@@ -75,7 +75,7 @@ def test_cortical_thickness_needs_cubic_voxels_and_areas_do_not():
     bone[:, 8:52, 8:52] = True
     bone[:, 20:40, 20:40] = False
     labels = np.where(bone, BONE, MARROW).astype(np.uint8)
-    there = Specimen(labels, (0.04, 0.02, 0.02), "label", Cut(0.5, "label", "test"))
+    there = Specimen(labels, (0.04, 0.02, 0.02), "label", Threshold(0.5, "label", "test"))
     assert measured("cortical", there)["ttar"] == pytest.approx((44 * 0.02) ** 2)
     with pytest.raises(UsageError, match="cubic voxels"):
         measured("ctth", there)

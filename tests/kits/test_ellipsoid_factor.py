@@ -9,8 +9,8 @@ from bonectl.core.spec import parse
 from bonectl.core.table import Histogram
 from bonectl.errors import UsageError
 from bonectl.morphology.cells import BONE, MARROW
-from bonectl.morphology.cut import Cut
 from bonectl.morphology.specimen import Specimen
+from bonectl.morphology.threshold import Threshold
 
 SIDE = 44
 
@@ -18,7 +18,7 @@ SIDE = 44
 def factor(mask, spacing=(0.02,) * 3, knobs="points=40"):
     labels = np.where(mask, BONE, MARROW).astype(np.uint8)
     there = kit.bind("metrics", parse(f"ellipsoid_factor({knobs})"))(
-        Specimen(labels, spacing, "label", Cut(0.5, "label", "test"))
+        Specimen(labels, spacing, "label", Threshold(0.5, "label", "test"))
     )
     histogram = next(found for found in there if isinstance(found, Histogram))
     values = {found.name: found.value for found in there if not isinstance(found, Histogram)}
@@ -74,7 +74,7 @@ def test_the_reach_is_where_it_ends_and_the_seed_is_all_that_is_drawn():
 def test_another_draw_finds_the_same_structure():
     field = gaussian_filter(np.random.default_rng(0).normal(size=(SIDE,) * 3), 3.5)
     labels = np.where(field > 0.02, BONE, MARROW).astype(np.uint8)
-    there = Specimen(labels, (0.02,) * 3, "label", Cut(0.5, "label", "test"))
+    there = Specimen(labels, (0.02,) * 3, "label", Threshold(0.5, "label", "test"))
     means = [kit.bind("metrics", parse(f"ellipsoid_factor(seed={seed})"))(there)[1].value for seed in (0, 1)]
     assert means[0] == pytest.approx(means[1], abs=0.05)
 

@@ -17,7 +17,7 @@ from bonectl.core.spec import parse
 from bonectl.core.table import Doubt, Histogram, Number
 from bonectl.errors import UsageError
 from bonectl.morphology import mil
-from bonectl.morphology.cut import Volume
+from bonectl.morphology.threshold import Volume
 
 CUBIC = (0.02, 0.02, 0.02)
 

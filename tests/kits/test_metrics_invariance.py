@@ -16,8 +16,8 @@ from bonectl.core import kit
 from bonectl.core.table import Number
 from bonectl.errors import UsageError
 from bonectl.morphology.cells import BONE, MARROW, OUTSIDE
-from bonectl.morphology.cut import Cut
 from bonectl.morphology.specimen import Specimen
+from bonectl.morphology.threshold import Threshold
 
 # Numbers of a bone with a cortex, which this specimen has not.
 METRICS = [name for name in kit.names("metrics") if name not in ("cortical", "ctth")]
@@ -88,7 +88,7 @@ def pair(change=lambda array: array, spacing=(SIDE,) * 3, pad=0):
         grey = np.ascontiguousarray(np.pad(change(grey), pad))
         labels = np.where(grey > THRESHOLD, BONE, MARROW).astype(np.uint8)
         labels[~inside] = OUTSIDE
-        return Specimen(labels, spacing, "mgHA/cm3", Cut(THRESHOLD, "mgHA/cm3", "test"), grey)
+        return Specimen(labels, spacing, "mgHA/cm3", Threshold(THRESHOLD, "mgHA/cm3", "test"), grey)
 
     return specimen(NOISY), specimen(CLEAN)
 

@@ -8,7 +8,7 @@ from skimage.filters import threshold_otsu
 from bonectl.core import kit
 from bonectl.core.spec import parse
 from bonectl.errors import DataError, UsageError
-from bonectl.morphology.cut import Volume
+from bonectl.morphology.threshold import Volume
 
 
 def segmentation(text):

@@ -8,8 +8,8 @@ import pytest
 from bonectl.core import kit
 from bonectl.core.spec import parse
 from bonectl.morphology.cells import BONE, MARROW
-from bonectl.morphology.cut import Cut
 from bonectl.morphology.specimen import Specimen
+from bonectl.morphology.threshold import Threshold
 
 POSES = 24
 
@@ -26,7 +26,7 @@ def specimen(side, seed, inside, points=1):
     within = inside(*(sum(np.float32(a) * axis for a, axis in zip(row, axes, strict=True)) for row in turn))
     share = within.reshape(side, points, side, points, side, points).mean((1, 3, 5), dtype=np.float32)
     labels = np.where(share > 0.5, BONE, MARROW).astype(np.uint8)
-    return Specimen(labels, (1.0,) * 3, "grey", Cut(0.5, "grey", "test"), share)
+    return Specimen(labels, (1.0,) * 3, "grey", Threshold(0.5, "grey", "test"), share)
 
 
 def numbers(names, there):

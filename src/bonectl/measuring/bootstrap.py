@@ -26,7 +26,7 @@ from bonectl.errors import UsageError
 from bonectl.morphology.minkowski import surface_area
 from bonectl.morphology.parted import PartedSums, Statistic, Weights
 from bonectl.morphology.specimen import Specimen
-from bonectl.morphology.tapers import TOGETHER, Windows, windows
+from bonectl.morphology.tapers import TOGETHER, SubVolumes, windows
 
 # How often sub-volumes are drawn, the confidence, and how few and how many sub-volumes there may be.
 DRAWS = 500
@@ -110,7 +110,7 @@ def with_intervals(
     Notes
     -----
     The number ± t · spread · SD of the draws: t the quantile of Student's distribution, with the degrees of freedom of
-    overlapping windows (`morphology.tapers.Windows`), 6.5 of 8 and 21.6 of 27; spread brings the SD of the draws to
+    overlapping windows (`morphology.tapers.SubVolumes`), 6.5 of 8 and 21.6 of 27; spread brings the SD of the draws to
     what it is of voxels that do not know of each other. Of what was drawn, cells at walls, edges and corners of the
     volume of interest are brought to their known number: raw χ depends on where it is cut. The cost is `DRAWS`
     evaluations of each metric on counts, and one pass over the voxels.
@@ -155,7 +155,7 @@ def _row(
     return row
 
 
-def _interval(drawn: NDArray[np.float64], whole: float | None, *, seen: Windows, source: str) -> Interval | None:
+def _interval(drawn: NDArray[np.float64], whole: float | None, *, seen: SubVolumes, source: str) -> Interval | None:
     """About the value of the whole; None where some of what was drawn is not defined."""
     if whole is None or not np.isfinite([whole, *drawn]).all():
         return None
@@ -173,7 +173,7 @@ def plate_separation(specimen: Specimen) -> float:
     return 2 * (sums.total_volume - sums.bone_volume) / area if area else nan
 
 
-def _windows(specimen: Specimen, side: float | None) -> tuple[Windows, tuple[float, ...]]:
+def _windows(specimen: Specimen, side: float | None) -> tuple[SubVolumes, tuple[float, ...]]:
     """Windows at least `side` apart, and their distances [mm]."""
     asked = GAPS * plate_separation(specimen) if side is None else side
     if not asked > 0:
@@ -268,7 +268,7 @@ def _growth(one: float, two: float, four: float) -> Callable[[float, float], flo
     return None
 
 
-def _statistics(parts: Iterable[Part], specimen: Specimen, sums: PartedSums, seen: Windows) -> Iterator[Statistic]:
+def _statistics(parts: Iterable[Part], specimen: Specimen, sums: PartedSums, seen: SubVolumes) -> Iterator[Statistic]:
     """What can be drawn of one specimen."""
     for part in parts:
         if part.flows == ("sums",):
@@ -278,7 +278,7 @@ def _statistics(parts: Iterable[Part], specimen: Specimen, sums: PartedSums, see
             yield part.resampled(specimen, seen)
 
 
-def _comparisons(parts: Iterable[Part], specimens: Sequence[Specimen], seen: Windows) -> Iterator[Statistic]:
+def _comparisons(parts: Iterable[Part], specimens: Sequence[Specimen], seen: SubVolumes) -> Iterator[Statistic]:
     """What can be drawn of two specimens together."""
     for part in parts:
         if part.resampled is not None and part.flows == ("specimen", "reference"):
@@ -286,7 +286,7 @@ def _comparisons(parts: Iterable[Part], specimens: Sequence[Specimen], seen: Win
                 yield part.resampled(*specimens, seen)
 
 
-def _works(statistic: Statistic, seen: Windows) -> bool:
+def _works(statistic: Statistic, seen: SubVolumes) -> bool:
     """Whether the data allow a metric at all."""
     try:
         statistic(np.ones(seen.parts, np.int64))

@@ -133,7 +133,7 @@ class Plan:
     @property
     def reach(self) -> int | None:
         """How many slices away a voxel still matters, of a threshold that is known beforehand; None is any."""
-        return self.rule.cut(None, self.stack.header.unit, self.spacing, None).filter.reach
+        return self.rule.threshold(None, self.stack.header.unit, self.spacing, None).filter.reach
 
     @property
     def _works(self) -> list[str]:

@@ -104,7 +104,7 @@ def caption(found: Examined, window: Window | None = None) -> str:
     sentences = [
         f"Slice z = {_middle(specimen)} of {specimen.labels.shape[0]};{greys} voxels of {sides} µm (z, y, x). ",
         f"Volume of interest: {conditions['volume_of_interest']}. ",
-        f"Bone is {specimen.cut}, filter before the threshold: {specimen.cut.filter}.",
+        f"Bone is {specimen.threshold}, filter before the threshold: {specimen.threshold.filter}.",
     ]
     if specimen.pure:
         sentences.append(f" Purified: {conditions['purification']}.")
@@ -203,7 +203,7 @@ def _draw_values(found: Examined, axes: Axes, window: Window | None) -> None:
             counts, edges = np.histogram(values.clip(low, high), bins_of(values.dtype, low, high))
             # The outermost bins hold all that is darker or brighter: their height would hide the rest.
             axes.stairs(counts[1:-1] / values.size, edges[1:-1], color=colour, label=name)
-            axes.axvline(one.cut.value, color=colour, linestyle=":", linewidth=0.9)
+            axes.axvline(one.threshold.value, color=colour, linestyle=":", linewidth=0.9)
     axes.set(xlim=(low, high), ylabel="share of the volume of interest")
     if specimen.grey is not None:
         axes.set_yscale("log")

@@ -13,15 +13,15 @@ from bonectl.measuring.threshold_rule import rule_of
 from bonectl.measuring.values import BLOCK, Mask, collected
 from bonectl.morphology import voi
 from bonectl.morphology.cells import MARROW, Labels
-from bonectl.morphology.cut import NONE, Cut, Volume
 from bonectl.morphology.specimen import Specimen
 from bonectl.morphology.sums import Sums
+from bonectl.morphology.threshold import NONE, Threshold, Volume
 
 EMPTY = "the mask is empty: no voxel is inside the volume of interest"
 
 
 def read(plan: Plan) -> Specimen:
-    """The volume, read and cut."""
+    """The volume, read and cut into bone and marrow."""
     values = collected(plan.stack, "the volume")
     return segmented(plan, values, plan.region.inside(values), "the volume")
 
@@ -58,11 +58,13 @@ def labelled(bone: Mask, inside: Mask | None) -> Labels:
     return labels
 
 
-def segmented(plan: Plan, values: Array, inside: Mask | None, what: str, cut: Cut | None = None) -> Specimen:
-    """Cut one volume, and add up what its voxels are; by the plan's rule, unless the cut is known."""
+def segmented(
+    plan: Plan, values: Array, inside: Mask | None, what: str, threshold: Threshold | None = None
+) -> Specimen:
+    """Cut one volume, and add up what its voxels are; by the plan's rule, unless the threshold is known."""
     with progress.task(f"cut {what}", 1, "volume") as advance:
-        specimen = _cut_out(plan, values, inside, cut)
-        check_filled(specimen.sums, specimen.cut, f"{what}, purified," if plan.request.purify else what)
+        specimen = _cut_out(plan, values, inside, threshold)
+        check_filled(specimen.sums, specimen.threshold, f"{what}, purified," if plan.request.purify else what)
         advance()
     return specimen
 
@@ -85,30 +87,32 @@ def _goes_on(values: Array, bone: Mask, inside: Mask) -> bool:
     return bool((total - here) * voxels > SAME_TISSUE * here * (bone.size - voxels))
 
 
-def check_filled(sums: Sums, cut: Cut, what: str) -> None:
+def check_filled(sums: Sums, threshold: Threshold, what: str) -> None:
     """Refuse a volume without bone or without marrow: no number of it means anything."""
     bone, total = sums.cells.bone_voxels, sums.cells.total_voxels
     if total == 0:
         raise DataError(EMPTY)
     if bone == 0:
-        raise DataError(f"{what} holds no bone: no voxel is {cut}; a lower threshold may be right")
+        raise DataError(f"{what} holds no bone: no voxel is {threshold}; a lower threshold may be right")
     if bone == total:
-        raise DataError(f"{what} is nothing but bone: all {total} voxels are {cut}; a higher threshold may be right")
+        raise DataError(
+            f"{what} is nothing but bone: all {total} voxels are {threshold}; a higher threshold may be right"
+        )
 
 
-def _cut_out(plan: Plan, values: Array, inside: Mask | None, cut: Cut | None) -> Specimen:
+def _cut_out(plan: Plan, values: Array, inside: Mask | None, threshold: Threshold | None) -> Specimen:
     unit = plan.stack.header.unit
     if inside is not None and not inside.any():
         raise DataError(EMPTY)
     two_levels = unit != "label" and Volume(values, unit, inside).has_two_levels
-    if cut is None:
-        cut = plan.rule_for(unit, two_levels=two_levels).cut(values, unit, plan.spacing, inside)
-    if two_levels and cut.filter is NONE:
-        cut = replace(cut, mask=True, rule=f"{cut.rule}, two levels: a mask")
+    if threshold is None:
+        threshold = plan.rule_for(unit, two_levels=two_levels).threshold(values, unit, plan.spacing, inside)
+    if two_levels and threshold.filter is NONE:
+        threshold = replace(threshold, mask=True, rule=f"{threshold.rule}, two levels: a mask")
     grey = None if unit == "label" else values
-    bone = cut.bone(values)
+    bone = threshold.bone(values)
     if inside is None:
         inside = plan.region.around(bone, plan.spacing)
     around = bone if inside is not None and _goes_on(values, bone, inside) else None
-    specimen = Specimen(labelled(bone, inside), plan.spacing, unit, cut, grey, around=around)
+    specimen = Specimen(labelled(bone, inside), plan.spacing, unit, threshold, grey, around=around)
     return specimen.purify() if plan.request.purify else specimen

@@ -10,8 +10,8 @@ from bonectl.core.table import Doubt, Finding, Histogram, Number, Row, Table
 from bonectl.errors import UsageError
 from bonectl.measuring.plan import Part, Plan
 from bonectl.morphology import trust, voi
-from bonectl.morphology.cut import Cut
 from bonectl.morphology.specimen import Specimen
+from bonectl.morphology.threshold import Threshold
 
 # What `purify` does, in the words of the conditions.
 PURE = "largest 26-connected piece of bone, marrow that it encloses filled"
@@ -102,7 +102,7 @@ def found_by(parts: Sequence[Part], given: Mapping[str, Any]) -> list[Finding]:
     return found
 
 
-def table_of(plan: Plan, findings: list[Finding], cut: Cut) -> Table:
+def table_of(plan: Plan, findings: list[Finding], threshold: Threshold) -> Table:
     """What was found in one volume, with its conditions; beside a phantom's known answers where it has any."""
     header = plan.stack.header
     conditions: dict[str, float | int | str | None] = {
@@ -110,7 +110,7 @@ def table_of(plan: Plan, findings: list[Finding], cut: Cut) -> Table:
         **{f"voxel_{axis}_mm": side for axis, side in zip("zyx", plan.spacing, strict=True)},
         "unit": header.unit,
         "volume_of_interest": plan.region.name,
-        **cut_conditions(cut, "threshold"),
+        **threshold_conditions(threshold, "threshold"),
         "purification": PURE if plan.request.purify else "none",
     }
     if header.calibration is not None and header.unit == "mgHA/cm3":
@@ -118,7 +118,7 @@ def table_of(plan: Plan, findings: list[Finding], cut: Cut) -> Table:
         conditions["calibration"] = header.calibration.source + pseudo
     rows = tuple(Row(found) for found in findings if isinstance(found, Number))
     histograms = tuple(found for found in findings if isinstance(found, Histogram))
-    table = Table(rows, conditions, histograms, warnings=(*cut.doubts, *said(findings)))
+    table = Table(rows, conditions, histograms, warnings=(*threshold.doubts, *said(findings)))
     if header.answers and plan.reference is None:
         return replace(table.beside(header.answers), reference="known answers of the phantom")
     return table
@@ -129,6 +129,11 @@ def said(findings: Iterable[Finding]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found.text for found in findings if isinstance(found, Doubt)))
 
 
-def cut_conditions(cut: Cut, name: str) -> dict[str, float | str]:
+def threshold_conditions(threshold: Threshold, name: str) -> dict[str, float | str]:
     """How bone was told from marrow, as conditions of a table; each begins with `name`."""
-    return {name: cut.value, f"{name}_unit": cut.unit, f"{name}_rule": cut.rule, f"{name}_filter": str(cut.filter)}
+    return {
+        name: threshold.value,
+        f"{name}_unit": threshold.unit,
+        f"{name}_rule": threshold.rule,
+        f"{name}_filter": str(threshold.filter),
+    }

@@ -10,7 +10,7 @@ from bonectl.core.spec import Spec, parse
 from bonectl.errors import UsageError
 from bonectl.measuring.request import REFERENCE, number, segmentation
 from bonectl.measuring.values import Mask
-from bonectl.morphology.cut import Cut, Volume
+from bonectl.morphology.threshold import Threshold, Volume
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,13 @@ class Rule:
         """Whether it needs voxels to find the threshold."""
         return kit.describe("segmentations", self.spec.name).flows[0] == "volume"
 
-    def cut(self, values: Array | None, unit: str, spacing: Spacing, inside: Mask | None) -> Cut:
+    def threshold(self, values: Array | None, unit: str, spacing: Spacing, inside: Mask | None) -> Threshold:
         """How one volume is cut; by its values, where they are needed."""
         given: dict[str, Any] = {"unit": unit, "spacing": spacing}
         if values is not None:
             given["volume"] = Volume(values, unit, inside)
         flows = kit.describe("segmentations", self.spec.name).flows
-        found: Cut = kit.bind("segmentations", self.spec)(*(given[name] for name in flows))
+        found: Threshold = kit.bind("segmentations", self.spec)(*(given[name] for name in flows))
         return replace(found, rule=f"{found.rule} of the reference") if self.on_reference else found
 
     def __str__(self) -> str:

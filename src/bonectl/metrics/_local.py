@@ -14,7 +14,7 @@ from bonectl.morphology.components import FULL
 from bonectl.morphology.distance import squared_distance
 from bonectl.morphology.parted import Statistic, Weights
 from bonectl.morphology.specimen import Specimen
-from bonectl.morphology.tapers import Windows
+from bonectl.morphology.tapers import SubVolumes
 from bonectl.morphology.thickness import mask_radius, radius, squared_radius
 from bonectl.morphology.voi import bounding_box
 
@@ -194,7 +194,8 @@ def _values(specimen: Specimen) -> tuple[Map | None, float]:
     """
     if specimen.is_mask or specimen.grey is None:
         return None, 0.5
-    values, threshold = specimen.cut.filter(specimen.grey).astype(np.float32, copy=False), specimen.cut.value
+    values = specimen.threshold.filter(specimen.grey).astype(np.float32, copy=False)
+    threshold = specimen.threshold.value
     if specimen.pure:
         above = np.nextafter(np.float32(threshold), np.float32(np.inf))
         values = np.where(specimen.bone_around, np.maximum(values, above), np.minimum(values, np.float32(threshold)))
@@ -289,7 +290,7 @@ def _spread(diameters: Map) -> Spread:
     return Spread(float(values.mean()), float(values.std()), float(values.max()))
 
 
-def resampled(name: str, values: Map, seen: Windows) -> Statistic:
+def resampled(name: str, values: Map, seen: SubVolumes) -> Statistic:
     """Mean and standard deviation of a map where it is not 0, of drawn sub-volumes (`bonectl.morphology.parted`).
 
     Parameters
@@ -298,7 +299,7 @@ def resampled(name: str, values: Map, seen: Windows) -> Statistic:
         Of the mean; that of the deviation is ``name_sd``.
     values : (z, y, x) float32
         Its voxels may be larger than the specimen's.
-    seen : Windows
+    seen : SubVolumes
     """
     sums = np.stack([seen.sums(column) for column in (values > 0, values, np.square(values))], axis=1)
 

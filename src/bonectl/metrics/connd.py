@@ -6,7 +6,7 @@ from bonectl.core.table import Number
 from bonectl.morphology.parted import PartedSums, Statistic, Weights
 from bonectl.morphology.specimen import Specimen
 from bonectl.morphology.sums import Sums
-from bonectl.morphology.tapers import Windows
+from bonectl.morphology.tapers import SubVolumes
 
 # What the register knows of it (core/kit.py).
 USUAL = "structure"
@@ -35,7 +35,7 @@ def connd(specimen: Specimen) -> tuple[Number, ...]:
     return _numbers(specimen.purified)
 
 
-def resampled(specimen: Specimen, seen: Windows) -> Statistic:
+def resampled(specimen: Specimen, seen: SubVolumes) -> Statistic:
     """The numbers of drawn sub-volumes (`bonectl.morphology.parted`)."""
     sums = PartedSums.of(specimen.pieces.labels, None, specimen, seen)
 

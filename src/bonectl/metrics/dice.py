@@ -8,7 +8,7 @@ import numpy as np
 from bonectl.core.table import Number
 from bonectl.morphology.parted import Statistic, Weights
 from bonectl.morphology.specimen import Specimen
-from bonectl.morphology.tapers import Windows
+from bonectl.morphology.tapers import SubVolumes
 
 # What the register knows of it (core/kit.py).
 USUAL = "against"
@@ -34,7 +34,7 @@ def dice(specimen: Specimen, reference: Specimen) -> tuple[Number, ...]:
     return (Number("dice", 2 * both / sizes, "1", "2 |A ∩ B| / (|A| + |B|) of the bone masks"),)
 
 
-def resampled(specimen: Specimen, reference: Specimen, seen: Windows) -> Statistic:
+def resampled(specimen: Specimen, reference: Specimen, seen: SubVolumes) -> Statistic:
     """The number of drawn sub-volumes (`bonectl.morphology.parted`)."""
     common = seen.sums(specimen.bone & reference.bone)
     both = seen.sums(specimen.bone) + seen.sums(reference.bone)

@@ -124,7 +124,7 @@ def _field(reference: Specimen) -> tuple[NDArray[np.float64], float]:
     """What the reference surface is a level of; a mask is smoothed a little, its staircase is no surface."""
     if reference.is_mask or reference.grey is None:
         return gaussian_filter(reference.bone.astype(np.float64), 1.0), 0.5
-    return reference.cut.filter(reference.grey).astype(np.float64), reference.cut.value
+    return reference.threshold.filter(reference.grey).astype(np.float64), reference.threshold.value
 
 
 def _depth(bone: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ import numpy as np
 from bonectl.core.table import Number
 from bonectl.morphology.parted import Statistic, Weights
 from bonectl.morphology.specimen import Specimen, data_range
-from bonectl.morphology.tapers import Windows
+from bonectl.morphology.tapers import SubVolumes
 
 # What the register knows of it (core/kit.py).
 USUAL = "against"
@@ -48,7 +48,7 @@ def psnr(specimen: Specimen, reference: Specimen, *, range: float | None = None)
     )
 
 
-def resampled(specimen: Specimen, reference: Specimen, seen: Windows, *, range: float | None = None) -> Statistic:
+def resampled(specimen: Specimen, reference: Specimen, seen: SubVolumes, *, range: float | None = None) -> Statistic:
     """The numbers of drawn sub-volumes (`bonectl.morphology.parted`), about the PSNR of the whole."""
     whole = psnr(specimen, reference, range=range)[0].value
     difference = np.subtract(specimen.values("psnr"), reference.values("psnr"), dtype=np.float32)

@@ -6,7 +6,7 @@ from bonectl.core.table import Number
 from bonectl.metrics import _local
 from bonectl.morphology.parted import Statistic, Weights
 from bonectl.morphology.specimen import Specimen
-from bonectl.morphology.tapers import Windows
+from bonectl.morphology.tapers import SubVolumes
 
 # What the register knows of it (core/kit.py).
 USUAL = "structure"
@@ -39,7 +39,7 @@ def tbn(specimen: Specimen, *, convention: str = "subvoxel", walls: str = "open"
     return (Number("tbn", number, "1/mm", f"trabecular number by the plate model, BV/TV / Tb.Th ({convention})"),)
 
 
-def resampled(specimen: Specimen, seen: Windows, *, convention: str = "subvoxel", walls: str = "open") -> Statistic:
+def resampled(specimen: Specimen, seen: SubVolumes, *, convention: str = "subvoxel", walls: str = "open") -> Statistic:
     """The number of drawn sub-volumes (`bonectl.morphology.parted`)."""
     thickness = _local.resampled("tbth", _local.bone_map(specimen, convention, walls), seen)
     bone, voi = (seen.sums(mask) for mask in (specimen.bone, specimen.voi))

@@ -8,7 +8,7 @@ from bonectl.errors import UsageError
 from bonectl.metrics import _local
 from bonectl.morphology.parted import Statistic
 from bonectl.morphology.specimen import Specimen
-from bonectl.morphology.tapers import Windows
+from bonectl.morphology.tapers import SubVolumes
 
 # What the register knows of it (core/kit.py).
 USUAL = "structure"
@@ -73,7 +73,7 @@ def thickness_map(specimen: Specimen, *, convention: str = "subvoxel", walls: st
 
 
 def resampled(
-    specimen: Specimen, seen: Windows, *, convention: str = "subvoxel", coarsen: int = 0, walls: str = "open"
+    specimen: Specimen, seen: SubVolumes, *, convention: str = "subvoxel", coarsen: int = 0, walls: str = "open"
 ) -> Statistic:
     """The numbers of drawn sub-volumes (`bonectl.morphology.parted`)."""
     _local.check_walls(walls)

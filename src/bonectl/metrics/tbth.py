@@ -7,7 +7,7 @@ from bonectl.core.table import Number
 from bonectl.metrics import _local
 from bonectl.morphology.parted import Statistic
 from bonectl.morphology.specimen import Specimen
-from bonectl.morphology.tapers import Windows
+from bonectl.morphology.tapers import SubVolumes
 
 # What the register knows of it (core/kit.py).
 USUAL = "structure"
@@ -72,6 +72,6 @@ def thickness_map(specimen: Specimen, *, convention: str = "subvoxel", walls: st
     return _local.bone_map(specimen, convention, walls)
 
 
-def resampled(specimen: Specimen, seen: Windows, *, convention: str = "subvoxel", walls: str = "open") -> Statistic:
+def resampled(specimen: Specimen, seen: SubVolumes, *, convention: str = "subvoxel", walls: str = "open") -> Statistic:
     """The numbers of drawn sub-volumes (`bonectl.morphology.parted`)."""
     return _local.resampled("tbth", thickness_map(specimen, convention=convention, walls=walls), seen)

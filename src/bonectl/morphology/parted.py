@@ -18,7 +18,7 @@ from bonectl.morphology.lines import Lines
 from bonectl.morphology.rim import Rim
 from bonectl.morphology.specimen import Specimen
 from bonectl.morphology.sums import DENSITY_BINS, Moments, Sums, density_bins
-from bonectl.morphology.tapers import Windows
+from bonectl.morphology.tapers import SubVolumes
 
 # How often each part was drawn, (parts,), and what numbers by name are made of it.
 Weights = NDArray[np.int64]
@@ -33,7 +33,7 @@ class PartedMoments:
     histograms: NDArray[np.float64]
 
     @classmethod
-    def of(cls, mask: NDArray[np.bool_], grey: NDArray[np.number], seen: Windows) -> "PartedMoments":
+    def of(cls, mask: NDArray[np.bool_], grey: NDArray[np.number], seen: SubVolumes) -> "PartedMoments":
         """Of the values where the mask is set."""
         values = np.where(mask, grey, 0).astype(np.float64)
         sums = np.stack([seen.sums(column) for column in (mask, values, np.square(values))], axis=1)
@@ -82,7 +82,7 @@ class PartedSums:
     bone: PartedMoments | None
 
     @classmethod
-    def of(cls, labels: Labels, grey: NDArray[np.number] | None, specimen: Specimen, seen: Windows) -> "PartedSums":
+    def of(cls, labels: Labels, grey: NDArray[np.number] | None, specimen: Specimen, seen: SubVolumes) -> "PartedSums":
         """Count and add up by part."""
         whole = cells.count([labels])
         along, border = seen.about(labels, lines.number, rim.number)

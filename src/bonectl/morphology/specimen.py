@@ -12,8 +12,8 @@ from bonectl.core.lengths import Spacing, is_cubic
 from bonectl.errors import UsageError
 from bonectl.morphology.cells import BONE, MARROW, OUTSIDE, Labels
 from bonectl.morphology.components import Pieces, pieces
-from bonectl.morphology.cut import Cut
 from bonectl.morphology.sums import Sums, sums_of
+from bonectl.morphology.threshold import Threshold
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ class Specimen:
         Voxel side along z, y, x [mm].
     unit : str
         Of the grey values; "label" when there are none.
-    cut : Cut
+    threshold : Threshold
         How bone was told from marrow.
     grey : (z, y, x) array, optional
     pure : bool
@@ -45,7 +45,7 @@ class Specimen:
     labels: Labels
     spacing: Spacing
     unit: str
-    cut: Cut
+    threshold: Threshold
     grey: NDArray[np.number] | None = None
     pure: bool = False
     around: NDArray[np.bool_] | None = None
@@ -85,7 +85,7 @@ class Specimen:
     @property
     def is_mask(self) -> bool:
         """Whether nothing but its voxels is known of the bone: grey values of two levels tell no more."""
-        return self.grey is None or self.cut.mask
+        return self.grey is None or self.threshold.mask
 
     @cached_property
     def sums(self) -> Sums:

@@ -42,7 +42,7 @@ def _one_thread() -> Iterator[None]:
 
 
 @dataclass(frozen=True, eq=False)
-class Windows:
+class SubVolumes:
     """A grid of windows, and which of them stand together as one part.
 
     Parameters
@@ -127,7 +127,7 @@ class Windows:
         return sums
 
 
-def windows(labels: Labels, counts: tuple[int, int, int]) -> Windows:
+def windows(labels: Labels, counts: tuple[int, int, int]) -> SubVolumes:
     """Windows over the box around a volume of interest.
 
     Parameters
@@ -147,7 +147,7 @@ def windows(labels: Labels, counts: tuple[int, int, int]) -> Windows:
     hats = _voxel_hats(centres, labels.shape)
     part = _merged(_window_sums(inside, hats), centres, labels.shape)
     spread, freedom = _spread(inside, hats, part)
-    return Windows(labels.shape, centres, (z, y, x), part, spread, freedom)
+    return SubVolumes(labels.shape, centres, (z, y, x), part, spread, freedom)
 
 
 def _span(inside: NDArray[np.bool_], axis: int) -> tuple[int, int]:
@@ -200,7 +200,7 @@ def _merged(
 
 
 def _spread(inside: NDArray[np.bool_], hats: Hats, part: NDArray[np.int64]) -> tuple[float, float]:
-    """`Windows.spread` and `Windows.freedom`, from how the windows overlap.
+    """`SubVolumes.spread` and `SubVolumes.freedom`, from how the windows overlap.
 
     Of independent values of variance 1 at F voxels, less their mean, the parts hold sums of covariance
     Q = G - v vᵀ / F: G what two windows have in common, v their volumes. Resampling gives the variance tr Q for F, and

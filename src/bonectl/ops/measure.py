@@ -16,12 +16,12 @@ from bonectl.measuring import bootstrap
 from bonectl.measuring.plan import Plan
 from bonectl.measuring.request import Options, Request, maps
 from bonectl.measuring.specimens import beside, check_filled, extent_of, labelled, read, segmented
-from bonectl.measuring.tables import Examined, cut_conditions, flowing, found_by, judged, said, table_of
+from bonectl.measuring.tables import Examined, flowing, found_by, judged, said, table_of, threshold_conditions
 from bonectl.measuring.values import BLOCK, collected, finite
 from bonectl.morphology import voi
 from bonectl.morphology.cells import Labels
-from bonectl.morphology.cut import Cut, Volume
 from bonectl.morphology.sums import sums_of
+from bonectl.morphology.threshold import Threshold, Volume
 
 # In whose memory a map is made, of marrow too.
 FULL_GRID = ("tbth",)
@@ -181,20 +181,20 @@ def _thicknesses(plan: Plan, spec: Spec) -> Iterator[Array]:
 
 def _stream(plan: Plan) -> Table:
     """Measure slab by slab."""
-    cut = plan.rule.cut(None, plan.stack.header.unit, plan.spacing, None)
+    threshold = plan.rule.threshold(None, plan.stack.header.unit, plan.spacing, None)
     extent = voi.Extent(plan.stack.header.shape)
-    sums = sums_of(_labelled(plan, cut, extent), plan.spacing, plan.stack.header.unit)
-    check_filled(sums, cut, "the volume")
-    return judged(table_of(plan, found_by(plan.parts, {"sums": sums}), cut), plan, extent)
+    sums = sums_of(_labelled(plan, threshold, extent), plan.spacing, plan.stack.header.unit)
+    check_filled(sums, threshold, "the volume")
+    return judged(table_of(plan, found_by(plan.parts, {"sums": sums}), threshold), plan, extent)
 
 
-def _labelled(plan: Plan, cut: Cut, extent: voi.Extent) -> Iterator[tuple[Labels, Array]]:
+def _labelled(plan: Plan, threshold: Threshold, extent: voi.Extent) -> Iterator[tuple[Labels, Array]]:
     """Labels and values, block by block; the extent grows with them."""
     inside, total = plan.region.blocks(), plan.stack.header.shape[0]
     with progress.task("measure", total) as advance:
-        for around, low, high in windows(finite(plan.stack, "the volume"), total, BLOCK, cut.filter.reach or 0):
+        for around, low, high in windows(finite(plan.stack, "the volume"), total, BLOCK, threshold.filter.reach or 0):
             values = around[low:high]
-            labels = labelled(cut.bone(around)[low:high], inside(values))
+            labels = labelled(threshold.bone(around)[low:high], inside(values))
             extent.add(labels)
             yield labels, values
             advance(len(values))
@@ -219,7 +219,7 @@ def _surrounded(found: Examined, plan: Plan) -> Table:
 def _alone(plan: Plan) -> Examined:
     """Measure a volume that is held as a whole."""
     specimen = read(plan)
-    table = table_of(plan, found_by(plan.parts, flowing(specimen)), specimen.cut)
+    table = table_of(plan, found_by(plan.parts, flowing(specimen)), specimen.threshold)
     return Examined(judged(table, plan, extent_of(specimen)), specimen)
 
 
@@ -232,15 +232,15 @@ def _compared(plan: Plan, stack: Stack) -> Examined:
     if stack.header.unit != plan.stack.header.unit:  # a mask: its values are no values of the volume
         theirs = replace(theirs, unit="label", grey=None)
     inside = None if plan.region.mask is None and plan.region.spec is None else theirs.voi
-    fixed = theirs.cut if plan.rule.on_reference and plan.stack.header.unit != "label" else None
+    fixed = theirs.threshold if plan.rule.on_reference and plan.stack.header.unit != "label" else None
     ours = segmented(plan, collected(plan.stack, "the volume"), inside, "the volume", fixed)
     alone = [part for part in plan.parts if not part.compares]
-    table = table_of(plan, found_by(plan.parts, flowing(ours) | {"reference": theirs}), ours.cut)
+    table = table_of(plan, found_by(plan.parts, flowing(ours) | {"reference": theirs}), ours.threshold)
     others = found_by(alone, flowing(theirs))
     numbers = [f for f in others if isinstance(f, Number)]
-    conditions = {**table.conditions, **cut_conditions(theirs.cut, "reference_threshold")}
+    conditions = {**table.conditions, **threshold_conditions(theirs.threshold, "reference_threshold")}
     rows = compared((row.number for row in table.rows), numbers)
-    doubts = () if fixed is not None else theirs.cut.doubts
+    doubts = () if fixed is not None else theirs.threshold.doubts
     warnings = (*table.warnings, *(f"{text} (the reference)" for text in (*doubts, *said(others))))
     table = replace(table, rows=rows, conditions=conditions, reference="the reference volume", warnings=warnings)
     return Examined(judged(table, plan, extent_of(ours)), ours, theirs)

@@ -3,10 +3,10 @@
 from math import isfinite
 
 from bonectl.errors import UsageError
-from bonectl.morphology.cut import Cut, blur
+from bonectl.morphology.threshold import Threshold, blur
 
 
-def fixed(unit: str, *, value: float = 320.0, sigma: float = 0.0) -> Cut:
+def fixed(unit: str, *, value: float = 320.0, sigma: float = 0.0) -> Threshold:
     """Cut at a given value of the data's own unit.
 
     Parameters
@@ -21,4 +21,4 @@ def fixed(unit: str, *, value: float = 320.0, sigma: float = 0.0) -> Cut:
     """
     if not isfinite(value):
         raise UsageError(f"a threshold of {value}; it must be a finite number")
-    return Cut(float(value), unit, "fixed", blur(sigma))
+    return Threshold(float(value), unit, "fixed", blur(sigma))

@@ -4,7 +4,7 @@ from math import isfinite
 
 from bonectl.core.lengths import Spacing
 from bonectl.errors import UsageError
-from bonectl.morphology.cut import Cut, LaplaceHamming
+from bonectl.morphology.threshold import LaplaceHamming, Threshold
 
 
 def laplace_hamming(
@@ -15,7 +15,7 @@ def laplace_hamming(
     epsilon: float = 0.45,
     cutoff: float = 0.3,
     amplitude: float = 1.0,
-) -> Cut:
+) -> Threshold:
     """Cut at a given value after a filter that raises thin bone and cuts noise (Laib & Rüegsegger, Bone 24:35, 1999).
 
     The filter is that of Scanco's IPL, ((1 - epsilon) + epsilon |k|²) times a Hamming window (k in cycles/mm),
@@ -47,4 +47,4 @@ def laplace_hamming(
     if not 0 <= amplitude <= 1:
         raise UsageError(f"laplace_hamming(amplitude={amplitude:g}); it lies between 0 and 1")
     before = LaplaceHamming(epsilon, cutoff, amplitude, spacing)
-    return Cut(float(value), unit, "laplace_hamming", before)
+    return Threshold(float(value), unit, "laplace_hamming", before)

@@ -1,9 +1,9 @@
 """A mask as it is."""
 
-from bonectl.morphology.cut import Cut
+from bonectl.morphology.threshold import Threshold
 
 
-def nonzero(unit: str) -> Cut:
+def nonzero(unit: str) -> Threshold:
     """Take every voxel above 0 as bone: what a mask means.
 
     Parameters
@@ -11,4 +11,4 @@ def nonzero(unit: str) -> Cut:
     unit : str
         Of the volume.
     """
-    return Cut(0.0, unit, "nonzero", mask=True)
+    return Threshold(0.0, unit, "nonzero", mask=True)

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bonectl.errors import DataError, UsageError
-from bonectl.morphology.cut import Cut, Volume, blur
+from bonectl.morphology.threshold import Threshold, Volume, blur
 
 Values = NDArray[np.number]
 Counts = NDArray[np.int64]
@@ -20,7 +20,7 @@ EXTREME = 1e-4
 SCARCE = 0.002
 
 
-def otsu(volume: Volume, *, bins: int = 256, sigma: float = 0.0) -> Cut:
+def otsu(volume: Volume, *, bins: int = 256, sigma: float = 0.0) -> Threshold:
     """Cut where the variance between the two classes is largest.
 
     The histogram of the volume of interest has one bin per grey level for unfiltered whole numbers, and the threshold
@@ -58,7 +58,7 @@ def otsu(volume: Volume, *, bins: int = 256, sigma: float = 0.0) -> Cut:
     value = _best(counts, centres, whole=whole)
     rule = f"otsu(bins={bins})" + (f", {left_out} extreme voxels left out" if left_out else "")
     share = np.count_nonzero(values > value) / values.size
-    return Cut(value, volume.unit, rule, blur(sigma), doubts=_doubts(value, share))
+    return Threshold(value, volume.unit, rule, blur(sigma), doubts=_doubts(value, share))
 
 
 def _are_whole(values: Values) -> bool:

@@ -145,7 +145,7 @@ def blur(sigma: float) -> Filter:
 
 
 @dataclass(frozen=True)
-class Cut:
+class Threshold:
     """Bone is what lies above `value` after a filter.
 
     Parameters
