@@ -20,7 +20,7 @@ _bonectl() {
     "prepare --nan") COMPREPLY=($(compgen -W $'fail\nzero\nfill' -- "$cur")); return ;;
     "prepare --format") COMPREPLY=($(compgen -W $'metaimage\nnifti\nnifti_gz\nnpy\nnrrd\nome\ntiff' -- "$cur")); return ;;
     "prepare --progress") COMPREPLY=($(compgen -W $'auto\nbar\njson\nnone' -- "$cur")); return ;;
-    "reconstruct --method") COMPREPLY=($(compgen -W $'cgls\nfbp\nfdk\nfista\nlpd\nsirt\ntv' -- "$cur")); return ;;
+    "reconstruct --method") COMPREPLY=($(compgen -W $'bonewater\ncgls\nfbp\nfdk\nfista\nlpd\nsirt\ntv' -- "$cur")); return ;;
     "reconstruct --unit") COMPREPLY=($(compgen -W $'1/cm\nmgHA/cm3' -- "$cur")); return ;;
     "reconstruct --calibrate") COMPREPLY=($(compgen -W $'energy\nlinear\npeaks\nrods\nscanco' -- "$cur")); return ;;
     "reconstruct --geometry") COMPREPLY=($(compgen -W $'cone\nfan\nparallel' -- "$cur")); return ;;

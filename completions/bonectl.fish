@@ -78,7 +78,7 @@ complete -c bonectl -n '__fish_seen_subcommand_from prepare' -l quiet -s q -d 'S
 complete -c bonectl -n '__fish_seen_subcommand_from prepare' -l progress -x -a 'auto bar json none' -d 'How progress is shown on stderr.'
 complete -c bonectl -n '__fish_seen_subcommand_from prepare' -l debug -d 'Show the traceback of an error.'
 complete -c bonectl -n __fish_use_subcommand -a reconstruct -d 'Reconstruct a scan: line integrals from its readings, and a volume from these.'
-complete -c bonectl -n '__fish_seen_subcommand_from reconstruct' -l method -x -a 'cgls fbp fdk fista lpd sirt tv' -d 'Reconstruction method, such as \'fbp(window=hann)\'.'
+complete -c bonectl -n '__fish_seen_subcommand_from reconstruct' -l method -x -a 'bonewater cgls fbp fdk fista lpd sirt tv' -d 'Reconstruction method, such as \'fbp(window=hann)\'.'
 complete -c bonectl -n '__fish_seen_subcommand_from reconstruct' -l unit -x -a '1/cm mgHA/cm3' -d 'What the voxels shall be.'
 complete -c bonectl -n '__fish_seen_subcommand_from reconstruct' -l energy -r -d 'Photon energy [keV], for attenuation and mineral density.'
 complete -c bonectl -n '__fish_seen_subcommand_from reconstruct' -l matrix -r -d 'What fills the rest of bone: water, adipose or pmma.'

@@ -49,6 +49,7 @@ def run(method, g):
 name = sys.argv[1]
 part = kit.describe("methods", name)
 method = f"{name}(iterations=2)" if "iterations" in part.knobs else name
+method += "(kv=60)" if "kv" in part.knobs else ""
 for beam in part.facts["BEAMS"]:
     run(method, geometry(beam, large=False))  # what comes with the first use of anything
     g = geometry(beam, large=True)

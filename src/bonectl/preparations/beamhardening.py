@@ -19,7 +19,8 @@ def beamhardening(scan: Setting, *, coefficients: tuple[float, ...] = (1.0,)) ->
 
     Soft photons are stopped first, so that thick bone seems to attenuate less than it does and the middle of a slice
     reads low; a₂ above 0 gives it back (Herman, Phys. Med. Biol. 24, 81, 1979). The coefficients come from a wedge or
-    stairs of known thickness that were scanned with the same tube and filter; they hold for one material.
+    stairs of known thickness that were scanned with the same tube and filter; they hold for one material. Where the
+    tube is known, "bonectl reconstruct --method bonewater" tells bone from water.
 
     Parameters
     ----------

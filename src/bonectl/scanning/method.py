@@ -1,10 +1,11 @@
-"""The method of a reconstruction: the usual one for a beam, and the weights that it was trained to."""
+"""The method of a reconstruction: the usual one for a beam, and the files that it reads."""
 
 import hashlib
 from pathlib import Path
 from typing import cast
 
 from bonectl.core import kit, reading
+from bonectl.core.calibration import Calibration
 from bonectl.core.geometry import Geometry
 from bonectl.core.header import Fact
 from bonectl.core.spec import Spec, parse
@@ -30,13 +31,37 @@ def method_for(text: str | None, geometry: Geometry) -> Spec:
     return spec
 
 
-def weights(method: Spec) -> dict[str, Fact]:
-    """The hash of a trained method's weights, wherever it finds them."""
-    if "weights_file" not in kit.describe("methods", method.name).functions:
-        return {}
-    path = cast(Path, kit.bind("methods", method, "weights_file")())
-    try:
-        with path.open("rb") as file:
-            return {"weights_sha256": hashlib.file_digest(file, "sha256").hexdigest()[:DIGITS]}
-    except OSError as error:
-        raise reading.failure(path, error) from error
+def check_energy(method: Spec, law: Calibration | None) -> None:
+    """Refuse mineral density by a law of another energy than that at which a method's volumes read.
+
+    Raises
+    ------
+    UsageError
+        When there are two energies.
+    """
+    kev = kit.in_full("methods", method).knobs.get("kev")
+    if law is None or not isinstance(kev, int | float) or not law.source.startswith("energy("):
+        return
+    told = parse(law.source).knobs["kev"]
+    if told != kev:
+        raise UsageError(
+            f"{method.name}(kev={kev:g}) reads at that energy, density is by {told:g} keV; give one for both"
+        )
+
+
+def files(method: Spec) -> dict[str, Fact]:
+    """The hashes of files that a method reads: the weights it was trained to, a spectrum, wherever it finds them."""
+    told: dict[str, Fact] = {}
+    for name in kit.describe("methods", method.name).functions:
+        what, _, kind = name.rpartition("_")
+        if kind != "file":
+            continue
+        path = cast(Path | None, kit.bind("methods", method, name)())
+        if path is None:
+            continue
+        try:
+            with path.open("rb") as file:
+                told[f"{what}_sha256"] = hashlib.file_digest(file, "sha256").hexdigest()[:DIGITS]
+        except OSError as error:
+            raise reading.failure(path, error) from error
+    return told

@@ -25,7 +25,7 @@ from bonectl.scanning.air import levelled
 from bonectl.scanning.axis import Axis
 from bonectl.scanning.beam import angles_over, check_size, geometry_as_told
 from bonectl.scanning.lines import Fields, check_scan, geometry_of, line_integrals, sinograms
-from bonectl.scanning.method import method_for, weights
+from bonectl.scanning.method import check_energy, files, method_for
 from bonectl.stacks import view_order
 
 UNITS = ("1/cm", "mgHA/cm3")
@@ -292,7 +292,7 @@ class Plan:
             told["centre_sd"] = float(f"{self.axis.sd:.2g}")
         told |= {"method": str(self.in_full), "device": str(where)}
         told["projector"] = backends.engine(where, self.request.backend)
-        return told | weights(self.method)
+        return told | files(self.method)
 
 
 def planned(scan: Header, request: ReconstructRequest) -> Plan:
@@ -313,6 +313,7 @@ def planned(scan: Header, request: ReconstructRequest) -> Plan:
     lines = line_integrals(sinograms(Stack(scan, iter(())), limit=limit), request.fields).header
     density = request.density(scan)
     spec = method_for(request.method, geometry)
+    check_energy(spec, density)
     if kit.fact("methods", spec.name, "CLOSED"):
         check_arc(geometry)
     backends.engine(device.choose(request.device_name), request.backend)
