@@ -118,7 +118,7 @@ def test_one_energy_hardens_nothing(geometry, tmp_path):
 
 
 def test_any_block_gives_the_same_bits():
-    A = Projector(parallel(24, 32, 0.5, views=40))
+    A = Projector(parallel(24, 32, 0.5, views=40, columns=24))
     rows = torch.from_numpy(np.random.default_rng(1).uniform(0, 3, (32, 40, 24)).astype(np.float32))
     parts = [bonewater(A, block, kv=KV) for block in (rows[:16], rows[16:])]
     assert torch.equal(bonewater(A, rows, kv=KV), torch.cat(parts))
