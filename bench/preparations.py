@@ -27,11 +27,12 @@ from bonectl.scanning.joining import axis_for
 from bonectl.scanning.preparing import Beam, parts, prepared
 
 try:
+    import algotom.post.postprocessing as late
     import algotom.prep.calculation as centring
     import algotom.prep.conversion as joined
     import algotom.prep.removal as removal
 except ImportError:
-    removal = joined = centring = None
+    removal = joined = centring = late = None
 
 # Columns; of fewer, only what takes seconds is run.
 USUAL = 256
@@ -63,9 +64,13 @@ class Known:
 
     def volume(self, stack: Stack) -> np.ndarray:
         """What is reconstructed within the circle that all views see."""
-        volume = bonectl.reconstruct(stack).collect()
-        place = np.arange(volume.shape[1]) - (volume.shape[1] - 1) / 2
-        return volume[:, np.hypot(place[:, None], place) < 0.45 * volume.shape[1]]
+        return within(bonectl.reconstruct(stack).collect())
+
+
+def within(volume: np.ndarray) -> np.ndarray:
+    """The voxels of a volume within the circle that all views see."""
+    place = np.arange(volume.shape[1]) - (volume.shape[1] - 1) / 2
+    return volume[:, np.hypot(place[:, None], place) < 0.45 * volume.shape[1]]
 
 
 def done(stack: Stack, steps: str, beam: Beam | None = None) -> tuple[Stack, float]:
@@ -205,10 +210,67 @@ def main() -> None:
     dead_and_fading(lines, known)
     drifting(known, judge)
     moved(lines, known)
+    in_slices(lines, known, rings)
     half_turns(judge, side)
     if side >= USUAL:
         overlaps(judge, side)
     judge.close()
+
+
+def in_slices(lines: Lines, known: Known, rings: np.ndarray) -> None:
+    """Rings taken off slices, in place of stripes off sinograms: why there is no such step.
+
+    In polar coordinates about the axis: what a median along the radius takes off, as a median over a sector. The day
+    that it leaves less than stripes, this fails.
+    """
+    turn = (np.arange(VIEWS) + 0.5)[:, None] * np.pi / VIEWS
+    draw = generator(5, "passing").standard_normal((2, ROWS, 1, known.noisy.shape[2]))
+    passing = known.noisy * (1 + 0.03 * (draw[0] * np.sin(turn) + draw[1] * np.maximum(np.cos(2 * turn), 0)))
+    print("\n| spoilt by | spoilt | stripes | medians in slices | its ms a slice | algotom in slices |")
+    print("|---|---|---|---|---|---|")
+    cases = (
+        ("rings", rings, "stripes(method=wavelet, sigma=2)"),
+        ("rings that come and go", passing, "stripes(method=wavelet, sigma=2)"),
+    )
+    for what, bad, steps in cases:
+        slices = bonectl.reconstruct(known.stack(bad)).collect()
+        spoilt, stripes = (
+            error(known, stack, lines.truth) for stack in (known.stack(bad), done(known.stack(bad), steps)[0])
+        )
+        began = time.process_time()
+        found = {
+            sector: apart(within(np.stack([less_rings(one, sector) for one in slices])), lines.truth)
+            for sector in (180, 20)
+        }
+        took = 1e3 * (time.process_time() - began) / len(slices) / len(found)
+        lines.judge.refuse(f"{what}, in slices", min(found.values()), stripes)
+        theirs = ""
+        if late is not None:
+            theirs = f"{apart(within(np.stack([late.remove_ring_based_fft(one) for one in slices])), lines.truth):.4f}"
+        print(
+            f"| {what} | {spoilt:.4f} | {stripes:.4f} | {min(found.values()):.4f} | {took:.0f} | {theirs} |", flush=True
+        )
+    print()
+
+
+def less_rings(one: np.ndarray, sector: float, size: int = 31) -> np.ndarray:
+    """A slice less what stands out along the radius in sectors of so many degrees."""
+    from scipy.ndimage import map_coordinates, median_filter
+
+    middle = (len(one) - 1) / 2
+    reach, turn = 2 * int(np.ceil(middle)) + 2, int(np.ceil(2 * np.pi * middle))
+    angle, radius = np.arange(turn)[:, None] * 2 * np.pi / turn, np.arange(reach) / 2
+    polar = map_coordinates(
+        one, [middle + radius * np.sin(angle), middle + radius * np.cos(angle)], order=3, mode="nearest"
+    )
+    out = polar - median_filter(polar, (1, size), mode="mirror")
+    parts = round(360 / sector)
+    rings = np.stack([np.median(part, axis=0) for part in np.array_split(out, parts)])
+    y, x = np.indices(one.shape) - middle
+    place = np.mod(np.arctan2(y, x) / (2 * np.pi) * parts - 0.5, parts)
+    return one - map_coordinates(
+        np.concatenate([rings, rings[:1]]), [place, 2 * np.hypot(y, x)], order=1, mode="nearest"
+    )
 
 
 def dead_and_fading(lines: Lines, known: Known) -> None:
