@@ -210,8 +210,8 @@ def main() -> None:
     dead_and_fading(lines, known)
     drifting(known, judge)
     moved(lines, known)
-    in_slices(lines, known, rings)
     half_turns(judge, side)
+    in_slices(lines, known, rings)
     if side >= USUAL:
         overlaps(judge, side)
     judge.close()
@@ -250,7 +250,6 @@ def in_slices(lines: Lines, known: Known, rings: np.ndarray) -> None:
         print(
             f"| {what} | {spoilt:.4f} | {stripes:.4f} | {min(found.values()):.4f} | {took:.0f} | {theirs} |", flush=True
         )
-    print()
 
 
 def less_rings(one: np.ndarray, sector: float, size: int = 31) -> np.ndarray:
