@@ -15,7 +15,7 @@ from bonectl.core.atomic import failure
 from bonectl.core.header import Header
 from bonectl.core.slabs import Array
 from bonectl.core.stack import Stack
-from bonectl.errors import DataError
+from bonectl.errors import DataError, UsageError
 from bonectl.io import npy
 from bonectl.learning.sample import Volume
 
@@ -107,10 +107,27 @@ def _opened(path: Path, files: ExitStack, mending: Mending | None) -> Volume:
         header, start, dtype = found
         file = files.enter_context(arrival.opened(path))
         return Volume(Slices(file, start, header.shape, dtype, str(path)), header, str(path))
+    _refuse_readings(path)
     with scanners.open(path) as stack:
         spool = files.enter_context(_spool())
         header = _unpacked(stack if mending is None else mending(stack, str(path)), path, spool)
     return Volume(Slices(spool, 0, header.shape, header.dtype, str(path)), header, str(path))
+
+
+# What makes line integrals of readings, by their unit.
+STEPS = {"counts": "flats + log", "transmission": "log"}
+
+
+def _refuse_readings(path: Path) -> None:
+    """Refuse a scan as its scanner left it: trained on as a stack, its flats, darks and angles would be left aside."""
+    if scanners.claimed(path) is None:
+        return
+    scan = scanners.read(path)
+    if not scan.is_volume and scan.header.unit in STEPS:
+        raise UsageError(
+            f"{path}: holds a scanner's readings ({scan.kind}), networks take line integrals: `bonectl prepare {path} "
+            f"--steps '{STEPS[scan.header.unit]}' --order sinogram -o NAME.npy`, or slices by `bonectl reconstruct`"
+        )
 
 
 @contextmanager
