@@ -1,5 +1,6 @@
 """Blocks go to a device in parts that its memory holds."""
 
+import numpy as np
 import pytest
 import torch
 from tests import made
@@ -14,6 +15,7 @@ from bonectl.methods.fbp import fbp as fbp_of_the_kit
 from bonectl.ops.reconstruct import reconstruct
 from bonectl.ops.simulate import simulate
 from bonectl.projection.projector import Projector
+from bonectl.scanning import on_device
 from bonectl.scanning.on_device import OnDevice
 from bonectl.scanning.reconstruction import Plan
 
@@ -36,19 +38,19 @@ def test_shrinks_until_it_fits_and_remembers(monkeypatch):
     said = []
     monkeypatch.setattr(progress, "note", said.append)
     worker, step = OnDevice(torch.device("cpu"), divisible=True), Small(3)
-    assert worker(step, torch.zeros(16, 4)).shape == (16, 2)
+    assert worker(step, np.zeros((16, 4))).shape == (16, 2)
     assert step.counts == [16, 8, 4, *[2] * 8]
     assert len(said) == 3
     assert "no memory for 16 slices at a time; going on with 8" in said[0]
     step.counts.clear()
-    assert worker(step, torch.zeros(5, 4)).shape == (5, 2)
+    assert worker(step, np.zeros((5, 4))).shape == (5, 2)
     assert step.counts == [2, 2, 1]
 
 
 @pytest.mark.parametrize(("divisible", "what"), [(True, "does not hold one slice"), (False, "this cone beam's scan")])
 def test_gives_up_with_one_line(divisible, what):
     with pytest.raises(MemoryShortageError, match=what):
-        OnDevice(torch.device("cpu"), divisible=divisible)(Small(0), torch.zeros(4, 4))
+        OnDevice(torch.device("cpu"), divisible=divisible)(Small(0), np.zeros((4, 4)))
 
 
 def test_other_errors_pass():
@@ -56,7 +58,7 @@ def test_other_errors_pass():
         raise RuntimeError("no")
 
     with pytest.raises(RuntimeError, match="no"):
-        OnDevice(torch.device("cpu"), divisible=True)(broken, torch.zeros(4, 4))
+        OnDevice(torch.device("cpu"), divisible=True)(broken, np.zeros((4, 4)))
 
 
 def line_integrals(geometry):
@@ -75,6 +77,7 @@ def test_reconstruct_takes_parts_to_a_small_device(monkeypatch):
         return fbp_of_the_kit(A, y)
 
     monkeypatch.setattr(Plan, "run", property(lambda _: fbp))
+    monkeypatch.setattr(on_device, "place", lambda *_: torch.device("cpu"))
     assert (reconstruct(line_integrals(g)).collect() == whole).all()
 
 
@@ -99,6 +102,7 @@ def test_simulate_takes_parts_to_a_small_device(monkeypatch, geometry):
         return project(self, block)
 
     monkeypatch.setattr(Projector, "forward", small)
+    monkeypatch.setattr(on_device, "place", lambda *_: torch.device("cpu"))
     assert (simulate(Stack.of(x, volume), geometry=geometry, seed=3).collect() == whole).all()
 
 

@@ -79,11 +79,12 @@ class Tries:
 
     def run(self, scan: "Stack", plan: "Plan", request: Request, beside: ScanFiles) -> None:
         """Scores on standard output; a picture and a stack where asked for."""
-        from bonectl.scanning.sheet import contact_sheet
         from bonectl.scanning.tries import try_columns
 
         done = try_columns(scan, plan, centres=self._tried(), index=self.index)
         if self.sheet is not None:
+            from bonectl.scanning.sheet import contact_sheet
+
             with atomic.replacing(self.sheet, force=request.force) as temporary:
                 temporary.write_bytes(contact_sheet(done))
         if request.output != DASH:

@@ -43,7 +43,7 @@ class Operator(Protocol):
         """Project, (z, y, x) → (row, view, col)."""
         ...
 
-    def norm(self, device: torch.device | str) -> float:
+    def norm(self, like: Tensor) -> float:
         """Largest singular value."""
         ...
 
@@ -105,7 +105,7 @@ class PrimalDual(Trainable):
         if A.geometry.kind == "cone":
             raise UsageError("the learned primal-dual works slice by slice; use sirt or fdk for a cone beam")
         # Scans in units in which the projector has norm 1: the networks then see numbers of one size in both spaces.
-        norm = A.norm(y.device)
+        norm = A.norm(y)
         measured = (y / (norm * scale)).unsqueeze(1)
         volume = (start / scale).unsqueeze(1).repeat(1, self.memory, 1, 1)
         dual = torch.zeros(len(y), self.memory, *y.shape[1:], dtype=y.dtype, device=y.device)

@@ -18,7 +18,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t
+from scipy.special import stdtrit
 
 from bonectl.core import draws, progress
 from bonectl.core.table import Finding, Interval, Number, Row, Table
@@ -159,7 +159,7 @@ def _interval(drawn: NDArray[np.float64], whole: float | None, *, seen: SubVolum
     """About the value of the whole; None where some of what was drawn is not defined."""
     if whole is None or not np.isfinite([whole, *drawn]).all():
         return None
-    reach = float(t.ppf(0.5 + LEVEL / 2, seen.freedom) * seen.spread * drawn.std())
+    reach = float(stdtrit(seen.freedom, 0.5 + LEVEL / 2) * seen.spread * drawn.std())
     return Interval(whole - reach, whole + reach, source)
 
 

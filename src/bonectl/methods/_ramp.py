@@ -3,12 +3,13 @@
 from math import pi, sqrt
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.fft import next_fast_len
-from torch import Tensor
 
+from bonectl.core import arrays
+from bonectl.core.arrays import Values
 from bonectl.core.geometry import Geometry
+from bonectl.core.slabs import Array
 from bonectl.errors import UsageError
 from bonectl.methods._quadrature import longer_side, reverse_measured
 from bonectl.projection.ramp import ramp
@@ -27,7 +28,7 @@ SURE = 5.0
 WINDOWS = ("ram-lak", "hann", "sinc2")
 
 
-def response(length: int, window: str, cutoff: float) -> Tensor:
+def response(length: int, window: str, cutoff: float) -> Array:
     """The windowed ramp (`bonectl.projection.ramp`) at the frequencies of a real transform of `length` samples.
 
     Parameters
@@ -52,7 +53,7 @@ def response(length: int, window: str, cutoff: float) -> Tensor:
     filter_ = ramp(length)
     share = np.arange(filter_.size) / (length / 2) / cutoff
     shape = {"ram-lak": np.ones_like(share), "hann": (1 + np.cos(pi * share)) / 2, "sinc2": np.sinc(share / 2) ** 2}
-    return torch.from_numpy(np.where(share <= 1 + 1e-9, filter_ * shape[window], 0.0).astype(np.float32))
+    return np.where(share <= 1 + 1e-9, filter_ * shape[window], 0.0).astype(np.float32)
 
 
 def padded_length(columns: int) -> int:
@@ -63,20 +64,21 @@ def padded_length(columns: int) -> int:
     return int(length)
 
 
-def continued(scan: Tensor, length: int, rows: list[bool]) -> Tensor:
+def continued(scan: Values, length: int, rows: list[bool]) -> Values:
     """A scan (row, view, col) as one period of `length` columns, of which `rows` are continued at their ends.
 
     From the mean value of an end to 0 as a raised cosine, over half of what is added; what comes before the first
     column stands at the end of the period. Other rows are followed by zeros.
     """
     edge, added = _end(EDGE, scan), length - scan.shape[-1]
-    left = scan[..., :edge].mean(dim=-1, keepdim=True)
-    right = scan[..., -edge:].mean(dim=-1, keepdim=True)
+    left = scan[..., :edge].mean(axis=-1, keepdims=True)
+    right = scan[..., -edge:].mean(axis=-1, keepdims=True)
     half = added // 2
-    fall = ((1 + torch.cos(torch.arange(1, half + 1) * (pi / (half + 1)))) / 2).to(scan)
-    middle = scan.new_zeros(added - 2 * half).expand(*left.shape[:-1], -1)
-    whole = torch.cat([right * fall, middle, left * fall.flip(0)], dim=-1)
-    return torch.cat([scan, whole * torch.tensor(rows).to(scan)[:, None, None]], dim=-1)
+    fall = (1 + np.cos(np.arange(1, half + 1) * (pi / (half + 1)))) / 2
+    level = np.zeros(added - half)
+    there, back = (arrays.fitting(scan, np.concatenate(part)) for part in ((fall, level), (level, fall[::-1])))
+    chosen = arrays.fitting(scan, np.array(rows, dtype=np.float64))[:, None, None]
+    return arrays.space(scan).concatenate([scan, (right * there + left * back) * chosen], axis=-1)
 
 
 def drawn_out(weights: NDArray[np.float64], length: int) -> NDArray[np.float64]:
@@ -87,42 +89,43 @@ def drawn_out(weights: NDArray[np.float64], length: int) -> NDArray[np.float64]:
     return weights[:, place]
 
 
-def truncated_rows(scan: Tensor, geometry: Geometry) -> list[bool]:
+def truncated_rows(scan: Values, geometry: Geometry) -> list[bool]:
     """For each row of a scan (row, view, col) of line integrals, whether the object reaches beyond the detector.
 
     Judged row by row, so that the answer does not depend on the slab a row arrives in. The end of a detector's
     shorter side is judged by those views only whose rays there the longer side does not measure from behind.
     """
-    scan = scan.detach()
-    most = TRUNCATED * scan.mean(dim=1).amax(dim=1)
+    most = TRUNCATED * arrays.plain(scan.mean(axis=1)).max(axis=1)
     side, end = longer_side(geometry), _end(OUTERMOST, scan)
-    cut = torch.zeros_like(most, dtype=torch.bool)
+    cut = np.zeros(len(most), dtype=np.bool_)
     for column in (0, -1):
-        edge = scan[..., :OUTERMOST] if column == 0 else scan[..., -OUTERMOST:].flip(-1)
+        edge = arrays.plain(scan[..., :OUTERMOST] if column == 0 else scan[..., -OUTERMOST:])
+        edge = edge if column == 0 else edge[..., ::-1]
         if side[column] < 0:
-            edge = edge[:, _unseen_from_behind(geometry, column % geometry.columns).to(scan.device)]
+            edge = edge[:, _unseen_from_behind(geometry, column % geometry.columns)]
         if edge.shape[1]:
             readings = edge[..., :end]
-            error = _noise(edge) / sqrt(readings[0].numel())
-            cut |= readings.mean(dim=(1, 2)) > torch.maximum(most, SURE * error)
-    return cut.tolist()
+            error = _noise(edge) / sqrt(readings[0].size)
+            cut |= readings.mean(axis=(1, 2), dtype=np.float64) > np.maximum(most, SURE * error)
+    return [bool(one) for one in cut]
 
 
-def _end(most: int, scan: Tensor) -> int:
+def _end(most: int, scan: Values) -> int:
     """How many columns the end of a detector is, up to `most`."""
     return min(most, max(1, int(scan.shape[-1] * END)))
 
 
-def _noise(readings: Tensor) -> Tensor:
+def _noise(readings: Array) -> NDArray[np.float64]:
     """SD of each row's readings (row, view, col), by the differences of neighbours, (row,); 0 where there are none."""
     if readings.shape[-1] < 2 or readings.shape[1] < 2:
-        return readings.new_zeros(len(readings))
-    noise: Tensor = readings.diff(dim=-1).std(dim=(1, 2)) / sqrt(2)
+        return np.zeros(len(readings))
+    noise: NDArray[np.float64] = np.diff(readings, axis=-1).std(axis=(1, 2), ddof=1, dtype=np.float64) / sqrt(2)
     return noise
 
 
-def _unseen_from_behind(geometry: Geometry, column: int) -> Tensor:
+def _unseen_from_behind(geometry: Geometry, column: int) -> NDArray[np.bool_]:
     """Of which views no other one measures a column's rays from the other side."""
     away = (column - geometry.centre) * geometry.pitch
     fan = np.zeros(1) if geometry.sdd is None else np.arctan([away / geometry.sdd])
-    return torch.from_numpy(~reverse_measured(geometry.angles.degrees, fan)[:, 0])
+    unseen: NDArray[np.bool_] = ~reverse_measured(geometry.angles.degrees, fan)[:, 0]
+    return unseen

@@ -7,14 +7,17 @@ Elsewhere it is made of torch's operators.
 # numba's decorators are untyped
 # mypy: disable-error-code="untyped-decorator"
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
 from numba import njit
 from numpy.typing import NDArray
-from torch import Tensor
 
 from bonectl.core import pool
 from bonectl.core.slabs import Array
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def step(
@@ -90,9 +93,11 @@ def _step(x, ahead, dual, pull, sizes, floor, sums):  # type: ignore[no-untyped-
 
 
 def step_there(
-    x: Tensor, ahead: Tensor, dual: Tensor, pull: Tensor, sizes: tuple[float, float, float], floor: float
-) -> Tensor:
+    x: "Tensor", ahead: "Tensor", dual: "Tensor", pull: "Tensor", sizes: tuple[float, float, float], floor: float
+) -> "Tensor":
     """As `step`, by torch's operators where the tensors lie."""
+    import torch
+
     sigma, tau, bound = sizes
     dual[:, :-1, :, 0] += sigma * (ahead[:, 1:] - ahead[:, :-1])
     dual[:, :, :-1, 1] += sigma * (ahead[:, :, 1:] - ahead[:, :, :-1])

@@ -1,11 +1,10 @@
 """Conjugate gradients for least squares."""
 
-import torch
-from torch import Tensor
+from typing import Any
 
-from bonectl.core import progress
+from bonectl.core import arrays, progress
+from bonectl.core.arrays import Values
 from bonectl.errors import UsageError
-from bonectl.projection.projector import Projector
 
 # What the register knows of it (core/kit.py).
 BEAMS = ("parallel", "fan", "cone")
@@ -14,7 +13,7 @@ CLOSED = False
 MOMENTS = ((3, 3, "project"), (7, 3, ""), (3, 4, "back"), (3, 7, ""))
 
 
-def cgls(A: Projector, y: Tensor, *, iterations: int = 20, tolerance: float = 1e-4) -> Tensor:
+def cgls(A: Any, y: Values, *, iterations: int = 20, tolerance: float = 1e-4) -> Values:
     """Conjugate gradients on the normal equations: the least squares of y - A x, in few steps.
 
     Hestenes and Stiefel's method as CGLS (Björck, Numerical Methods for Least Squares Problems, 1996, algorithm
@@ -23,8 +22,8 @@ def cgls(A: Projector, y: Tensor, *, iterations: int = 20, tolerance: float = 1e
 
     Parameters
     ----------
-    A : Projector
-    y : (..., row, view, col) tensor
+    A : System or Projector
+    y : (..., row, view, col) array or tensor
         Line integrals.
     iterations : int
         Steps at most.
@@ -34,7 +33,7 @@ def cgls(A: Projector, y: Tensor, *, iterations: int = 20, tolerance: float = 1e
 
     Returns
     -------
-    (..., z, y, x) tensor
+    (..., z, y, x) array or tensor
         Attenuation [1/cm].
 
     Raises
@@ -45,28 +44,24 @@ def cgls(A: Projector, y: Tensor, *, iterations: int = 20, tolerance: float = 1e
     if iterations < 1 or not 0 <= tolerance <= 1:
         raise UsageError(f"cgls(iterations={iterations}, tolerance={tolerance}); give at least 1, and 0 to 1")
     axes = tuple(range(-len(A.domain), 0))
+    xp = arrays.space(y)
     residual = y
     gradient = A.T(residual)
     direction = gradient
-    squared = first = _squared(gradient, axes)
-    x = torch.zeros_like(gradient)
+    squared = first = arrays.squares(gradient, axes)
+    x = xp.zeros_like(gradient)
     with progress.task("cgls", iterations, "step") as advance:
         for _ in range(iterations):
             busy = squared > tolerance**2 * first
             if not busy.any():
                 break
             image = A(direction)
-            length = torch.where(busy, squared / _squared(image, axes), 0.0)
+            length = xp.where(busy, squared / xp.where(busy, arrays.squares(image, axes), 1.0), 0.0)
             x = x + length * direction
             residual = residual - length * image
             gradient = A.T(residual)
-            now = _squared(gradient, axes)
-            direction = gradient + torch.where(busy, now / squared, 0.0) * direction
-            squared = torch.where(busy, now, squared)
+            now = arrays.squares(gradient, axes)
+            direction = gradient + xp.where(busy, now / xp.where(busy, squared, 1.0), 0.0) * direction
+            squared = xp.where(busy, now, squared)
             advance(1)
     return x
-
-
-def _squared(values: Tensor, axes: tuple[int, ...]) -> Tensor:
-    """Squared norm over some axes, to be broadcast against them; summed in float64."""
-    return values.double().square().sum(dim=axes, keepdim=True).float()

@@ -1,16 +1,15 @@
 """Filtered back-projection."""
 
 from math import ceil
+from typing import Any
 
-import torch
-from torch import Tensor
-
+from bonectl.core import arrays
+from bonectl.core.arrays import Values
 from bonectl.core.geometry import Geometry
 from bonectl.core.lengths import MM_PER_CM
 from bonectl.errors import UsageError
 from bonectl.methods._quadrature import check_arc, longer_side, shares_and_factors
 from bonectl.methods._ramp import continued, drawn_out, padded_length, response, truncated_rows
-from bonectl.projection.projector import Projector
 
 # What the register knows of it (core/kit.py).
 BEAMS = ("parallel",)
@@ -25,9 +24,7 @@ CUT_OFF = (2.1, 5.2)
 MARGIN = 8
 
 
-def fbp(
-    A: Projector, y: Tensor, *, window: str = "ram-lak", cutoff: float = 1.0, pixels: str = "bandlimited"
-) -> Tensor:
+def fbp(A: Any, y: Values, *, window: str = "ram-lak", cutoff: float = 1.0, pixels: str = "bandlimited") -> Values:
     """Filtered back-projection of a parallel-beam scan.
 
     The inverse Radon transform (Kak and Slaney 1988, eq. 3.30): each view is filtered with the ramp
@@ -39,9 +36,9 @@ def fbp(
 
     Parameters
     ----------
-    A : Projector
+    A : System or Projector
         The geometry of the scan; its pixel model is not used.
-    y : (..., row, view, col) tensor
+    y : (..., row, view, col) array or tensor
         Line integrals.
     window : str
         ``ram-lak`` (none), ``hann`` or ``sinc2``; smoother to the right.
@@ -52,7 +49,7 @@ def fbp(
 
     Returns
     -------
-    (..., z, y, x) tensor
+    (..., z, y, x) array or tensor
         Attenuation [1/cm].
 
     Raises
@@ -75,15 +72,9 @@ def fbp(
         rows = continued(rows, length, cut)
         geometry = geometry.replace(columns=length)
     if factors.size > 1:
-        rows = rows * torch.from_numpy(drawn_out(factors, rows.shape[-1])).to(rows)
-    filtered = Projector(
-        geometry,
-        model=pixels,
-        response=response(length, window, cutoff),
-        shares=torch.from_numpy(shares),
-        backend=A.backend,
-    )
-    volume: Tensor = filtered.T(rows)
+        rows = rows * arrays.fitting(rows, drawn_out(factors, rows.shape[-1]))
+    filtered = A.like(geometry, model=pixels, response=response(length, window, cutoff), shares=shares)
+    volume = filtered.T(rows)
     return volume.reshape(*y.shape[:-2], *volume.shape[-2:])
 
 

@@ -1,23 +1,24 @@
 """Filtered back-projection of fan and cone beams."""
 
 from math import ceil, sqrt
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.fft import irfft, rfft
-from torch import Tensor
 
-from bonectl.core import pool
+from bonectl.core import arrays, pool
+from bonectl.core.arrays import Values
 from bonectl.core.geometry import Geometry
 from bonectl.core.lengths import MM_PER_CM
+from bonectl.core.slabs import Array
 from bonectl.errors import UsageError
 from bonectl.methods._quadrature import check_arc, ray_weights
 from bonectl.methods._ramp import continued, drawn_out, padded_length, response, truncated_rows
-from bonectl.projection.backends import engine
-from bonectl.projection.divergent_ops import collect
-from bonectl.projection.projector import Projector
 from bonectl.projection.rectify import rectified
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # What the register knows of it (core/kit.py).
 BEAMS = ("fan", "cone")
@@ -29,7 +30,7 @@ MOMENTS = ((2, 1, "collect"), (1, 2, ""))
 ROWS = 4
 
 
-def fdk(A: Projector, y: Tensor, *, window: str = "ram-lak", cutoff: float = 1.0) -> Tensor:
+def fdk(A: Any, y: Values, *, window: str = "ram-lak", cutoff: float = 1.0) -> Values:
     """Filtered back-projection of a fan beam, or of a cone beam after Feldkamp, Davis and Kress.
 
     J. Opt. Soc. Am. A 1, 612 (1984); Kak and Slaney 1988, eqs. 3.127 and 3.176. Readings are weighted with the cosine
@@ -44,9 +45,9 @@ def fdk(A: Projector, y: Tensor, *, window: str = "ram-lak", cutoff: float = 1.0
 
     Parameters
     ----------
-    A : Projector
+    A : System or Projector
         The geometry of the scan.
-    y : (..., row, view, col) tensor
+    y : (..., row, view, col) array or tensor
         Line integrals.
     window : str
         ``ram-lak`` (none), ``hann`` or ``sinc2``; smoother to the right.
@@ -55,7 +56,7 @@ def fdk(A: Projector, y: Tensor, *, window: str = "ram-lak", cutoff: float = 1.0
 
     Returns
     -------
-    (..., z, y, x) tensor
+    (..., z, y, x) array or tensor
         Attenuation [1/cm].
 
     Raises
@@ -67,29 +68,26 @@ def fdk(A: Projector, y: Tensor, *, window: str = "ram-lak", cutoff: float = 1.0
     geometry = A.geometry
     if geometry.kind == "parallel":
         raise UsageError("fdk is for fan and cone beams; use fbp for a parallel beam")
-    if y.requires_grad and torch.is_grad_enabled():
+    if arrays.is_recorded(y):
         raise UsageError("fdk gives no gradient; use the transpose A.T, or torch.no_grad()")
     check_arc(geometry)
     scan = y.reshape(-1, *y.shape[-3:]) if geometry.kind == "cone" else y.reshape(1, -1, *y.shape[-2:])
     upright = geometry.replace(roll=0.0, tilt=0.0, slant=0.0)
     wide, _ = widened(upright)
     ramp = response(padded_length(wide.columns), window, cutoff)
-    compiled = engine(y.device, A.backend) == "numba"
-    volumes = []
-    for one in scan:
-        seen = _upright(geometry, one)
-        lines = _filtered(upright, seen, ramp.numpy()) if compiled else _filtered_there(upright, seen, ramp)
-        volumes.append(collect(wide, lines, A.backend))
-    volume = torch.stack(volumes)
+    filtered = _filtered if A.compiles(y) else _filtered_there
+    collecting = A.like(wide)
+    volumes = [collecting.collect(arrays.fitting(y, filtered(upright, _upright(geometry, one), ramp))) for one in scan]
+    volume = volumes[0][None] if len(volumes) == 1 else arrays.space(y).stack(volumes)
     tail = A.domain if geometry.kind == "cone" else volume.shape[-2:]
     return volume.reshape(*y.shape[: y.ndim - len(A.codomain)], *tail)
 
 
-def _upright(geometry: Geometry, scan: Tensor) -> Tensor:
+def _upright(geometry: Geometry, scan: Values) -> Values:
     """A scan (row, view, col) as an upright detector would have seen it, made on the CPU."""
     if geometry.is_upright:
         return scan
-    return torch.from_numpy(rectified(geometry, scan.detach().contiguous().cpu().numpy())).to(scan.device)
+    return arrays.fitting(scan, rectified(geometry, np.ascontiguousarray(arrays.plain(scan))))
 
 
 def beside(geometry: Geometry) -> float:
@@ -128,8 +126,9 @@ def _height(geometry: Geometry, row: int) -> float:
     return (row - geometry.principal_row) * geometry.row_pitch if geometry.kind == "cone" else 0.0
 
 
-def _filtered(geometry: Geometry, scan: Tensor, ramp: NDArray[np.float32]) -> Tensor:
+def _filtered(geometry: Geometry, scan: Values, ramp: NDArray[np.float32]) -> Array:
     """A scan (row, view, col), weighted and filtered, on the columns of a widened detector; on the CPU."""
+    scan = arrays.plain(scan)
     rows, length = scan.shape[0], 2 * (ramp.size - 1)
     turn = _turn(geometry)
     cut = truncated_rows(scan, geometry)
@@ -138,7 +137,7 @@ def _filtered(geometry: Geometry, scan: Tensor, ramp: NDArray[np.float32]) -> Te
 
     def work(low: int, high: int) -> None:
         part = continued(scan[low:high], length, cut[low:high]) if any(cut[low:high]) else scan[low:high]
-        for row, lines in zip(range(low, high), part.numpy(), strict=True):
+        for row, lines in zip(range(low, high), part, strict=True):
             weighted = lines * _weights(geometry, lines.shape[-1], _height(geometry, row), turn)
             spectrum = rfft(weighted, n=length, axis=-1)
             spectrum *= ramp
@@ -147,11 +146,13 @@ def _filtered(geometry: Geometry, scan: Tensor, ramp: NDArray[np.float32]) -> Te
             done[row, :, before:] = line[:, : wide.columns - before]
 
     pool.each(work, pool.cut(rows, ROWS))
-    return torch.from_numpy(done)
+    return done
 
 
-def _filtered_there(geometry: Geometry, scan: Tensor, ramp: Tensor) -> Tensor:
+def _filtered_there(geometry: Geometry, scan: "Tensor", ramp: NDArray[np.float32]) -> "Tensor":
     """As `_filtered`, by torch's operators where the scan lies."""
+    import torch
+
     length = 2 * (len(ramp) - 1)
     turn = _turn(geometry)
     cut = truncated_rows(scan, geometry)
@@ -160,7 +161,7 @@ def _filtered_there(geometry: Geometry, scan: Tensor, ramp: Tensor) -> Tensor:
     for row, lines in enumerate(continued(scan, length, cut) if any(cut) else scan):
         weights = torch.from_numpy(_weights(geometry, lines.shape[-1], _height(geometry, row), turn))
         spectrum = torch.fft.rfft(lines * weights.to(lines), n=length)
-        line = torch.fft.irfft(spectrum * ramp.to(lines), n=length)
+        line = torch.fft.irfft(spectrum * arrays.fitting(lines, ramp), n=length)
         done[row, :, :before] = line[:, length - before :]
         done[row, :, before:] = line[:, : wide.columns - before]
     return done

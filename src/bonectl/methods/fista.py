@@ -1,11 +1,10 @@
 """Accelerated projected gradients."""
 
-import torch
-from torch import Tensor
+from typing import Any
 
-from bonectl.core import progress
+from bonectl.core import arrays, progress
+from bonectl.core.arrays import Values
 from bonectl.errors import UsageError
-from bonectl.projection.projector import Projector
 
 # What the register knows of it (core/kit.py).
 BEAMS = ("parallel", "fan", "cone")
@@ -18,13 +17,13 @@ MARGIN = 1.01
 
 
 def fista(
-    A: Projector,
-    y: Tensor,
+    A: Any,
+    y: Values,
     *,
     iterations: int = 50,
     tolerance: float = 1e-3,
     nonnegative: bool = True,
-) -> Tensor:
+) -> Values:
     """Least squares under attenuation of 0 or more, by accelerated projected gradients.
 
     x ← max(0, z - Aᵀ(A z - y) / ‖A‖²), with z ahead of x by Nesterov's momentum: FISTA (Beck and Teboulle, SIAM J.
@@ -34,8 +33,8 @@ def fista(
 
     Parameters
     ----------
-    A : Projector
-    y : (..., row, view, col) tensor
+    A : System or Projector
+    y : (..., row, view, col) array or tensor
         Line integrals.
     iterations : int
         Steps at most.
@@ -46,7 +45,7 @@ def fista(
 
     Returns
     -------
-    (..., z, y, x) tensor
+    (..., z, y, x) array or tensor
         Attenuation [1/cm].
 
     Raises
@@ -57,28 +56,24 @@ def fista(
     if iterations < 1 or not 0 <= tolerance <= 1:
         raise UsageError(f"fista(iterations={iterations}, tolerance={tolerance}); give at least 1, and 0 to 1")
     axes = tuple(range(-len(A.domain), 0))
-    size = 1 / (MARGIN * A.norm(y.device)) ** 2
-    x = y.new_zeros(*y.shape[: y.ndim - len(axes)], *A.domain)
+    size = 1 / (MARGIN * A.norm(y)) ** 2
+    xp = arrays.space(y)
+    x = arrays.zeros(y, *y.shape[: y.ndim - len(axes)], *A.domain)
     ahead = x
-    momentum = x.new_ones(*x.shape[: x.ndim - len(axes)], *[1] * len(axes))
-    busy = torch.ones_like(momentum, dtype=torch.bool)
+    momentum = arrays.ones(x, *x.shape[: x.ndim - len(axes)], *[1] * len(axes))
+    busy = momentum > 0  # all of them
     with progress.task("fista", iterations, "step") as advance:
         for _ in range(iterations):
             new = ahead - size * A.T(A(ahead) - y)
-            new = torch.where(busy, new.clamp(min=0.0) if nonnegative else new, x)
+            new = xp.where(busy, new.clip(min=0.0) if nonnegative else new, x)
             change = new - x
-            uphill = ((ahead - new) * change).sum(dim=axes, keepdim=True) > 0
-            before = torch.where(uphill, 1.0, momentum)
-            momentum = (1 + torch.sqrt(1 + 4 * before**2)) / 2
-            ahead = new + torch.where(uphill, 0.0, (before - 1) / momentum) * change
+            uphill = ((ahead - new) * change).sum(axis=axes, keepdims=True) > 0
+            before = xp.where(uphill, 1.0, momentum)
+            momentum = (1 + xp.sqrt(1 + 4 * before**2)) / 2
+            ahead = new + xp.where(uphill, 0.0, (before - 1) / momentum) * change
             x = new
             advance(1)
-            busy = busy & (_norm(change, axes) > tolerance * _norm(x, axes))
+            busy = busy & (arrays.norm(change, axes) > tolerance * arrays.norm(x, axes))
             if not busy.any():
                 break
     return x
-
-
-def _norm(values: Tensor, axes: tuple[int, ...]) -> Tensor:
-    norm: Tensor = torch.linalg.vector_norm(values, dim=axes, keepdim=True)
-    return norm

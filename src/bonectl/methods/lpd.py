@@ -2,11 +2,13 @@
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from bonectl.core import kit, progress
+from bonectl.core import arrays, kit, progress
+from bonectl.core.arrays import Values
 from bonectl.core.spec import parse
 from bonectl.errors import DataError, UsageError
 from bonectl.learning.checkpoint import Checkpoint
@@ -29,7 +31,7 @@ MADE = "bonectl train SCAN --target VOLUME --model lpd -o FILE"
 APART = 1.1
 
 
-def lpd(A: Projector, y: Tensor, *, weights: str = "") -> Tensor:
+def lpd(A: Any, y: Values, *, weights: str = "") -> Values:
     """Learned primal-dual: an iterative method whose proximal steps are networks trained on scans and their truths.
 
     Adler and Öktem, IEEE Trans. Med. Imaging 37, 1322 (2018), algorithm 3, from a filtered back-projection with a Hann
@@ -39,16 +41,16 @@ def lpd(A: Projector, y: Tensor, *, weights: str = "") -> Tensor:
 
     Parameters
     ----------
-    A : Projector
+    A : System or Projector
         The geometry of the scan.
-    y : (..., row, view, col) tensor
+    y : (..., row, view, col) array or tensor
         Line integrals.
     weights : str
         File (.safetensors).
 
     Returns
     -------
-    (..., z, y, x) tensor
+    (..., z, y, x) array or tensor
         Attenuation [1/cm].
 
     Raises
@@ -60,12 +62,14 @@ def lpd(A: Projector, y: Tensor, *, weights: str = "") -> Tensor:
     UsageError
         When the beam is a cone.
     """
+    if arrays.is_array(y):  # networks take tensors
+        return lpd(Projector(A.geometry, backend=A.backend), torch.from_numpy(y), weights=weights).numpy()
     geometry = A.geometry
     path = weights_file(weights=weights)
     network, scale = _trained(path, edition(path), str(y.device))
     _compare(path, edition(path), geometry.views, geometry.voxel)
     rows = y.reshape(-1, *y.shape[-2:])
-    volume: Tensor = network(A, rows, start(A, rows), scale)
+    volume = network(A, rows, start(A, rows), scale)
     return volume.reshape(*y.shape[:-2], *volume.shape[-2:])
 
 
@@ -91,7 +95,8 @@ def start(A: Projector, y: Tensor) -> Tensor:
     """
     if A.geometry.kind == "cone":
         raise UsageError("lpd works slice by slice; use fdk or sirt for a cone beam")
-    return fbp(A, y, window="hann") if A.geometry.kind == "parallel" else fdk(A, y, window="hann")
+    first: Tensor = fbp(A, y, window="hann") if A.geometry.kind == "parallel" else fdk(A, y, window="hann")
+    return first
 
 
 @lru_cache(maxsize=4)

@@ -1,11 +1,10 @@
 """Simultaneous iterative reconstruction."""
 
-import torch
-from torch import Tensor
+from typing import Any
 
-from bonectl.core import progress
+from bonectl.core import arrays, progress
+from bonectl.core.arrays import Values
 from bonectl.errors import UsageError
-from bonectl.projection.projector import Projector
 
 # What the register knows of it (core/kit.py).
 BEAMS = ("parallel", "fan", "cone")
@@ -18,13 +17,13 @@ LEAST_WEIGHT = 1e-3
 
 
 def sirt(
-    A: Projector,
-    y: Tensor,
+    A: Any,
+    y: Values,
     *,
     iterations: int = 100,
     tolerance: float = 0.0,
     nonnegative: bool = False,
-) -> Tensor:
+) -> Values:
     """Simultaneous iterative reconstruction: every voxel takes the weighted mean of its rays' errors.
 
     x ← x + C Aᵀ R (y - A x) from x = 0, with R and C the reciprocals of the row and column sums of A (Gregor and
@@ -33,8 +32,8 @@ def sirt(
 
     Parameters
     ----------
-    A : Projector
-    y : (..., row, view, col) tensor
+    A : System or Projector
+    y : (..., row, view, col) array or tensor
         Line integrals.
     iterations : int
         Steps at most.
@@ -46,7 +45,7 @@ def sirt(
 
     Returns
     -------
-    (..., z, y, x) tensor
+    (..., z, y, x) array or tensor
         Attenuation [1/cm].
 
     Raises
@@ -57,31 +56,29 @@ def sirt(
     if iterations < 1 or not 0 <= tolerance <= 1:
         raise UsageError(f"sirt(iterations={iterations}, tolerance={tolerance}); give at least 1, and 0 to 1")
     one = (1,) * (3 - len(A.domain))  # a slice has no z of its own, a cone's volume has
-    rays = _reciprocal(A(torch.ones(*one, *A.domain).to(y)))
-    voxels = _reciprocal(A.T(torch.ones(*one, *A.codomain).to(y)))
+    xp = arrays.space(y)
+    rays = _reciprocal(A(arrays.ones(y, *one, *A.domain)))
+    voxels = _reciprocal(A.T(arrays.ones(y, *one, *A.codomain)))
     axes = tuple(range(-len(A.domain), 0))
-    x = torch.zeros(*y.shape[: y.ndim - len(axes)], *A.domain).to(y)
-    scale = _norm(y, axes)
-    before, busy = scale, torch.ones_like(scale, dtype=torch.bool)
+    x = arrays.zeros(y, *y.shape[: y.ndim - len(axes)], *A.domain)
+    scale = arrays.norm(y, axes)
+    before, busy = scale, scale >= 0  # all of them
     with progress.task("sirt", iterations, "step") as advance:
         for _ in range(iterations):
             error = y - A(x)
-            now = _norm(error, axes)
+            now = arrays.norm(error, axes)
             # the first residual is y itself: nothing has been gained yet
             busy = busy & ((before - now >= tolerance * scale) | ~x.any())
             if not busy.any():
                 break
             before = now
             step = x + voxels * A.T(rays * error)
-            x = torch.where(busy, step.clamp(min=0.0) if nonnegative else step, x)
+            x = xp.where(busy, step.clip(min=0.0) if nonnegative else step, x)
             advance(1)
     return x
 
 
-def _norm(values: Tensor, axes: tuple[int, ...]) -> Tensor:
-    norm: Tensor = torch.linalg.vector_norm(values, dim=axes, keepdim=True)
-    return norm
-
-
-def _reciprocal(sums: Tensor) -> Tensor:
-    return torch.where(sums > LEAST_WEIGHT * sums.max(), 1 / sums, torch.zeros_like(sums))
+def _reciprocal(sums: Values) -> Values:
+    heavy = sums > LEAST_WEIGHT * sums.max()
+    xp = arrays.space(sums)
+    return xp.where(heavy, 1 / xp.where(heavy, sums, 1.0), 0.0)

@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass
 from math import inf, sqrt
+from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from bonectl.core import progress
+from bonectl.core import arrays, progress
+from bonectl.core.arrays import Values
 from bonectl.errors import UsageError
 from bonectl.methods._variation import step, step_there
-from bonectl.projection.backends import engine
-from bonectl.projection.projector import Projector
 
 # What the register knows of it (core/kit.py).
 BEAMS = ("parallel", "fan", "cone")
@@ -28,14 +28,14 @@ TAU = 0.5 / SIGMA
 
 
 def tv(
-    A: Projector,
-    y: Tensor,
+    A: Any,
+    y: Values,
     *,
     strength: float = 0.002,
     iterations: int = 200,
     tolerance: float = 1e-3,
     nonnegative: bool = True,
-) -> Tensor:
+) -> Values:
     """Least squares with total variation: flat areas, sharp edges, for few or noisy views.
 
     The x that makes ½ ‖A x - y‖² / ‖A‖² + strength Σ |D x| least, in every slice, with ‖A‖ the projector's norm and
@@ -46,8 +46,8 @@ def tv(
 
     Parameters
     ----------
-    A : Projector
-    y : (..., row, view, col) tensor
+    A : System or Projector
+    y : (..., row, view, col) array or tensor
         Line integrals.
     strength : float
         Weight of the variation [1/cm].
@@ -61,7 +61,7 @@ def tv(
 
     Returns
     -------
-    (..., z, y, x) tensor
+    (..., z, y, x) array or tensor
         Attenuation [1/cm].
 
     Raises
@@ -74,11 +74,11 @@ def tv(
             f"tv(strength={strength}, iterations={iterations}, tolerance={tolerance}); give a strength above 0, "
             "at least 1 iteration, and a tolerance of 0 to 1"
         )
-    if y.requires_grad and torch.is_grad_enabled():
+    if arrays.is_recorded(y):
         raise UsageError("tv gives no gradient; use torch.no_grad()")
     scans = y.reshape(-1, *A.codomain)
-    result = y.new_zeros(len(scans), *A.domain)
-    with progress.task("tv", iterations, "step") as advance, torch.no_grad():
+    result = arrays.zeros(y, len(scans), *A.domain)
+    with progress.task("tv", iterations, "step") as advance:
         state = _State.begin(A, scans)
         for _ in range(iterations):
             change = state.step(A, strength, 0.0 if nonnegative else -inf)
@@ -96,37 +96,42 @@ def tv(
 class _State:
     """Where the slices (volumes of a cone beam) that are not done stand; all change in place."""
 
-    index: Tensor  # which ones
-    scan: Tensor  # y / norm
+    index: NDArray[np.int64]  # which ones
+    scan: Values  # y / norm
     norm: float
-    x: Tensor
-    ahead: Tensor  # 2 x - the x before
-    residual: Tensor  # dual of the data
-    variation: Tensor  # dual of the differences
+    x: Values
+    ahead: Values  # 2 x - the x before
+    residual: Values  # dual of the data
+    variation: Values  # dual of the differences
 
     @classmethod
-    def begin(cls, A: Projector, scans: Tensor) -> "_State":
-        norm = A.norm(scans.device)
-        x = scans.new_zeros(len(scans), *A.domain)
-        duals = torch.zeros_like(scans), x.new_zeros(*x.shape, 2)
-        return cls(torch.arange(len(scans), device=x.device), scans / norm, norm, x, torch.zeros_like(x), *duals)
+    def begin(cls, A: Any, scans: Values) -> "_State":
+        norm, xp = A.norm(scans), arrays.space(scans)
+        x = arrays.zeros(scans, len(scans), *A.domain)
+        duals = xp.zeros_like(scans), arrays.zeros(x, *x.shape, 2)
+        return cls(np.arange(len(scans)), scans / norm, norm, x, xp.zeros_like(x), *duals)
 
-    def rest(self, chosen: Tensor) -> "_State":
+    def rest(self, chosen: NDArray[np.bool_]) -> "_State":
         held = (self.x, self.ahead, self.residual, self.variation)
-        return _State(self.index[chosen], self.scan[chosen], self.norm, *(part[chosen].contiguous() for part in held))
+        return _State(self.index[chosen], self.scan[chosen], self.norm, *(part[chosen] for part in held))
 
-    def step(self, A: Projector, strength: float, least: float) -> Tensor:
+    def step(self, A: Any, strength: float, least: float) -> NDArray[np.float64]:
         """One step; by how much it changed each, as a share of itself."""
-        self.residual += A(self.ahead).div_(self.norm).sub_(self.scan).mul_(SIGMA)
+        error = A(self.ahead)
+        error /= self.norm
+        error -= self.scan
+        error *= SIGMA
+        self.residual += error
         self.residual /= 1 + SIGMA
-        pull = A.T(self.residual).div_(self.norm)
+        pull = A.T(self.residual)
+        pull /= self.norm
         plane, pairs = self.x.shape[-2:], (-1, *self.variation.shape[-3:])
-        x, ahead, variation = self.x.view(-1, *plane), self.ahead.view(-1, *plane), self.variation.view(pairs)
-        pulls, sizes = pull.view(-1, *plane), (SIGMA / DIFFERENCES**2, TAU, strength)
-        if engine(pull.device, A.backend) == "numba":
-            arrays = x.numpy(), ahead.numpy(), variation.numpy(), pulls.numpy()
-            sums = torch.from_numpy(step(*arrays, sizes, least))
+        x, ahead, variation = self.x.reshape(-1, *plane), self.ahead.reshape(-1, *plane), self.variation.reshape(pairs)
+        pulls, sizes = pull.reshape(-1, *plane), (SIGMA / DIFFERENCES**2, TAU, strength)
+        if A.compiles(pull):
+            x, ahead, variation, pulls = map(arrays.plain, (x, ahead, variation, pulls))
+            sums = step(x, ahead, variation, pulls, sizes, least)
         else:
-            sums = step_there(x, ahead, variation, pulls, sizes, least)
-        changed, squared = sums.view(len(self.x), -1, 2).sum(dim=1).T
-        return torch.where(squared > 0, (changed / squared.clamp(min=1e-300)).sqrt(), 0.0)
+            sums = arrays.plain(step_there(x, ahead, variation, pulls, sizes, least))
+        changed, squared = sums.reshape(len(self.x), -1, 2).sum(axis=1).T
+        return np.where(squared > 0, np.sqrt(changed / np.maximum(squared, 1e-300)), 0.0)

@@ -8,8 +8,6 @@ from math import degrees as degrees_of
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from bonectl.core import progress
 from bonectl.core.angles import SAME_DIRECTION, looks_like_radians
@@ -17,14 +15,12 @@ from bonectl.core.counted import counted
 from bonectl.core.geometry import Geometry
 from bonectl.core.slabs import Array
 from bonectl.core.stack import Stack
-from bonectl.learning import device
 from bonectl.methods._quadrature import missing_wedge
-from bonectl.projection.projector import Projector
 from bonectl.scanning import memory_need
 from bonectl.scanning.field_of_view import FieldOfView
 from bonectl.scanning.lines import sinograms
 from bonectl.scanning.on_device import OnDevice
-from bonectl.scanning.reconstruction import Method, Plan, ReconstructRequest, planned
+from bonectl.scanning.reconstruction import Plan, ReconstructRequest, planned
 from bonectl.stacks.replay import twice
 
 
@@ -76,8 +72,8 @@ def run(plan: Plan, scan: Stack, *, look: bool = False) -> Stack:
     if look:
         rows = _looked_at(rows, geometry, geometry.rows if geometry.kind == "cone" else memory_need.FEWEST)
         plan = replace(plan, lines=rows.header)
-    worker = OnDevice(device.choose(plan.request.device_name), divisible=geometry.kind != "cone")
-    return Stack(plan.header, _slabs(rows, plan, block, partial(_worked, worker, plan.run)))
+    worker = OnDevice(plan.where, divisible=geometry.kind != "cone")
+    return Stack(plan.header, _slabs(rows, plan, block, worker))
 
 
 def _looked_at(rows: Stack, geometry: Geometry, count: int) -> Stack:
@@ -99,25 +95,19 @@ def _again(held: list[Array], slabs: Iterator[Array]) -> Iterator[Array]:
     yield from slabs
 
 
-def _worked(worker: OnDevice, run: Method, A: Projector, y: Tensor) -> Tensor:
-    """The volume of some lines on the CPU, made where the worker works."""
-    with torch.no_grad():
-        return worker(partial(run, A), y)
-
-
-def _slabs(rows: Stack, plan: Plan, size: int, run: Method) -> Iterator[Array]:
+def _slabs(rows: Stack, plan: Plan, size: int, worker: OnDevice) -> Iterator[Array]:
     total, density, A = rows.header.shape[0], plan.density, plan.projector()
+    run = partial(plan.run, A)
     view = FieldOfView(total)
     with progress.task("reconstruct", total) as advance:
         for index, block in enumerate(rows.blocks(size)):
             if index == 0:
                 _warn(plan.geometry, closed=plan.is_closed)
-            y = torch.from_numpy(block)
             view.look(A.geometry, block)
-            volume = run(A, y).numpy()
+            volume = worker(run, block)
             yield np.asarray(density.density(volume) if density else volume, dtype=np.float32)
             advance(len(block))
-            del block, y, volume  # or they would be held while the next block arrives
+            del block, volume  # or they would be held while the next block arrives
     view.tell(A.geometry)
 
 

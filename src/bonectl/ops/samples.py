@@ -17,7 +17,7 @@ from math import isclose
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from bonectl.core import progress
 from bonectl.core.counted import counted
@@ -212,5 +212,5 @@ def predicted(values: NDArray[np.float64]) -> Interval:
     """Return where one more of these values lies with a confidence of 95 %, all being normal."""
     count = len(values)
     centre, spread = float(values.mean()), float(values.std(ddof=1))
-    half = float(student.ppf(0.975, count - 1)) * spread * (1 + 1 / count) ** 0.5
+    half = float(stdtrit(count - 1, 0.975)) * spread * (1 + 1 / count) ** 0.5
     return Interval(centre - half, centre + half, f"95 %, {count} samples, t interval for one more")

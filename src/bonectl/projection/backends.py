@@ -4,17 +4,11 @@ from importlib.util import find_spec
 
 import torch
 
-from bonectl.errors import UnavailableError, UsageError
+from bonectl.errors import UnavailableError
+from bonectl.projection.system import check_backend
 
-BACKENDS = ("auto", "reference", "astra")
 # CUDA devices that Triton compiles for, from this compute capability on.
 CAPABILITY = (8, 0)
-
-
-def check(backend: str) -> None:
-    """Raise UsageError when there is no such backend."""
-    if backend not in BACKENDS:
-        raise UsageError(f"no backend {backend!r}; there are {', '.join(BACKENDS)}")
 
 
 def engine(device: torch.device, backend: str) -> str:
@@ -42,7 +36,7 @@ def engine(device: torch.device, backend: str) -> str:
     UnavailableError
         When it does not run on this device.
     """
-    check(backend)
+    check_backend(backend)
     if device.type not in ("cpu", "cuda"):
         raise UnavailableError(f"a tensor on {device}; projectors run on the CPU and on CUDA")
     if backend == "astra":

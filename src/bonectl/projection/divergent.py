@@ -17,6 +17,14 @@ from bonectl.core.geometry import Geometry
 from bonectl.core.lengths import MM_PER_CM
 from bonectl.core.slabs import Array
 
+# Sides from which on caches hold fewer slices.
+LARGE = 1024
+
+
+def block(size: int) -> int:
+    """Slices of a fan beam carried together for slices of this side: about what the caches hold."""
+    return 64 if size < LARGE else 32
+
 
 @dataclass(frozen=True, eq=False)
 class Tables:

@@ -30,11 +30,11 @@ JOSEPH = {
 FSP = {"numba": on_arrays(numba_fsp), "torch": on_tensors("torch.fsp"), "triton": on_tensors("triton.fsp")}
 
 
-def filter_of(response: Tensor | None, shares: Tensor | None) -> Tensor:
+def filter_of(filter_: fsp.Filter | None) -> Tensor:
     """A filter as one tensor: the response along the detector, then the share of each view; empty for none."""
-    if response is None or shares is None:
+    if filter_ is None:
         return torch.empty(0)
-    return torch.cat([response.float().cpu(), shares.float().cpu()])
+    return torch.frombuffer(bytearray(filter_.response + filter_.shares), dtype=torch.float32)
 
 
 def project_now(

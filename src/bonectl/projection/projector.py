@@ -15,20 +15,18 @@ and scikit-image have y pointing up, so that their angle t is -t here.
 Lengths are in mm and attenuation in 1/cm; the division by ten is made here, line integrals are dimensionless.
 """
 
-from math import sqrt
-
 import torch
 from torch import Tensor, nn
 
+from bonectl.core.arrays import Values
 from bonectl.core.geometry import Geometry
-from bonectl.errors import UsageError
-from bonectl.projection import backends, divergent, divergent_ops, fsp, joseph, parallel_ops
-from bonectl.projection.numba import fan
+from bonectl.projection import backends, divergent, divergent_ops, parallel_ops
+from bonectl.projection.system import MODELS, Map
 
-MODELS = ("strip", "bandlimited", "joseph")
+__all__ = ["MODELS", "Projector", "Transpose"]
 
 
-class Projector(nn.Module):
+class Projector(Map, nn.Module):
     """The linear map from a volume to its scan, for one geometry.
 
     ``A(x)`` takes attenuation (..., z, y, x) [1/cm], float32, and gives line integrals (..., row, view, col).
@@ -47,10 +45,10 @@ class Projector(nn.Module):
         points on the detector (sharpest, for filtered back-projection; rings at edges). ``joseph``: linear
         interpolation along rays, in space instead of frequency; slower, and an independent check of the others.
         A parallel beam has all three and takes strip by default; fan and cone have joseph.
-    response : (length / 2 + 1,) tensor, optional
+    response : (length / 2 + 1,) array or tensor, optional
         A filter along the detector: its factors at the frequencies of a real transform of `length` samples, at least
         twice the columns. ``A.T`` then filters before it back-projects, at no cost: filtered back-projection.
-    shares : (views,) tensor, optional
+    shares : (views,) array or tensor, optional
         A factor for each view, with `response`.
     backend : {"auto", "reference", "astra"}, optional
         Whose code runs, see `bonectl.projection.backends.engine`. With ``astra``, `A.T` is not the exact transpose.
@@ -64,36 +62,23 @@ class Projector(nn.Module):
         When a tensor lies where no projector, or not this backend, runs.
     """
 
+    _float32 = torch.float32
+
     def __init__(
         self,
         geometry: Geometry,
         *,
         model: str | None = None,
-        response: Tensor | None = None,
-        shares: Tensor | None = None,
+        response: Values | None = None,
+        shares: Values | None = None,
         backend: str = "auto",
     ) -> None:
-        super().__init__()
-        backends.check(backend)
-        model = model or ("strip" if geometry.kind == "parallel" and backend != "astra" else "joseph")
-        if model not in MODELS:
-            raise UsageError(f"no pixel model {model!r}; there are {', '.join(MODELS)}")
-        if geometry.kind != "parallel" and model != "joseph":
-            raise UsageError(f"no pixel model {model!r} for a {geometry.kind} beam; there is joseph")
-        if backend == "astra" and model != "joseph":
-            raise UsageError(f"backend astra has no pixel model {model!r}, and no fbp; there is joseph")
-        if (response is None) != (shares is None):
-            raise UsageError("a filter is a response along the detector and a share for each view; give both")
-        if model == "joseph" and response is not None:
-            raise UsageError("joseph works in space and takes no filter; use strip or bandlimited")
-        self.geometry = geometry
-        self.model = model
-        self.backend = backend
+        nn.Module.__init__(self)
+        Map.__init__(self, geometry, model=model, response=response, shares=shares, backend=backend)
         self._views = torch.from_numpy(geometry.angles.degrees.copy())
-        self._filter = parallel_ops.filter_of(response, shares)
+        self._filter = parallel_ops.filter_of(self.filter)
         # known before anybody traces the call
         self._beam = None if geometry.kind == "parallel" else divergent.sizes_and_numbers(geometry)
-        self._norm: float | None = None
         # in a tuple, so that torch does not take the transpose for a part of its transpose
         self._transpose = (Transpose(self),)
 
@@ -102,49 +87,19 @@ class Projector(nn.Module):
         """The transpose."""
         return self._transpose[0]
 
-    @property
-    def block(self) -> int:
-        """Slices (rows of the scan in a cone beam) that are worked on together."""
-        match self.geometry.kind:
-            case "parallel":
-                return joseph.BLOCK if self.model == "joseph" else fsp.block(self.geometry.size)
-            case "fan":
-                return fan.block(self.geometry.size)
-            case _:
-                return self.geometry.rows
+    def collect(self, lines: Tensor) -> Tensor:
+        """As `bonectl.projection.system.System.collect`, where the lines lie."""
+        return divergent_ops.collect(self.geometry, lines, self.backend)
 
-    @property
-    def domain(self) -> tuple[int, ...]:
-        """What is mapped on its own: a slice (y, x), or in a cone beam a volume (z, y, x)."""
-        shape = self.geometry.volume_shape
-        return shape if self.geometry.kind == "cone" else shape[1:]
+    def compiles(self, values: Tensor) -> bool:
+        """Whether these values are worked on by code that is compiled for a CPU."""
+        return backends.engine(values.device, self.backend) == "numba"
 
-    @property
-    def codomain(self) -> tuple[int, ...]:
-        """What it is mapped to: (view, col), or in a cone beam (row, view, col)."""
-        shape = self.geometry.shape
-        return shape if self.geometry.kind == "cone" else shape[1:]
+    def _project(self, x: Tensor) -> Tensor:
+        return self._project_parallel(x) if self._beam is None else self._project_divergent(x, *self._beam)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Line integrals (..., row, view, col) of attenuation (..., z, y, x) [1/cm]."""
-        _check(x, self.domain, "a volume", ("z", "y", "x"))
-        flat = x.reshape(-1, *self.domain)
-        if not len(flat):
-            return x.new_empty(*x.shape[: x.ndim - len(self.domain)], *self.codomain)
-        scan = self._project_parallel(flat) if self._beam is None else self._project_divergent(flat, *self._beam)
-        return scan.reshape(*x.shape[: x.ndim - len(self.domain)], *self.codomain)
-
-    def back(self, y: Tensor) -> Tensor:
-        """The transpose: (..., row, view, col) to (..., z, y, x)."""
-        _check(y, self.codomain, "a scan", ("row", "view", "col"))
-        flat = y.reshape(-1, *self.codomain)
-        if not len(flat):
-            return y.new_empty(*y.shape[: y.ndim - len(self.codomain)], *self.domain)
-        if self._beam is None:
-            volume = self._backproject_parallel(flat)
-        else:
-            volume = self._backproject_divergent(flat, *self._beam)
-        return volume.reshape(*y.shape[: y.ndim - len(self.codomain)], *self.domain)
+    def _backproject(self, y: Tensor) -> Tensor:
+        return self._backproject_parallel(y) if self._beam is None else self._backproject_divergent(y, *self._beam)
 
     def _project_parallel(self, x: Tensor) -> Tensor:
         run = parallel_ops.project_now if _plain(x) else parallel_ops.project_parallel
@@ -170,20 +125,9 @@ class Projector(nn.Module):
         now, recorded = divergent_ops.BACKPROJECT[self.geometry.kind]
         return (now if _plain(y) else recorded)(y, self._views, sizes, numbers, self.backend)
 
-    def norm(self, device: torch.device | str = "cpu") -> float:
-        """The largest singular value, by 12 steps of the power method on a device; kept once it is known."""
-        if self._norm is None:
-            self._norm = self._largest(torch.device(device))
-        return self._norm
-
     @torch.no_grad()
-    def _largest(self, device: torch.device) -> float:
-        # a positive operator's first singular vector is positive: start from ones and few steps are enough
-        x = torch.ones(1, *self.domain, device=device)
-        for _ in range(12):
-            x = x / torch.linalg.vector_norm(x)
-            x = self.back(self.forward(x))
-        return sqrt(float(torch.linalg.vector_norm(x)))
+    def _largest(self, like: Values) -> float:
+        return super()._largest(like if isinstance(like, Tensor) else torch.empty(0))
 
     def extra_repr(self) -> str:
         """The geometry as the call that makes it, and the model."""
@@ -204,15 +148,8 @@ class Transpose(nn.Module):
 
     def forward(self, y: Tensor) -> Tensor:
         """Scan (..., row, view, col) to volume (..., z, y, x)."""
-        return self._of[0].back(y)
-
-
-def _check(x: Tensor, tail: tuple[int, ...], what: str, axes: tuple[str, ...]) -> None:
-    if x.ndim < len(axes) or tuple(x.shape[-len(tail) :]) != tail:
-        named, needed = ", ".join(axes[-len(tail) :]), ", ".join(map(str, tail))
-        raise UsageError(f"{what} of shape {tuple(x.shape)}; the geometry needs (..., {named}) = (..., {needed})")
-    if x.dtype != torch.float32:
-        raise UsageError(f"{what} of {x.dtype}; the projector works in float32")
+        volume: Tensor = self._of[0].back(y)
+        return volume
 
 
 def _plain(x: Tensor) -> bool:

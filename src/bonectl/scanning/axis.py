@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
-import torch
 from scipy.ndimage import gaussian_filter1d
 
 from bonectl.core import progress
@@ -140,7 +139,7 @@ def _found(geometry: Geometry, rows: Array, numbers: Array, strength: Array) -> 
         return _agreed(Axis(mirrored.column, sd), sharp, "opposite views put")
     masses = _of_masses(geometry, rows)
     sharp = _sharpest(half, views, masses.column, REACH, STEPS)
-    if any(truncated_rows(torch.from_numpy(rows), geometry)):  # what is cut off has its centre of mass elsewhere
+    if any(truncated_rows(rows, geometry)):  # what is cut off has its centre of mass elsewhere
         return Axis(sharp, SHORT if abs(sharp - masses.column) < REACH else REACH)
     return _agreed(masses, sharp, "the centres of mass put")
 

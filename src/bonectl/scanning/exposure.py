@@ -5,16 +5,15 @@ from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
-import torch
 from scipy.ndimage import correlate1d, gaussian_filter1d
 
 from bonectl.core import physics, progress
 from bonectl.core.geometry import Geometry
 from bonectl.core.slabs import Array, windows
 from bonectl.core.stack import Stack
-from bonectl.projection.projector import Projector
+from bonectl.projection.system import Map
 from bonectl.scanning.field_of_view import FieldOfView
-from bonectl.scanning.on_device import OnDevice
+from bonectl.scanning.on_device import OnDevice, projector
 
 # A Gaussian ends here [SD].
 TAIL = 4.0
@@ -71,11 +70,10 @@ class Exposure:
 def _transmissions(exposure: Exposure, volume: Stack) -> Iterator[Array]:
     """Blocks (row, view, col) of the fraction of the beam that reaches each pixel, blurred across columns."""
     factor, geometry = exposure.factor, exposure.geometry
-    project = Projector(finer(geometry, factor))
-    with progress.task("simulate", geometry.rows) as advance, torch.no_grad():
+    project = projector(finer(geometry, factor), exposure.worker.where)
+    with progress.task("simulate", geometry.rows) as advance:
         for block in volume.blocks(block_of(project)):
-            slices = torch.from_numpy(exposure.attenuation(block))
-            beam = exposure.blurred(_passing(exposure.worker(project, slices)))
+            beam = exposure.blurred(_passing(exposure.worker(project, exposure.attenuation(block))))
             pixels = sum(beam[..., k::factor] for k in range(factor)) / np.float32(factor)
             yield np.ascontiguousarray(pixels)
             advance(len(block))
@@ -85,13 +83,13 @@ def _cone_transmissions(exposure: Exposure, volume: Stack) -> Iterator[Array]:
     """One block (row, view, col) of the fraction of the beam that reaches each pixel, blurred across columns."""
     factor, geometry = exposure.factor, exposure.geometry
     fine = finer(geometry, factor)
-    grid = torch.from_numpy(_thinner(exposure.attenuation(volume.collect()), factor))
+    grid = _thinner(exposure.attenuation(volume.collect()), factor)
     beams = np.empty(geometry.shape, dtype=np.float32)
     step = max(1, BLOCK_VALUES // (fine.rows * fine.columns))
-    with progress.task("simulate", geometry.views, "view") as advance, torch.no_grad():
+    with progress.task("simulate", geometry.views, "view") as advance:
         for low in range(0, geometry.views, step):
             part = fine[low : low + step]
-            beam = exposure.blurred(_passing(exposure.worker(Projector(part), grid)))
+            beam = exposure.blurred(_passing(exposure.worker(projector(part, exposure.worker.where), grid)))
             pixels = beam.reshape(geometry.rows, factor, part.views, geometry.columns, factor).mean(axis=(1, 4))
             beams[:, low : low + step] = pixels
             advance(part.views)
@@ -173,10 +171,10 @@ def _blurred_rows(beams: Iterator[Array], rows: int, blur: float) -> Iterator[Ar
         yield np.ascontiguousarray(smooth[halo : halo + hi - lo])
 
 
-def _passing(line_integrals: torch.Tensor) -> Array:
+def _passing(line_integrals: Array) -> Array:
     """Fraction of the beam that passes; infinite where a sum is far too negative, which `detector.readings` refuses."""
     with np.errstate(over="ignore"):
-        return physics.transmission(line_integrals.numpy())
+        return physics.transmission(line_integrals)
 
 
 def finer(layout: Geometry, factor: int) -> Geometry:
@@ -197,7 +195,7 @@ def finer(layout: Geometry, factor: int) -> Geometry:
     )
 
 
-def block_of(project: Projector) -> int:
+def block_of(project: Map) -> int:
     """Slices projected at a time: the projector's own block, or fewer eights where fine sinograms are large."""
     row = project.geometry.views * project.geometry.columns
     return min(project.block, max(8, BLOCK_VALUES // row // 8 * 8))

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from math import sqrt
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from bonectl.core import progress
@@ -52,7 +51,7 @@ class FieldOfView:
     def look(self, geometry: Geometry, lines: Array) -> list[bool]:
         """Take in some rows (row, view, col) of line integrals; for each whether the detector cuts it off."""
         levels, lifted = zip(*(ends_read(row, geometry) for row in lines), strict=True)
-        truncated = truncated_rows(torch.from_numpy(lines), geometry)
+        truncated = truncated_rows(lines, geometry)
         cut = [
             end and level is None and lift is None for end, level, lift in zip(truncated, levels, lifted, strict=True)
         ]

@@ -14,7 +14,7 @@ from bonectl.core.header import PROJECTIONS, Header
 from bonectl.core.spec import parse
 from bonectl.errors import MemoryShortageError
 from bonectl.projection.fsp import GRAIN, OVERSAMPLING
-from bonectl.projection.projector import Projector
+from bonectl.projection.system import System
 from bonectl.stacks import view_order
 
 FLOAT = 4
@@ -136,7 +136,7 @@ def blocks(geometry: Geometry) -> tuple[int, ...]:
 
     A cone beam has one, of all its rows.
     """
-    most = Projector(geometry).block
+    most = System(geometry).block
     if geometry.kind == "cone":
         return (most,)
     return tuple(lanes for lanes in range(most, 0, -GRAIN) if most % lanes == 0)

@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, cast
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from bonectl.core import kit, memory, progress, threads
+from bonectl.core.arrays import Values
 from bonectl.core.calibration import Calibration
 from bonectl.core.cost import Cost
 from bonectl.core.counted import counted
@@ -16,11 +15,9 @@ from bonectl.core.header import SINOGRAMS, VOLUME, Fact, Header
 from bonectl.core.spec import Spec, parse
 from bonectl.core.stack import Stack
 from bonectl.errors import UsageError
-from bonectl.learning import device
 from bonectl.methods._quadrature import check_arc
-from bonectl.projection import backends
-from bonectl.projection.projector import Projector
-from bonectl.scanning import axis, duration, memory_need, overview
+from bonectl.projection.system import check_backend
+from bonectl.scanning import axis, duration, memory_need, on_device, overview
 from bonectl.scanning.air import levelled
 from bonectl.scanning.axis import Axis
 from bonectl.scanning.beam import angles_over, check_size, geometry_as_told
@@ -28,10 +25,13 @@ from bonectl.scanning.lines import Fields, check_scan, geometry_of, line_integra
 from bonectl.scanning.method import check_energy, files, method_for
 from bonectl.stacks import view_order
 
+if TYPE_CHECKING:
+    import torch
+
 UNITS = ("1/cm", "mgHA/cm3")
 AUTO: Literal["auto"] = "auto"
 
-Method = Callable[[Projector, Tensor], Tensor]
+Method = Callable[[Any, Values], Values]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +98,7 @@ class ReconstructRequest:
             raise UsageError(
                 f"--geometry says centre={self.stated_centre}, and --centre auto is given; give one of them"
             )
-        backends.check(self.backend)
+        check_backend(self.backend)
 
     @property
     def told(self) -> Spec | None:
@@ -234,9 +234,14 @@ class Plan:
         """The method, bound."""
         return cast(Method, kit.bind("methods", self.method))
 
-    def projector(self) -> Projector:
-        """The projector of the geometry."""
-        return Projector(self.geometry, backend=self.request.backend)
+    @property
+    def where(self) -> "torch.device | None":
+        """Where the method runs, see `bonectl.scanning.on_device.place`."""
+        return on_device.place(self.request.device_name, self.request.backend)
+
+    def projector(self) -> Any:
+        """The projector of the geometry, for what lies there."""
+        return on_device.projector(self.geometry, self.where, self.request.backend)
 
     def sinograms(self, scan: Stack) -> Stack:
         """The scan's line integrals, row by row; what the header told has been said already."""
@@ -286,12 +291,12 @@ class Plan:
 
     def facts(self) -> dict[str, Fact]:
         """What the history says of it: the axis and whence, the method in full, where and with what it ran."""
-        where = device.choose(self.request.device_name)
+        where = self.where
         told: dict[str, Fact] = {"centre": self.geometry.centre, "centre_from": self.centre_from}
         if self.axis is not None:
             told["centre_sd"] = float(f"{self.axis.sd:.2g}")
-        told |= {"method": str(self.in_full), "device": str(where)}
-        told["projector"] = backends.engine(where, self.request.backend)
+        told |= {"method": str(self.in_full), "device": str(where or "cpu")}
+        told["projector"] = on_device.engine(where, self.request.backend)
         return told | files(self.method)
 
 
@@ -316,7 +321,7 @@ def planned(scan: Header, request: ReconstructRequest) -> Plan:
     check_energy(spec, density)
     if kit.fact("methods", spec.name, "CLOSED"):
         check_arc(geometry)
-    backends.engine(device.choose(request.device_name), request.backend)
+    on_device.engine(on_device.place(request.device_name, request.backend), request.backend)
     if request.centre == AUTO:
         axis.check(geometry)
     return Plan(

@@ -7,13 +7,12 @@ Beckmann and Schreyer, J. Opt. Soc. Am. A 23, 1048, 2006) says nothing where bon
 """
 
 import numpy as np
-import torch
 from scipy.ndimage import gaussian_gradient_magnitude
 
 from bonectl.core.geometry import Angles, Geometry
 from bonectl.core.slabs import Array
 from bonectl.methods.fbp import fbp
-from bonectl.projection.projector import Projector
+from bonectl.projection.system import System
 
 # Width of what the gradient is taken over [SD, voxel]: noise between neighbours is no edge.
 WIDTH = 1.5
@@ -50,8 +49,7 @@ def blur(geometry: Geometry, rows: Array, centre: float) -> float:
         Column of the rotation axis that is tried.
     """
     g = geometry.replace(rows=len(rows), centre=float(centre))
-    with torch.no_grad():
-        volume = fbp(Projector(g), torch.from_numpy(np.ascontiguousarray(rows)), window="hann").numpy()
+    volume = fbp(System(g), np.ascontiguousarray(rows), window="hann")
     row, column = np.mgrid[: g.size, : g.size] - (g.size - 1) / 2
     inside = np.hypot(row, column) < INSIDE * g.size / 2
     edges = [gaussian_gradient_magnitude(slice_, WIDTH)[inside].mean(dtype=np.float64) for slice_ in volume]

@@ -14,10 +14,8 @@ from bonectl.core.kit import bind, check
 from bonectl.core.slabs import Array
 from bonectl.core.spec import parse
 from bonectl.errors import UsageError
-from bonectl.learning import device
-from bonectl.projection import backends
-from bonectl.projection.projector import Projector
-from bonectl.scanning import duration
+from bonectl.projection.system import System
+from bonectl.scanning import duration, on_device
 from bonectl.scanning.detector import Detector
 from bonectl.scanning.exposure import BLOCK_VALUES, Exposure, block_of, finer
 from bonectl.scanning.on_device import OnDevice
@@ -122,7 +120,7 @@ class SimulatePlan:
         """How the volume is projected."""
         dense = self.law is not None and self.volume.unit == "mgHA/cm3"
         attenuate: Callable[[Array], Array] | None = self.law.attenuation if self.law and dense else None
-        worker = OnDevice(device.choose(self.request.device_name), divisible=self.geometry.kind != "cone")
+        worker = OnDevice(on_device.place(self.request.device_name), divisible=self.geometry.kind != "cone")
         detector = self.request.detector
         return Exposure(self.geometry, detector.oversample, detector.blur, attenuate, worker)
 
@@ -139,7 +137,7 @@ class SimulatePlan:
 
     def _memory(self) -> int:
         factor = self.request.detector.oversample
-        project = Projector(finer(self.geometry, factor))
+        project = System(finer(self.geometry, factor))
         if self.geometry.kind == "cone":
             grid = 4 * factor * self.geometry.volume_shape[0] * project.geometry.size**2
             return 3 * grid + 4 * self.header.total_bytes + 12 * BLOCK_VALUES + (400 << 20)
@@ -149,13 +147,13 @@ class SimulatePlan:
 
     def facts(self) -> dict[str, Fact]:
         """What the history says of it: beam and noise in full, seed, where and with what it ran."""
-        where = device.choose(self.request.device_name)
+        where = on_device.place(self.request.device_name)
         return {
             "seed": self.request.seed,
             "geometry": str(self.geometry),
             "noise": self.request.detector.noise_in_full,
-            "device": str(where),
-            "projector": backends.engine(where, "auto"),
+            "device": str(where or "cpu"),
+            "projector": on_device.engine(where, "auto"),
         }
 
 
@@ -173,7 +171,7 @@ def planned(volume: Header, request: SimulateRequest) -> SimulatePlan:
     assumed = request.energy is None and _lacks_law(volume)
     law, beam = _law(volume, USUAL_ENERGY if assumed else request.energy, request.matrix)
     geometry = _layout(volume, request.geometry)
-    device.choose(request.device_name)
+    on_device.place(request.device_name)
     return SimulatePlan(volume=volume, geometry=geometry, law=law, beam=beam, assumed=assumed, request=request)
 
 

@@ -3,11 +3,11 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import isfinite
 from typing import Any
 
 import numpy as np
-import torch
 
 from bonectl.core import progress
 from bonectl.core.geometry import Geometry
@@ -16,6 +16,7 @@ from bonectl.core.slabs import Array
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, UsageError
 from bonectl.scanning import axis, opposite_axis, opposite_rays, sharpness
+from bonectl.scanning.on_device import OnDevice
 from bonectl.scanning.reconstruction import Plan
 from bonectl.stacks.crop import cropped
 
@@ -234,8 +235,7 @@ def _beside(geometry: Geometry, index: int) -> int:
 
 
 def _slice(plan: Plan, lines: Array, number: int) -> Array:
-    with torch.no_grad():
-        volume = plan.run(plan.projector(), torch.from_numpy(lines)).numpy()
+    volume = OnDevice(plan.where, divisible=False)(partial(plan.run, plan.projector()), lines)
     one = volume[number]
     return np.array(plan.density.density(one) if plan.density else one, dtype=np.float32)
 

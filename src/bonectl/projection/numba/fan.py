@@ -9,20 +9,14 @@ from numpy.typing import NDArray
 
 from bonectl.core import pool
 from bonectl.core.slabs import Array
-from bonectl.projection.divergent import Tables
+from bonectl.projection.divergent import Tables, block
 from bonectl.projection.joseph import MARGIN
 from bonectl.projection.numba import slices, workspace
 from bonectl.projection.numba.kernels_fan import collect_fan, spread_fan
 from bonectl.projection.numba.kernels_fsp import pack_views
 
-LARGE = 1024
 # Views whose lines are held at a time by the transpose.
 VIEWS = 64
-
-
-def block(size: int) -> int:
-    """Slices carried together for slices of this side: about what the caches hold."""
-    return 64 if size < LARGE else 32
 
 
 def _order(p: Tables) -> NDArray[np.int64]:
