@@ -39,7 +39,7 @@ def test_every_model_maps_arrays_to_the_bits_of_tensors(model):
 @pytest.mark.parametrize("beam", BEAMS)
 @pytest.mark.parametrize(
     "method", ["fbp", "fdk(window=hann)", "sirt(iterations=3)", "cgls(iterations=3)", "tv(iterations=3)",
-               "fista(iterations=3)", "sirt(iterations=30, tolerance=0.02, nonnegative=true)"],
+               "fista(iterations=3)", "bonewater(kv=60)", "sirt(iterations=30, tolerance=0.02, nonnegative=true)"],
 )  # fmt: skip
 def test_every_method_makes_of_arrays_what_it_makes_of_tensors(beam, method):
     g = BEAMS[beam]

@@ -43,6 +43,11 @@ def fitting(like: Values, array: Any) -> Values:
     return import_module("torch").as_tensor(array).to(like)
 
 
+def whole(values: Values) -> Values:
+    """Values that are whole numbers as such: places in an array."""
+    return values.astype(np.int64) if is_array(values) else values.long()
+
+
 def plain(values: Values) -> Array:
     """Values as an array; of a tensor on a CPU, the same memory."""
     return np.asarray(values) if is_array(values) else np.asarray(values.detach().cpu().numpy())

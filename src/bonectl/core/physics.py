@@ -5,17 +5,16 @@ Lengths in formulas are in cm where attenuation [1/cm] meets them; spacings else
 
 import csv
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from math import exp, log, pi, sqrt
 from types import MappingProxyType
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bonectl.core.lengths import MM_PER_CM
 from bonectl.core.slabs import Array
+from bonectl.core.spline import Spline
 from bonectl.errors import DataError, UsageError
 
 # Hydroxyapatite Ca10(PO4)6(OH)2, 1004.6 g/mol: one formula per hexagonal unit cell of a = 9.42 Å, c = 6.88 Å
@@ -65,51 +64,13 @@ def mass_attenuation(material: str, kev: float) -> float:
     return exp(splines[material](log(kev)))
 
 
-@dataclass(frozen=True, eq=False)
-class _Spline:
-    """The cubic spline through some points, whose third derivative does not jump at the second and the last but one.
-
-    (De Boor, A Practical Guide to Splines, 1978, chapter IV: the not-a-knot condition.)
-
-    Parameters
-    ----------
-    places, values, bends : (n,) float64 arrays
-        The points, and the second derivative at each.
-    """
-
-    places: NDArray[np.float64]
-    values: NDArray[np.float64]
-    bends: NDArray[np.float64]
-
-    @classmethod
-    def through(cls, places: NDArray[np.float64], values: NDArray[np.float64]) -> "_Spline":
-        step, n = np.diff(places), len(places)
-        slope = np.diff(values) / step
-        matrix, right = np.zeros((n, n)), np.zeros(n)
-        inner = np.arange(1, n - 1)
-        matrix[inner, inner - 1], matrix[inner, inner + 1] = step[:-1], step[1:]
-        matrix[inner, inner] = 2 * (step[:-1] + step[1:])
-        right[inner] = 6 * np.diff(slope)
-        matrix[0, :3] = step[1], -(step[0] + step[1]), step[0]
-        matrix[-1, -3:] = step[-1], -(step[-2] + step[-1]), step[-2]
-        return cls(places, values, np.asarray(np.linalg.solve(matrix, right), dtype=np.float64))
-
-    def __call__(self, place: float) -> float:
-        i = min(max(int(np.searchsorted(self.places, place)), 1), len(self.places) - 1)
-        step = self.places[i] - self.places[i - 1]
-        before, behind = (self.places[i] - place) / step, (place - self.places[i - 1]) / step
-        line = before * self.values[i - 1] + behind * self.values[i]
-        bend = (before**3 - before) * self.bends[i - 1] + (behind**3 - behind) * self.bends[i]
-        return float(line + bend * step**2 / 6)
-
-
 @cache
-def _table() -> tuple[dict[str, _Spline], float, float]:
+def _table() -> tuple[dict[str, Spline], float, float]:
     """A spline of log μ/ρ over log E per material, and the energies [keV] at which the table begins and ends."""
     text = resources.files("bonectl.core").joinpath("attenuation.csv").read_text("ascii")
     names, *rows = csv.reader(text.splitlines())
     energies, *columns = np.array(rows, dtype=np.float64).T
-    splines = {n: _Spline.through(np.log(energies), np.log(c)) for n, c in zip(names[1:], columns, strict=True)}
+    splines = {n: Spline.through(np.log(energies), np.log(c)) for n, c in zip(names[1:], columns, strict=True)}
     return splines, float(energies[0]), float(energies[-1])
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
 
 from bonectl.core import physics, reading
 from bonectl.core.lengths import MM_PER_CM
+from bonectl.core.spline import Spline
 from bonectl.errors import DataError, UsageError
 
 # Mass attenuation of aluminium [cm²/g] at energies [keV], and its density [g/cm³]: Hubbell and Seltzer, NIST XAAMDI.
@@ -65,9 +65,9 @@ def of_tube(kv: float, aluminium: float) -> Spectrum:
         raise UsageError(
             f"a tube of {kv:g} kV behind {aluminium:g} mm of aluminium; give up to {HIGHEST:g} kV, and 0 mm or more"
         )
-    table = CubicSpline(np.log(list(ALUMINIUM)), np.log(list(ALUMINIUM.values())))
+    table = Spline.through(np.log(list(ALUMINIUM)), np.log(list(ALUMINIUM.values())))
     energies = np.arange(LOWEST + STEP / 2, kv, STEP)
-    passed = [exp(-exp(float(table(log(kev)))) * ALUMINIUM_DENSITY * aluminium / MM_PER_CM) for kev in energies]
+    passed = [exp(-exp(table(log(kev))) * ALUMINIUM_DENSITY * aluminium / MM_PER_CM) for kev in energies]
     return _shares(energies, (kv - energies) * np.array(passed))
 
 

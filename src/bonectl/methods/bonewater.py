@@ -2,19 +2,18 @@
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from bonectl.core import physics
+from bonectl.core import arrays, physics
 from bonectl.core import spectrum as spectra
+from bonectl.core.arrays import Values
 from bonectl.core.spectrum import Spectrum
 from bonectl.errors import UsageError
 from bonectl.methods.fbp import fbp
 from bonectl.methods.fdk import fdk
-from bonectl.projection.projector import Projector
 
 # What the register knows of it (core/kit.py).
 BEAMS = ("parallel", "fan", "cone")
@@ -24,7 +23,7 @@ MOMENTS = ((2, 1, "back"), (3, 1, "project"), (3, 1, "collect"), (3, 1, ""))
 # As those of fbp, beside the scan itself.
 CUT_OFF = (2.1, 6.2)
 
-Values = NDArray[np.float64]
+Curve = NDArray[np.float64]
 
 # Lengths of water [cm] and masses of mineral [g/cm²] of the table of line integrals: what a ray of these scanners
 # meets, and below 0 what noise and too much mineral ask for.
@@ -34,8 +33,8 @@ LINES = (-0.5, 14.0, 581)
 
 
 def bonewater(  # noqa: PLR0913 (its knobs are what the tube is)
-    A: Projector,
-    y: Tensor,
+    A: Any,
+    y: Values,
     *,
     kv: float = 0.0,
     aluminium: float = 0.5,
@@ -45,7 +44,7 @@ def bonewater(  # noqa: PLR0913 (its knobs are what the tube is)
     iterations: int = 3,
     window: str = "ram-lak",
     cutoff: float = 1.0,
-) -> Tensor:
+) -> Values:
     """Filtered back-projection (fbp, or fdk) without the hardening of a tube's beam by bone and water.
 
     A tube's soft photons are stopped first, so that water bends (cupping), bone reads too low, and dark bands lie
@@ -59,9 +58,9 @@ def bonewater(  # noqa: PLR0913 (its knobs are what the tube is)
 
     Parameters
     ----------
-    A : Projector
+    A : System or Projector
         The geometry of the scan.
-    y : (..., row, view, col) tensor
+    y : (..., row, view, col) array or tensor
         Line integrals, -ln of the transmission of the whole spectrum.
     kv : float
         The tube's voltage [kV]; its spectrum follows Kramers' law.
@@ -82,7 +81,7 @@ def bonewater(  # noqa: PLR0913 (its knobs are what the tube is)
 
     Returns
     -------
-    (..., z, y, x) tensor
+    (..., z, y, x) array or tensor
         Attenuation at that energy [1/cm].
 
     Raises
@@ -97,11 +96,14 @@ def bonewater(  # noqa: PLR0913 (its knobs are what the tube is)
     felt = _spectrum(kv, aluminium, spectrum)
     back = fbp if A.geometry.kind == "parallel" else fdk
     slope, intercept = physics.mineral_law(kev)
-    lines = _at(y, torch.zeros_like(y), felt, kev)
+    lines = _at(y, arrays.space(y).zeros_like(y), felt, kev)
     for _ in range(iterations):
-        density = back(A, lines, window="hann").mul_(slope).add_(intercept)
+        density = back(A, lines, window="hann")
+        density *= slope
+        density += intercept
         density[density < threshold] = 0.0
-        mineral = A(density.div_(1000.0))
+        density /= 1000.0
+        mineral = A(density)
         del density, lines  # or they would be held while the next are made
         lines = _at(y, mineral, felt, kev)
         del mineral
@@ -119,27 +121,27 @@ def _spectrum(kv: float, aluminium: float, name: str) -> Spectrum:
     return spectra.listed(Path(name)) if name else spectra.of_tube(kv, aluminium)
 
 
-def _at(lines: Tensor, mineral: Tensor, felt: Spectrum, kev: float) -> Tensor:
+def _at(lines: Values, mineral: Values, felt: Spectrum, kev: float) -> Values:
     """What one energy would have read of rays whose whole spectrum read `lines`, by their mineral [g/cm²]."""
-    table = torch.from_numpy(_table(felt, kev)).to(lines)
-    done = torch.empty_like(lines)
+    table = arrays.fitting(lines, _table(felt, kev)).reshape(-1)
+    done = arrays.space(lines).empty_like(lines)
     rows = (values.reshape(-1, *lines.shape[-2:]) for values in (done, lines, mineral))
     for into, seen, mass in zip(*rows, strict=True):  # so that what is made on the way is small
-        into.copy_(_looked_up(table, seen, mass))
+        into[...] = _looked_up(table, seen, mass)
     return done
 
 
-def _looked_up(table: Tensor, lines: Tensor, mineral: Tensor) -> Tensor:
+def _looked_up(corner: Values, lines: Values, mineral: Values) -> Values:
     """Read the table between its nodes, and on in straight lines beyond its ends."""
     first, last, down = LINES
     most, across = MINERAL
     row, column = (lines - first) * ((down - 1) / (last - first)), mineral * ((across - 1) / most)
-    above, left = row.floor().clamp(0, down - 2), column.floor().clamp(0, across - 2)
-    place, right = (above * across + left).long(), column - left
-    corner = table.flatten()
-    upper = torch.lerp(corner[place], corner[place + 1], right)
-    lower = torch.lerp(corner[place + across], corner[place + across + 1], right)
-    return torch.lerp(upper, lower, row - above)
+    floor = arrays.space(lines).floor
+    above, left = floor(row).clip(0, down - 2), floor(column).clip(0, across - 2)
+    place, right = arrays.whole(above * across + left), column - left
+    upper = corner[place] + right * (corner[place + 1] - corner[place])
+    lower = corner[place + across] + right * (corner[place + across + 1] - corner[place + across])
+    return upper + (row - above) * (lower - upper)
 
 
 @lru_cache(maxsize=4)
@@ -163,16 +165,16 @@ def _table(felt: Spectrum, kev: float) -> NDArray[np.float32]:
     return table
 
 
-def _backwards(wanted: Values, seen: Values, lengths: Values) -> Values:
+def _backwards(wanted: Curve, seen: Curve, lengths: Curve) -> Curve:
     """The lengths at which `seen`, which rises with them, is what is wanted; beyond the ends in straight lines."""
-    found: Values = np.interp(wanted, seen, lengths)
+    found: Curve = np.interp(wanted, seen, lengths)
     for end, beside, beyond in ((0, 1, wanted < seen[0]), (-1, -2, wanted > seen[-1])):
         slope = (lengths[end] - lengths[beside]) / (seen[end] - seen[beside])
         found[beyond] = lengths[end] + slope * (wanted[beyond] - seen[end])
     return found
 
 
-def _laws(felt: Spectrum) -> tuple[Values, Values]:
+def _laws(felt: Spectrum) -> tuple[Curve, Curve]:
     """Of water [1/cm], and of mineral that takes water's place [cm²/g], at each energy."""
     water = felt.attenuation("water") * physics.MATRICES["water"]
     return water, felt.attenuation("hydroxyapatite") - water / physics.HYDROXYAPATITE_DENSITY
