@@ -64,18 +64,24 @@ def _upright(axis):
     return np.stack([np.cross(y, axis), y, axis])
 
 
-def skyscan(folder, *, line=None, direction="CC", extra=0, shift=0.0, name="mouse07_", keys=(), missing=(), number=8):
+def skyscan(
+    folder, *, line=None, direction="CC", extra=0, shift=0.0, turned=0.0, name="mouse07_", keys=(), missing=(), number=8
+):
     """As a SkyScan: a log of the 2214's keys, and flat-corrected pictures.
 
     In the room, x runs along columns, y along the beam, z along rows. For CC the object turns by the right hand about
     z: with this, CIL's picture of a real scan was NRecon's. The central beam meets line `line`, counted from the last.
+    The camera is turned by `turned` degrees, from the way that columns count towards that of the rows.
     """
     folder.mkdir(exist_ok=True)
     line = ROWS / 2 - 0.5 if line is None else line
     middle = ROWS - 1 - line
     x = (np.arange(COLUMNS) - (COLUMNS - 1) / 2 + shift) * PITCH
     z = (np.arange(ROWS) - middle) * PITCH
-    pixels = np.stack(np.broadcast_arrays(x[None, :], SDD - SOD, z[:, None]), -1)
+    x, z = np.meshgrid(x, z)
+    turn = np.deg2rad(turned)
+    x, z = np.cos(turn) * x - np.sin(turn) * z, np.sin(turn) * x + np.cos(turn) * z
+    pixels = np.stack(np.broadcast_arrays(x, SDD - SOD, z), -1)
     views = VIEWS + extra
     turns = 360 / VIEWS * np.arange(views) * (1 if direction == "CC" else -1)
     rays = seen(pixels, np.array([0, -SOD, 0]), np.zeros(3), np.array([0, 0, 1.0]), turns, np.eye(3))

@@ -67,6 +67,16 @@ def test_a_rule_that_does_not_hold_is_seen_and_mended_by_a_knob(tmp_path, spec, 
         assert not wrong(volume, header.spacing[2], left_by.HALF)
 
 
+def test_a_turned_camera_is_told_and_set_upright_by_the_step_that_is_named(tmp_path, good):
+    left_by.skyscan(tmp_path / "scan", turned=12.0, keys={"Image Rotation": "12.0"})
+    found = {}
+    for steps in ("", "--prepare 'rotate(degrees=12)'", "--prepare 'rotate(degrees=-12)'"):
+        said = good(f"reconstruct scan {steps} -fo v.npy").err
+        assert "--prepare 'rotate(degrees=12)', or -12, sets it upright" in said
+        found[steps] = wrong(np.load(tmp_path / "v.npy"), left_by.PITCH * left_by.SOD / left_by.SDD, left_by.HALF)
+    assert [bool(each) for each in found.values()] == [True, False, True], found
+
+
 def test_the_axis_column_of_nrecon_is_taken(tmp_path):
     folder = left_by.skyscan(tmp_path / "scan", shift=4)
     scan = scanners.read(folder)

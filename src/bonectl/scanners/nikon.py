@@ -44,6 +44,8 @@ def nikon(path: Path, *, angles: str = "even") -> Scan:
     ObjectTilt. View i is at -(InitialAngle + i · AngularStep) degrees, for the object turns clockwise seen from above.
     The slices count from the top of the pictures. These are the rules of CIL's NikonDataReader, which has been run on
     real scans of old and new files; TIGRE's reader has the same direction, and does not know the sign of the offset.
+    DetectorOffsetX and DetectorOffsetY are said and not applied: CIL reads neither (its ObjectOffsetX is all of the
+    offset that its scans needed), TIGRE takes them as they are and in the other order than its own axes.
 
     Cabinets also write the angles that they measured (``_ctdata.txt``, ``NAME.ang``). CIL found them to be wrong,
     TIGRE prefers them; they are taken only where the knob says so, and a note says when they differ.
@@ -91,7 +93,10 @@ def nikon(path: Path, *, angles: str = "even") -> Scan:
         geometry=_geometry(told, camera, turned),
     )
     if any(told.number(key) for key in ("DetectorOffsetX", "DetectorOffsetY")):
-        notes += ("DetectorOffsetX and DetectorOffsetY are not applied: which way they count is not documented",)
+        notes += (
+            "DetectorOffsetX and DetectorOffsetY are not applied: which way they count is not documented; "
+            "--centre auto finds what they do to the axis' column",
+        )
     return Scan(
         kind="nikon",
         name=path.name,

@@ -58,7 +58,8 @@ def skyscan(path: Path, *, connected: str = "", direction: str = "", white: floa
     column stands in no log of a scan: it is taken from the Postalignment of NRecon's log where that lies in the folder
     or below it (as ASTRA's SkyScan parser counts it), else the middle is. An open beam reads the largest number of the
     pictures' depth, as TIGRE has it, or the log's Reference Intensity where the edges of the first view read that; a
-    note says where they read neither.
+    note says where they read neither. Image Rotation is said and not applied: no document or reader that is public says
+    which way it counts.
 
     How to see that one of them does not hold: a wrong direction blurs everything away from the axis, and leaves a
     mirrored volume (`direction`); a wrong column makes double edges (--centre auto); a wrong white level gives air a
@@ -200,7 +201,10 @@ def _geometry(told: Keys, angles: Angles, shape: tuple[int, int]) -> tuple[Geome
     row = None if line is None else rows - 1 - line
     tilted = told.number("Image Rotation") or 0.0
     if abs(tilted) * rows / 2 > degrees(TURNED):
-        notes += (f"the camera is turned by {tilted:g} degrees (Image Rotation): not applied",)
+        notes += (
+            f"the camera is turned by {tilted:g} degrees (Image Rotation): not applied, which way is not documented; "
+            f"--prepare 'rotate(degrees={tilted:g})', or {-tilted:g}, sets it upright",
+        )
     if sod > PARALLEL:
         return None, notes
     sdd = max(told.number("Camera to Source (mm)", "Camera to Source") or sod, sod)
