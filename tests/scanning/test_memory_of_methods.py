@@ -48,8 +48,8 @@ def run(method, g):
 
 name = sys.argv[1]
 part = kit.describe("methods", name)
-method = f"{name}(iterations=2)" if "iterations" in part.knobs else name
-method += "(kv=60)" if "kv" in part.knobs else ""
+knobs = [f"{knob}={value}" for knob, value in {"iterations": 2, "kv": 60}.items() if knob in part.knobs]
+method = f"{name}({', '.join(knobs)})" if knobs else name
 for beam in part.facts["BEAMS"]:
     run(method, geometry(beam, large=False))  # what comes with the first use of anything
     g = geometry(beam, large=True)
