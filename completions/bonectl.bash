@@ -68,7 +68,7 @@ _bonectl() {
       convert) COMPREPLY=($(compgen -W $'--axes\n--crop\n--order\n--bin\n--calibrate\n--dtype\n--window\n--voxel-size\n--input-unit\n--nan\n--output\n-o\n--format\n--bare\n--force\n-f\n--no-history\n--slab\n--dry-run\n--json\n--threads\n--quiet\n-q\n--progress\n--debug\n--help' -- "$cur")); return ;;
     esac ;;
   esac
-  if [ "$command" = phantom ] && [ "$COMP_CWORD" -eq 2 ]; then COMPREPLY=($(compgen -W $'ball\ndisc\nfemur\niliac\nlattice\nplates\nrods\nshaft\nshell\ntorus\ntrabecular\nvertebra' -- "$cur")); return; fi
+  if [ "$command" = phantom ] && [ "$COMP_CWORD" -eq 2 ]; then COMPREPLY=($(compgen -W $'ball\ncancellous\ndisc\nfemur\niliac\nlattice\nplates\nrods\nshaft\nshell\ntorus\ntrabecular\nvertebra' -- "$cur")); return; fi
   COMPREPLY=($(compgen -f -- "$cur"))
 }
 complete -o filenames -F _bonectl bonectl

@@ -253,4 +253,4 @@ complete -c bonectl -n '__fish_seen_subcommand_from convert' -l threads -r -d 'T
 complete -c bonectl -n '__fish_seen_subcommand_from convert' -l quiet -s q -d 'Say nothing but errors.'
 complete -c bonectl -n '__fish_seen_subcommand_from convert' -l progress -x -a 'auto bar json none' -d 'How progress is shown on stderr.'
 complete -c bonectl -n '__fish_seen_subcommand_from convert' -l debug -d 'Show the traceback of an error.'
-complete -c bonectl -n '__fish_seen_subcommand_from phantom' -a 'ball disc femur iliac lattice plates rods shaft shell torus trabecular vertebra'
+complete -c bonectl -n '__fish_seen_subcommand_from phantom' -a 'ball cancellous disc femur iliac lattice plates rods shaft shell torus trabecular vertebra'

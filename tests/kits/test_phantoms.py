@@ -2,12 +2,17 @@ import importlib
 
 import numpy as np
 import pytest
+import tifffile
 from scipy.ndimage import label
 from skimage.measure import euler_number
 
 from bonectl.core import kit, threads
 from bonectl.core.spec import parse
 from bonectl.errors import UsageError
+from bonectl.metrics.tbth import thickness_map
+from bonectl.morphology.cells import BONE, MARROW
+from bonectl.morphology.specimen import Specimen
+from bonectl.morphology.threshold import Threshold
 from bonectl.ops.phantom import phantom as make
 from bonectl.phantoms._grid import Grid
 
@@ -97,6 +102,8 @@ def test_finer_sampling_converges_to_the_known_volume():
         ("trabecular", {"rod": 0.5}),
         ("trabecular", {"mineral": -5.0}),
         ("trabecular", {"warp": 1.0}),
+        ("trabecular", {"marrow": -1.0}),
+        ("cancellous", {"marrow": 300.0}),
     ],
 )
 def test_knobs_that_make_no_sense_are_refused(name, knobs):
@@ -114,7 +121,7 @@ def test_every_phantom_is_a_volume_that_knows_its_size(name):
     assert values.dtype == np.float32
     assert values.shape == stack.header.shape
     assert np.isfinite(values).all()
-    assert values.min() >= 0
+    assert values.min() >= (-87 if name == "cancellous" else 0)  # marrow of SD 25, at most 3.46 SD
 
 
 def test_bone_is_the_same_for_the_same_seed_and_another_for_another():
@@ -139,6 +146,60 @@ def test_finer_voxels_show_the_same_bone():
     average = fine.reshape(16, 2, 24, 2, 24, 2).mean(axis=(1, 3, 5))
     assert np.corrcoef(coarse.ravel(), average.ravel())[0, 1] > 0.995
     assert average.mean() == pytest.approx(coarse.mean(), rel=0.02)
+
+
+def marrow_of(voxel, shape, marrow=40.0):
+    """Marrow alone: what a phantom with hardly any bone reads, less the same without a texture."""
+    knobs = {"rod": 1e-3, "plate": 1e-3, "plates": 0.0, "drop": 1.0, "variation": 0.0, "warp": 0.0}
+    return made("trabecular", shape, voxel, 4, marrow=marrow, **knobs).collect().astype(float)
+
+
+def test_marrow_has_the_spread_that_is_asked_for_and_no_mean():
+    values = marrow_of(0.01, (64, 96, 96))
+    assert values.std() == pytest.approx(40.0, rel=0.06)
+    assert abs(values.mean()) < 4  # some 1,500 grains of their own
+    near, far = (np.corrcoef(values[:, :, :-n].ravel(), values[:, :, n:].ravel())[0, 1] for n in (5, 25))
+    assert near == pytest.approx(1191 / 2416, abs=0.05)  # splines of order 7 at 1 and at 0: grains are 0.05 mm apart
+    assert abs(far) < 0.05
+
+
+@pytest.mark.parametrize("times", [2, 3, 5])
+def test_marrow_of_large_voxels_is_the_mean_of_small_ones(times):
+    n = 12
+    fine, coarse = marrow_of(0.02, (n * times,) * 3), marrow_of(0.02 * times, (n,) * 3)
+    mean = fine.reshape(n, times, n, times, n, times).mean(axis=(1, 3, 5))
+    np.testing.assert_allclose(coarse, mean, atol=0.02 * 40)
+    assert coarse.std() < fine.std()
+
+
+def test_marrow_is_where_bone_is_not():
+    plain, textured = (made("cancellous", (24, 48, 48), 0.04, 2, marrow=m).collect().astype(float) for m in (0.0, 25.0))
+    inside, outside = plain > 1050, plain == 0
+    np.testing.assert_array_equal(textured[inside & (plain == textured)], plain[inside & (plain == textured)])
+    deep = plain >= np.quantile(plain[plain > 900], 0.6)
+    assert np.abs(textured - plain)[deep].max() < np.abs(textured - plain)[outside].max()
+    assert (textured - plain)[outside].std() == pytest.approx(25, rel=0.15)
+
+
+def spread(mask, voxel):
+    """Local thickness over its mean, of every voxel of bone, in order."""
+    cells = np.where(mask, BONE, MARROW).astype(np.uint8)
+    thick = thickness_map(Specimen(cells, (voxel,) * 3, "label", Threshold(0.5, "label", "t")))
+    there = np.sort(thick[thick > 0])
+    return there / there.mean()
+
+
+def test_cancellous_bone_is_as_uneven_as_a_specimen_and_iliac_is_not(shared_data):
+    """Largest difference between the distributions of local thickness, over its mean, to a real mask binned by 2."""
+    real = tifffile.imread(shared_data / "lhdl3155_mask_gauss1_otsu.tif")[:160, :160, :160] > 0
+    real = real.reshape(80, 2, 80, 2, 80, 2).mean(axis=(1, 3, 5)) > 0.5
+    theirs = spread(real, 0.039)
+    at = np.linspace(0.3, 2.5, 100)
+    away = {}
+    for name in ("cancellous", "iliac"):
+        ours = spread(made(name, (80, 80, 80), 0.039, 3).collect() > 550, 0.039)
+        away[name] = np.abs(np.searchsorted(ours, at) / ours.size - np.searchsorted(theirs, at) / theirs.size).max()
+    assert away["cancellous"] < 0.1 < away["iliac"]
 
 
 def test_mineral_varies_by_packets_about_its_mean():
@@ -173,7 +234,7 @@ def test_presets_lie_within_one_sd_of_human_bone(name):
 @pytest.mark.parametrize("value", ["big", "nan", "1e300", "1e-308", "1e999", "1" * 5000, "-1", "[1, 2]", "true"])
 def test_knobs_of_nonsense_are_refused(name, value):
     for knob in kit.describe("phantoms", name).knobs:
-        harmless = {"spacing", "period", "plates", "drop", "warp", "variation", "packets", "drift", "stretch"}
+        harmless = {"spacing", "period", "plates", "drop", "warp", "variation", "packets", "drift", "stretch", "marrow"}
         if knob in harmless and value in ("1e300", "1e-308"):
             continue  # a period larger than the volume, or no drift at all
         with pytest.raises(UsageError):

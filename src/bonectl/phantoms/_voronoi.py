@@ -18,6 +18,8 @@ from bonectl.core.slabs import Array
 from bonectl.core.stack import Stack, chain
 from bonectl.errors import UsageError
 from bonectl.phantoms._grid import Grid, Shape
+from bonectl.phantoms._hashes import join
+from bonectl.phantoms._marrow import add_marrow, weights
 from bonectl.phantoms._mineral import mineralise
 from bonectl.phantoms._rods_and_plates import CUBE, Rules, Sites, Slab, fill_share
 from bonectl.phantoms._solid import DENSEST, check_samples
@@ -32,6 +34,8 @@ BEND, DRIFT = 0.33, 1.0
 SPLINE_VARIANCE = 151.0 / 315.0
 # Most that cells are longer, or shorter, along z than across.
 STRETCHED = 100.0
+# Makes the hashes of marrow others than those of bone.
+MARROW = 1
 # Width over which rods and plates blend into each other, as a share of the rod's radius.
 FILLET = 0.15
 
@@ -89,7 +93,7 @@ class Architecture:
 
 @dataclass(frozen=True, kw_only=True)
 class Mineral:
-    """How mineral varies inside bone [mgHA/cm³]: one value per packet of about 80 µm, and a slow drift.
+    """How mineral varies [mgHA/cm³]: in bone one value per packet of about 80 µm and a slow drift; marrow about 0.
 
     Parameters
     ----------
@@ -97,12 +101,15 @@ class Mineral:
         Mean, SD between packets, SD of the drift over millimetres.
     packet : float
         Size of a packet [mm].
+    marrow : float
+        SD of the texture of marrow at a point; its mean is 0.
     """
 
     mean: float = 1100.0
     packets: float = 80.0
     drift: float = 30.0
     packet: float = 0.08
+    marrow: float = 0.0
 
     def __post_init__(self) -> None:
         if not (0 < self.mean <= DENSEST and 0 <= self.packets <= self.mean / 4 and 0 <= self.drift <= self.mean / 8):
@@ -112,6 +119,8 @@ class Mineral:
             )
         if not self.packet > 0:
             raise UsageError(f"packets of {self.packet:g} mm; give a positive size")
+        if not 0 <= self.marrow <= self.mean / 4:
+            raise UsageError(f"marrow={self.marrow:g} mgHA/cm3; its SD must be from 0 to a quarter of the mineral")
 
 
 def trabecular_stack(grid: Grid, bone: Architecture, mineral: Mineral, oversample: int) -> Stack:
@@ -155,6 +164,7 @@ def _slabs(grid: Grid, bone: Architecture, mineral: Mineral, oversample: int) ->
     amounts = {"warp z": bone.warp, "warp y": bone.warp, "warp x": bone.warp, "thickness": bone.variation}
     bend = np.stack([_nodes(shape, voxel, BEND, seed, name) * amount for name, amount in amounts.items()])
     drift = _nodes(shape, voxel, DRIFT, seed, "drift")[None] * mineral.drift
+    across = (weights(0, shape[1], voxel), weights(0, shape[2], voxel))
     for start in range(0, shape[0], CUBE):
         count = min(CUBE, shape[0] - start)
         threads.settle_numba()
@@ -164,7 +174,11 @@ def _slabs(grid: Grid, bone: Architecture, mineral: Mineral, oversample: int) ->
         fill_share(slab, Slab(start, voxel, bent), sites, rules, oversample)
         mean = np.empty((1, *slab.shape), np.float32)
         fill_spline(mean, drift, DRIFT, ((start + 0.5) * voxel, 0.5 * voxel, 0.5 * voxel), voxel)
+        share = slab.copy() if mineral.marrow else slab
         mineralise(slab, mean[0] + np.float32(mineral.mean), start, voxel / mineral.packet, mineral.packets, salt)
+        if mineral.marrow:
+            along = weights(start, count, voxel)
+            add_marrow(slab, share, along, *across, mineral.marrow, np.uint64(join(salt, MARROW)))
         yield slab
 
 

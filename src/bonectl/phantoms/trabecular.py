@@ -19,9 +19,10 @@ def trabecular(  # noqa: PLR0913 (its knobs are what it is)
     mineral: float = 1100.0,
     packets: float = 80.0,
     drift: float = 30.0,
+    marrow: float = 0.0,
     oversample: int = 2,
 ) -> Stack:
-    """Trabecular bone with every knob of the recipe; `iliac`, `vertebra` and `femur` are settings of it.
+    """Trabecular bone with every knob of the recipe; `iliac`, `vertebra`, `femur` and `cancellous` are settings of it.
 
     Parameters
     ----------
@@ -49,6 +50,8 @@ def trabecular(  # noqa: PLR0913 (its knobs are what it is)
         SD of mineral between packets of about 80 µm [mgHA/cm³].
     drift : float
         SD of mineral over millimetres [mgHA/cm³].
+    marrow : float
+        SD of the texture of marrow, at a point, about 0 [mgHA/cm³].
     oversample : int
         Samples per voxel side where the surface runs.
 
@@ -70,4 +73,4 @@ def trabecular(  # noqa: PLR0913 (its knobs are what it is)
         warp=warp,
         variation=variation,
     )
-    return trabecular_stack(grid, bone, Mineral(mean=mineral, packets=packets, drift=drift), oversample)
+    return trabecular_stack(grid, bone, Mineral(mean=mineral, packets=packets, drift=drift, marrow=marrow), oversample)
