@@ -18,7 +18,6 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from bonectl.core import draws, progress
 from bonectl.core.table import Finding, Interval, Number, Row, Table
@@ -157,6 +156,8 @@ def _row(
 
 def _interval(drawn: NDArray[np.float64], whole: float | None, *, seen: SubVolumes, source: str) -> Interval | None:
     """About the value of the whole; None where some of what was drawn is not defined."""
+    from scipy.special import stdtrit
+
     if whole is None or not np.isfinite([whole, *drawn]).all():
         return None
     reach = float(stdtrit(seen.freedom, 0.5 + LEVEL / 2) * seen.spread * drawn.std())

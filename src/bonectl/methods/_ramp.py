@@ -4,7 +4,6 @@ from math import pi, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import next_fast_len
 
 from bonectl.core import arrays
 from bonectl.core.arrays import Values
@@ -58,6 +57,8 @@ def response(length: int, window: str, cutoff: float) -> Array:
 
 def padded_length(columns: int) -> int:
     """Samples of the filter's transforms: at least twice the detector, so that nothing wraps around; even."""
+    from scipy.fft import next_fast_len
+
     length = next_fast_len(2 * columns, real=True)
     while length % 2:
         length = next_fast_len(length + 1, real=True)

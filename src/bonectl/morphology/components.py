@@ -4,15 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import generate_binary_structure, label
 
 from bonectl.morphology.cells import BONE, MARROW, Labels
 
 # A piece that is smaller than this [voxel], or than this share of the largest, is a speck.
 SPECK, SPECK_SHARE = 64, 0.01
 
-FULL = generate_binary_structure(3, 3)  # 26 neighbours
-CROSS = generate_binary_structure(3, 1)  # 6 neighbours
+FULL = np.ones((3, 3, 3), dtype=np.bool_)  # 26 neighbours
+CROSS = np.abs(np.indices((3, 3, 3)) - 1).sum(axis=0) <= 1  # 6 neighbours
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +49,8 @@ def pieces(labels: Labels) -> Pieces:
     Pieces
         Peak memory is about 6 bytes per voxel besides the input.
     """
+    from scipy.ndimage import label
+
     bone = labels == BONE
     cavities = _enclosed(~bone, labels)[1]
     numbered, components = label(bone, FULL)
@@ -78,6 +79,8 @@ def _enclosed(empty: NDArray[np.bool_], labels: Labels) -> tuple[NDArray[np.bool
 
     All that touches it is one piece, whatever the connection inside the stack: marrow beyond is continuous.
     """
+    from scipy.ndimage import label
+
     numbered, count = label(empty, CROSS)
     open_pieces = np.zeros(count + 1, bool)
     for axis in range(3):

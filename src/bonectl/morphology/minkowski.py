@@ -11,7 +11,6 @@ from math import pi
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import SphericalVoronoi
 
 from bonectl.core.lengths import Spacing
 from bonectl.morphology.cells import CORNERS, Cells
@@ -24,6 +23,8 @@ UNSEEN = 1 / 3
 
 def _shares(directions: NDArray[np.float64]) -> NDArray[np.float64]:
     """Share of the sphere nearest to each direction or its opposite, (n,), summing to 1."""
+    from scipy.spatial import SphericalVoronoi
+
     unit = directions / np.linalg.norm(directions, axis=1, keepdims=True)
     areas = SphericalVoronoi(np.concatenate([unit, -unit])).calculate_areas()
     shares: NDArray[np.float64] = (areas[: len(unit)] + areas[len(unit) :]) / areas.sum()

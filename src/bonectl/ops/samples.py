@@ -17,7 +17,6 @@ from math import isclose
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from bonectl.core import progress
 from bonectl.core.counted import counted
@@ -210,6 +209,8 @@ def _check_alike(sample: Table, table: Table, number: int) -> None:
 
 def predicted(values: NDArray[np.float64]) -> Interval:
     """Return where one more of these values lies with a confidence of 95 %, all being normal."""
+    from scipy.special import stdtrit
+
     count = len(values)
     centre, spread = float(values.mean()), float(values.std(ddof=1))
     half = float(stdtrit(count - 1, 0.975)) * spread * (1 + 1 / count) ** 0.5

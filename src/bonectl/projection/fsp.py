@@ -21,8 +21,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import next_fast_len
-from scipy.special import i0
 
 from bonectl.core.lengths import MM_PER_CM
 from bonectl.core.slabs import Array
@@ -144,6 +142,8 @@ def tables(beam: Beam, model: str, filter_: Filter | None = None) -> Tables:
 
 
 def _even_fast_length(least: int) -> int:
+    from scipy.fft import next_fast_len
+
     length = next_fast_len(least)
     while length % 2:
         length = next_fast_len(length + 1)
@@ -155,6 +155,8 @@ def _line_length(columns: int, centre: float, side: float) -> int:
 
     The margin lets the ringing of a sharp pixel at the corner die down before it wraps.
     """
+    from scipy.fft import next_fast_len
+
     reach = max(abs(centre), abs(columns - 1 - centre))
     return int(next_fast_len(max(ceil(side / sqrt(2) + reach) + 16, columns)))
 
@@ -180,6 +182,8 @@ def _shape(fill: float) -> float:
 
 def _kaiser_bessel(distance: Any, shape: float) -> NDArray[np.float64]:
     """The kernel at a distance [cells] from its middle, 1 there."""
+    from scipy.special import i0
+
     inside = np.maximum(0.0, 1 - (np.asarray(distance) / HALF) ** 2)
     kernel: NDArray[np.float64] = i0(shape * np.sqrt(inside)) / i0(shape)
     return kernel

@@ -5,6 +5,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from math import sqrt
 from typing import Any
 
@@ -205,11 +206,7 @@ class Transpose:
 
 def _kernels(kind: str) -> Any:
     """The compiled kernels of a beam; imported here, because a plan is made without them."""
-    from bonectl.projection.numba import cone, fan
-    from bonectl.projection.numba import fsp as lines
-    from bonectl.projection.numba import joseph as rays
-
-    return {"fsp": lines, "joseph": rays, "fan": fan, "cone": cone}[kind]
+    return import_module(f"bonectl.projection.numba.{kind}")
 
 
 def _filter(response: Values | None, shares: Values | None) -> fsp.Filter | None:

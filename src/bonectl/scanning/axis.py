@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 
 from bonectl.core import progress
 from bonectl.core.counted import counted
@@ -120,6 +119,8 @@ def found_centre(geometry: Geometry, rows: Array, numbers: Array | None = None) 
 
 def edges(rows: Array) -> Array:
     """How much there is to see in each of some rows (row, view, col): the mean square of a smooth derivative."""
+    from scipy.ndimage import gaussian_filter1d
+
     some = np.asarray(rows[:, :: max(1, rows.shape[1] // VIEWS)], dtype=np.float32)
     slope = gaussian_filter1d(some, EDGE, axis=-1, order=1, mode="nearest")
     strength: Array = np.square(slope).mean(axis=(1, 2), dtype=np.float64)

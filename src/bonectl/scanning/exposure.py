@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
-from scipy.ndimage import correlate1d, gaussian_filter1d
 
 from bonectl.core import physics, progress
 from bonectl.core.geometry import Geometry
@@ -62,6 +61,8 @@ class Exposure:
     def blurred(self, beam: Array) -> Array:
         """Fine columns blurred in place."""
         if self.blur:
+            from scipy.ndimage import gaussian_filter1d
+
             sd = self.blur * self.factor
             gaussian_filter1d(beam, sd, axis=-1, mode="nearest", truncate=TAIL, output=beam)
         return beam
@@ -160,6 +161,8 @@ def _blurred_rows(beams: Iterator[Array], rows: int, blur: float) -> Iterator[Ar
     if not blur:
         yield from beams
         return
+    from scipy.ndimage import correlate1d
+
     halo = ceil(TAIL * blur)
     place = np.arange(-halo, halo + 1)
     kernel = np.exp(-0.5 * (place / blur) ** 2)

@@ -14,7 +14,6 @@ from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
 
 from bonectl.core.geometry import Geometry
 from bonectl.core.slabs import Array
@@ -239,6 +238,8 @@ def _continued(views: Array, at: Values) -> Array:
 
 
 def _smooth(rows: Array, sd: float) -> Array:
+    from scipy.ndimage import gaussian_filter1d
+
     lines: Array = gaussian_filter1d(np.asarray(rows, dtype=np.float32), sd, axis=-1, mode="nearest")
     return lines
 

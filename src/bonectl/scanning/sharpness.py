@@ -7,7 +7,6 @@ Beckmann and Schreyer, J. Opt. Soc. Am. A 23, 1048, 2006) says nothing where bon
 """
 
 import numpy as np
-from scipy.ndimage import gaussian_gradient_magnitude
 
 from bonectl.core.geometry import Angles, Geometry
 from bonectl.core.slabs import Array
@@ -48,6 +47,8 @@ def blur(geometry: Geometry, rows: Array, centre: float) -> float:
     centre : float
         Column of the rotation axis that is tried.
     """
+    from scipy.ndimage import gaussian_gradient_magnitude
+
     g = geometry.replace(rows=len(rows), centre=float(centre))
     volume = fbp(System(g), np.ascontiguousarray(rows), window="hann")
     row, column = np.mgrid[: g.size, : g.size] - (g.size - 1) / 2
