@@ -3,7 +3,7 @@ _bonectl() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]}
   local IFS=$'\n'  # words and names of files may hold blanks
   COMPREPLY=()
-  if [ "$COMP_CWORD" -eq 1 ]; then COMPREPLY=($(compgen -W $'phantom\nsimulate\nprepare\nreconstruct\ntrain\ndenoise\nmeasure\nbatch\ninfo\nconvert\n--help\n--version' -- "$cur")); return; fi
+  if [ "$COMP_CWORD" -eq 1 ]; then COMPREPLY=($(compgen -W $'phantom\nsimulate\nprepare\nreconstruct\ntrain\ndenoise\nmeasure\nbatch\ninfo\nconvert\nexport\n--help\n--version' -- "$cur")); return; fi
   case "$command $prev" in
     "phantom --format") COMPREPLY=($(compgen -W $'metaimage\nnifti\nnifti_gz\nnpy\nnrrd\nome\ntiff' -- "$cur")); return ;;
     "phantom --progress") COMPREPLY=($(compgen -W $'auto\nbar\njson\nnone' -- "$cur")); return ;;
@@ -53,6 +53,8 @@ _bonectl() {
     "convert --nan") COMPREPLY=($(compgen -W $'fail\nzero\nfill' -- "$cur")); return ;;
     "convert --format") COMPREPLY=($(compgen -W $'metaimage\nnifti\nnifti_gz\nnpy\nnrrd\nome\ntiff' -- "$cur")); return ;;
     "convert --progress") COMPREPLY=($(compgen -W $'auto\nbar\njson\nnone' -- "$cur")); return ;;
+    "export model") COMPREPLY=($(compgen -W $'drunet\ngaussian\nidentity\nlpd\nmsd\nnafnet\nnlm\nnlm3d\nredcnn\ntv\ntv3d\nunet25d\nunet2d\nunet3d' -- "$cur")); return ;;
+    "export --progress") COMPREPLY=($(compgen -W $'auto\nbar\njson\nnone' -- "$cur")); return ;;
   esac
   case "$cur" in
     -*) case "$command" in
@@ -66,6 +68,7 @@ _bonectl() {
       batch) COMPREPLY=($(compgen -W $'--init\n--only\n--output\n-o\n--dry-run\n--status\n--json\n--redo\n--retry-failed\n--retries\n--jobs\n-j\n--shard\n--print-script\n--scheduler\n--watch\n--settle\n--until\n--no-report\n--keep-names\n--threads\n--quiet\n-q\n--progress\n--debug\n--help' -- "$cur")); return ;;
       info) COMPREPLY=($(compgen -W $'--json\n--stats\n--voxel-size\n--input-unit\n--threads\n--quiet\n-q\n--progress\n--debug\n--help' -- "$cur")); return ;;
       convert) COMPREPLY=($(compgen -W $'--axes\n--crop\n--order\n--bin\n--calibrate\n--dtype\n--window\n--voxel-size\n--input-unit\n--nan\n--output\n-o\n--format\n--bare\n--force\n-f\n--no-history\n--slab\n--dry-run\n--json\n--threads\n--quiet\n-q\n--progress\n--debug\n--help' -- "$cur")); return ;;
+      export) COMPREPLY=($(compgen -W $'--output\n-o\n--force\n-f\n--threads\n--quiet\n-q\n--progress\n--debug\n--help' -- "$cur")); return ;;
     esac ;;
   esac
   if [ "$command" = phantom ] && [ "$COMP_CWORD" -eq 2 ]; then COMPREPLY=($(compgen -W $'ball\ncancellous\ndisc\nfemur\niliac\nlattice\nplates\nrods\nshaft\nshell\ntorus\ntrabecular\nvertebra' -- "$cur")); return; fi

@@ -26,6 +26,7 @@ READS = {
     "measure": ("source", "reference", "mask", "samples", "calibrate"),
     "info": ("source",),
     "convert": ("source", "calibrate"),
+    "export": ("model",),
 }
 WRITES = {
     "phantom": ("output",),
@@ -38,6 +39,7 @@ WRITES = {
     "measure": ("output", "plot"),
     "info": (),
     "convert": ("output",),
+    "export": ("output",),
 }
 
 PAIRS = [
@@ -71,6 +73,7 @@ PAIRS = [
     "denoise other.npy -m in.npy -m other.npy --sd X -o out.npy",
     "denoise other.npy -m identity --samples 2 --each samples -o samples/sample_000.npy",
     "denoise samples/sample_001.npy -m identity --samples 2 --each samples -o out.npy",
+    "export in.npy -o X",
     "measure in.npy --map tbth -o X",
     "measure other.npy --mask in.npy --map tbth -o X",
     "measure in.png --plot X.png",

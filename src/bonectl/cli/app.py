@@ -13,7 +13,19 @@ from typer.main import get_command
 import bonectl
 
 # In the order of the work; cli/NAME.py defines the function NAME.
-COMMANDS = ("phantom", "simulate", "prepare", "reconstruct", "train", "denoise", "measure", "batch", "info", "convert")
+COMMANDS = (
+    "phantom",
+    "simulate",
+    "prepare",
+    "reconstruct",
+    "train",
+    "denoise",
+    "measure",
+    "batch",
+    "info",
+    "convert",
+    "export",
+)
 
 
 @cache

@@ -43,7 +43,7 @@ class Span:
 
 def round_up(length: int, grid: int) -> int:
     """Return the smallest multiple of ``grid`` that is not below ``length``."""
-    return -(-length // grid) * grid
+    return (length + grid - 1) // grid * grid  # of no negative number: ONNX divides those towards zero
 
 
 def spans(length: int, side: int, reach: Reach) -> tuple[Span, ...]:

@@ -97,8 +97,11 @@ def laid_out(images: Tensor) -> Tensor:
     """Copy (b, channels, y, x) into memory channels last, strides and all.
 
     With one channel, several strides mean the same layout and ``contiguous`` keeps any of them; torch then picks
-    convolutions by them whose last bits differ, and a tile would differ from the whole slice.
+    convolutions by them whose last bits differ, and a tile would differ from the whole slice. A graph that is being
+    traced for other software has no memory yet.
     """
+    if torch.onnx.is_in_onnx_export():
+        return images
     channels, rows, columns = images.shape[1:]
     strides = (rows * columns * channels, 1, columns * channels, channels)
     return torch.empty_strided(images.shape, strides, dtype=images.dtype, device=images.device).copy_(images)
@@ -134,7 +137,7 @@ class SliceUNet(Denoiser):
     def forward(self, volume: Tensor) -> Tensor:
         """Estimate the inner slices, (b, z + slices - 1, y, x) → (b, z, y, x)."""
         batch, depth, rows, columns = volume.shape
-        depth -= self.slices - 1
+        depth = depth - (self.slices - 1)  # a new number: a graph that is traced must not change a size in place
         windows = volume.unfold(1, self.slices, 1)  # (b, z, y, x, slices): the neighbours already lie last
         windows = windows.reshape(batch * depth, rows, columns, self.slices).permute(0, 3, 1, 2)
         correction = self.network(laid_out(windows))
