@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import bonectl.errors
-from bonectl.cli import manual, part_pages, tree
+from bonectl.cli import headings, manual, part_pages, tree
 from bonectl.cli.roff import escape
 from bonectl.core import kit
 
@@ -34,9 +34,8 @@ def test_every_option_of_the_help_is_in_the_page_and_the_reverse(name):
     from bonectl.cli.app import app
 
     shown = CliRunner().invoke(app, [name, "--help"], terminal_width=200).output
-    lines = re.findall(
-        r"^  (?:-\w, )?--[a-z].*", shown.partition("\nInput:" if "\nInput:" in shown else "\nWhat")[2], re.M
-    )
+    first = next(one for one in headings.ORDER if f"\n{one}:" in shown)
+    lines = re.findall(r"^  (?:-\w, )?--[a-z].*", shown.partition(f"\n{first}:")[2], re.M)
     in_help = {flag for line in lines for flag in re.findall(r"--[a-z][a-z-]*", line.split("   ")[0])}
     text = (TOP / "man" / f"bonectl-{name}.1").read_text()
     options = text.partition(".SH OPTIONS")[2].partition(".SH ")[0]
@@ -50,7 +49,6 @@ def test_every_option_of_the_help_is_in_the_page_and_the_reverse(name):
 def test_help_and_page_group_the_options_alike(name):
     from typer.testing import CliRunner
 
-    from bonectl.cli import headings
     from bonectl.cli.app import app
 
     shown = CliRunner().invoke(app, [name, "--help"], terminal_width=80).output
