@@ -25,16 +25,24 @@ class Spline:
     @classmethod
     def through(cls, places: NDArray[np.float64], values: NDArray[np.float64]) -> "Spline":
         """The spline through these points."""
-        step, n = np.diff(places), len(places)
-        slope = np.diff(values) / step
-        matrix, right = np.zeros((n, n)), np.zeros(n)
-        inner = np.arange(1, n - 1)
-        matrix[inner, inner - 1], matrix[inner, inner + 1] = step[:-1], step[1:]
-        matrix[inner, inner] = 2 * (step[:-1] + step[1:])
-        right[inner] = 6 * np.diff(slope)
-        matrix[0, :3] = step[1], -(step[0] + step[1]), step[0]
-        matrix[-1, -3:] = step[-1], -(step[-2] + step[-1]), step[-2]
-        return cls(places, values, np.asarray(np.linalg.solve(matrix, right), dtype=np.float64))
+        step = np.diff(places)
+        low, high = step[:-1].copy(), step[1:].copy()
+        middle, right = 2 * (low + high), 6 * np.diff(np.diff(values) / step)
+        # the condition gives the first and last bend by the two beside them
+        middle[0] += low[0] * (low[0] + high[0]) / high[0]
+        middle[-1] += high[-1] * (low[-1] + high[-1]) / low[-1]
+        high[0] -= low[0] ** 2 / high[0]
+        low[-1] -= high[-1] ** 2 / low[-1]
+        for i in range(1, len(middle)):  # three diagonals: no matrix, no threads of a library
+            share = low[i] / middle[i - 1]
+            middle[i] -= share * high[i - 1]
+            right[i] -= share * right[i - 1]
+        bends = np.zeros(len(places))
+        for i in reversed(range(len(middle))):
+            bends[i + 1] = (right[i] - (high[i] * bends[i + 2] if i + 1 < len(middle) else 0.0)) / middle[i]
+        bends[0] = ((step[0] + step[1]) * bends[1] - step[0] * bends[2]) / step[1]
+        bends[-1] = ((step[-1] + step[-2]) * bends[-2] - step[-1] * bends[-3]) / step[-2]
+        return cls(places, values, bends)
 
     def __call__(self, place: float) -> float:
         """Its value at a place."""
