@@ -1,11 +1,11 @@
-"""The loss study: its cells, its rule of judgement, and the smallest size of it from end to end."""
+"""The loss study: its cells, its statistics, that its controls can fail, and that it goes on where it stopped."""
 
-import csv
-import os
-import subprocess
-import sys
+import json
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import scipy.stats
 
@@ -13,179 +13,180 @@ FOLDER = Path(__file__).resolve().parents[1] / "examples" / "loss-study"
 
 
 @pytest.fixture
-def study(monkeypatch):
-    monkeypatch.syspath_prepend(str(FOLDER))
-    import study
-
-    return study
-
-
-@pytest.fixture
-def findings(monkeypatch):
-    monkeypatch.syspath_prepend(str(FOLDER))
-    import findings
-
-    return findings
-
-
-@pytest.fixture
-def figures(monkeypatch):
+def parts(monkeypatch):
+    """The modules of the study."""
     monkeypatch.syspath_prepend(str(FOLDER))
     import figures
+    import findings
+    import report
+    import study
 
-    return figures
-
-
-def test_the_picture_of_a_trade_shows_every_cell_also_where_no_mtf_can_be_told(findings, figures):
-    """The committed runs: on real bone edges have an MTF, on phantoms they are narrower than a voxel."""
-    with (FOLDER / "report" / "runs.tsv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
-    for setting, sharpness in (("real (pseudo-calibrated) 180x5000", "mtf10"), ("phantom 180x5000", "edge_sigma")):
-        runs = [
-            findings.Run(setting, row.pop("cell"), int(row.pop("seed")), {k: float(v) for k, v in row.items() if v})
-            for row in rows
-            if row.get("setting") == setting and row.pop("setting")
-        ]
-        assert figures.sharpest(runs)[0] == sharpness
-        across = figures.span(runs, sharpness)
-        shown = {run.cell for run in runs if run.terms & figures.SPANNING}
-        assert shown
-        for cell in shown:
-            assert figures.within(figures.over_seeds(runs, cell, sharpness)[0], across)
+    return SimpleNamespace(figures=figures, findings=findings, report=report, study=study)
 
 
-def test_the_grid_has_seventeen_cells_and_every_loss_can_be_trained(study):
+def rows(findings, scores, directions=("a > b", "b > a"), doses=(100.0, 1000.0)):
+    """Runs in which a cell's seeds have these errors by every axis, at every dose."""
+    return findings.Runs(
+        findings.Row(direction, cell, seed, dose, dict.fromkeys(findings.COLUMNS, value))
+        for direction in directions
+        for cell, values in scores.items()
+        for seed, value in enumerate(values)
+        for dose in doses
+    )
+
+
+def test_the_grid_has_seventeen_cells_and_every_loss_can_be_trained(parts):
     from bonectl.training.objective import Objective
 
-    cells = study.losses(study.SIZES["full"], "randvgg")
+    cells = parts.study.losses(parts.study.SIZES["full"])
     grid = [name for name in cells if not set(name.split("+")) & {"hist", "bvtv", "euler"}]
     assert len(grid) == 17
-    assert len(set(cells.values())) == len(cells) == 23
-    for text in (*cells.values(), *study.losses(study.SIZES["full"], "vgg").values()):
-        Objective(text.format(threshold=0.4), 100, balanced=True)
+    assert len(set(cells.values())) == len(cells) == 19
+    for text in cells.values():
+        Objective(text.format(threshold=0.4, critic=4), 100, balanced=True)
 
 
-def test_every_finding_has_its_cells(study, findings):
-    cells = [frozenset(name.split("+")) for name in study.losses(study.SIZES["full"], "vgg")]
-    for finding in findings.FINDINGS:
-        assert any(finding.having <= cell and cell - finding.having | finding.instead in cells for cell in cells), (
-            finding.text
+def test_every_finding_compares_cells_that_the_small_study_has(parts):
+    cells = set(parts.study.losses(parts.study.SIZES["small"]))
+    for finding in parts.findings.FINDINGS:
+        assert {*finding.having, *finding.instead} <= cells, finding.text
+        assert len(finding.having) == len(finding.instead)
+
+
+def test_every_filter_that_is_tuned_is_there(parts):
+    from bonectl.core import kit
+    from bonectl.core.spec import parse
+
+    for floor, texts in parts.study.TUNED.items():
+        for text in texts:
+            kit.bind("methods" if floor == "fbp" else "models", parse(text))
+
+
+def test_student_over_seeds_is_that_of_scipy(parts):
+    values = [0.3, 1.1, 0.7, 0.2, 0.9, 0.4]
+    said = parts.findings.student(values)
+    known = scipy.stats.ttest_1samp(values, 0)
+    low, high = known.confidence_interval(0.95)
+    assert said.p == pytest.approx(known.pvalue)
+    assert (said.mean - said.half, said.mean + said.half) == (pytest.approx(low), pytest.approx(high))
+    assert said.effect == pytest.approx(np.mean(values) / np.std(values, ddof=1))
+
+
+def test_holm_is_the_published_procedure(parts):
+    """Holm 1979: 0.01 × 4, 0.02 × 3, then 0.04 × 2 and 0.05, which may not fall below it."""
+    assert parts.findings.holm([0.04, 0.01, 0.05, 0.02]) == pytest.approx([0.08, 0.04, 0.08, 0.06])
+
+
+def test_power_is_that_of_the_noncentral_t(parts):
+    """One standard deviation takes ten seeds or eleven; half of one 34 (G*Power, two-sided 5 %, power 0.8)."""
+    assert parts.findings.seeds_needed(1.0) in (10, 11)
+    assert parts.findings.seeds_needed(0.5) in (33, 34, 35)
+    assert parts.findings.seeds_needed(0.0) is None
+
+
+def test_a_seed_is_one_replicate_whatever_the_number_of_pairs_doses_and_directions(parts):
+    f = parts.findings
+    scores = {"ssim": [3, 4, 5], "vgg": [2, 2.5, 4.5], "l1+ssim": [1, 2, 3], "l1+vgg": [0.5, 1.5, 2]}
+    runs = rows(f, scores)
+    gains = runs.gains(runs.directions, ("vgg", "l1+vgg"), ("ssim", "l1+ssim"), "bvtv")
+    assert gains == pytest.approx([0.75, 1.0, 0.75])
+    assert f.student(gains).seeds == 3
+
+
+def test_controls_can_fail_and_a_better_cell_passes(parts):
+    f = parts.findings
+    scores = {"input": [90], "oversmoothed": [30], "l1": [5, 5.2, 5.1], "l1+vgg": [4.9, 5.1, 5.2]}
+    runs = rows(f, scores)
+    for axis in f.AXES:
+        assert f.no_worse(runs, runs.directions, "input", "l1", axis)[0] == "worse"
+        assert f.no_worse(runs, runs.directions, "oversmoothed", "l1", axis)[0] == "worse"
+        assert f.no_worse(runs, runs.directions, "l1+vgg", "l1", axis)[0] == "no worse"
+    assert "The control `input` is worse than L1 by: BV/TV" in parts.report.verdict(runs)
+
+
+def test_a_finding_must_hold_in_each_direction(parts):
+    f = parts.findings
+    scores = {"l1": [1, 1.1, 0.9, 1, 1.05, 0.95], "l2": [3, 3.1, 2.9, 3, 3.1, 3.0]}
+    both = rows(f, scores)
+    said = {one.text: word for one, word, _, _ in f.verdicts(both, both.directions)}
+    assert said["L1 keeps resolution better than L2 (FSC)"] == "reproduced"
+    swapped = rows(f, {"l1": scores["l1"], "l2": [0.9, 0.9, 0.8, 0.9, 0.9, 0.9]}, directions=("b > a",))
+    mixed = f.Runs([*rows(f, scores, directions=("a > b",)).rows, *swapped.rows])
+    said = {one.text: word for one, word, _, _ in f.verdicts(mixed, ["a > b", "b > a"])}
+    assert said["L1 keeps resolution better than L2 (FSC)"] == "undecided"
+
+
+def test_the_dose_bought_lies_on_the_line_over_the_logarithm(parts):
+    bought = parts.findings.dose_bought
+    assert bought([100, 1000, 10000], [5, 1, 0.5], limit=3) == pytest.approx(10**2.5)
+    assert bought([100, 1000, 10000], [1, 5, 0.5], limit=3) == pytest.approx(10 ** (3 + 2 / 4.5))
+    assert bought([100, 1000], [1, 1], limit=3) == 100
+    assert bought([100, 1000], [1, 4], limit=3) is None
+
+
+@pytest.fixture
+def played(parts, monkeypatch, tmp_path):
+    """A study whose commands are played: they write small volumes, or give numbers, and are noted."""
+    lines = []
+
+    def say(self, *stages):
+        argv = [str(part) for part in stages[-1]]
+        lines.append(argv)
+        if argv[0] == "measure":
+            volumes = argv[1 : next(place for place, part in enumerate(argv) if part.startswith("--"))]
+            names = ("bvtv", "connd", "tbth", "tmd", "fsc_frequency", "bmd_distance", "mtf10", "psnr")
+            one = {
+                "conditions": {"threshold": 400.0, "voxel_x_mm": 0.0585},
+                "rows": [{"name": name, "value": 2.0 + len(volumes), "percent": -2.0} for name in names],
+            }
+            return json.dumps([one] * len(volumes) if len(volumes) > 1 else one).encode()
+        made = Path(argv[argv.index("-o") + 1])
+        stacks = (
+            [Path(part) for part in argv[1 : argv.index("--model")]]
+            if argv[0] == "denoise" and "{name}" in made.name
+            else [made]
         )
+        for stack in stacks:
+            np.save(made.parent / f"{stack.stem}.npy", np.zeros((2, 2, 2), "f4"))
+        if argv[0] == "train":
+            made.write_bytes(b"")
+        return b""
+
+    monkeypatch.setattr(parts.study.Study, "say", say)
+
+    def study():
+        made = parts.study.Study(parts.study.SIZES["smoke"], tmp_path)
+        made.bones = [made.microct(Path(f"lhdl{number}_x.tif")) for number in (3155, 2923)]
+        made.bones.append(made.clinical(Path("third.AIM")))
+        return made
+
+    return SimpleNamespace(study=study, lines=lines, folder=tmp_path)
 
 
-def runs(findings, ours, theirs, number="fsc"):
-    return [
-        findings.Run("s", cell, seed, {number: value})
-        for cell, values in (("l1+ssim", ours), ("l2+ssim", theirs))
-        for seed, value in enumerate(values)
-    ]
-
-
-@pytest.mark.parametrize(
-    ("ours", "theirs", "verdict"),
-    [
-        ((0.5, 0.51, 0.52), (0.4, 0.42, 0.41), "reproduced"),
-        ((0.4, 0.42, 0.41), (0.5, 0.51, 0.52), "not reproduced"),
-        ((0.4, 0.6, 0.5), (0.5, 0.45, 0.52), "undecided"),
-        ((0.5, 0.51), (0.4, 0.41), "undecided"),  # two pairs
-    ],
-)
-def test_a_finding_is_judged_by_the_interval_of_its_pairs(findings, ours, theirs, verdict):
-    finding = findings.Finding("", "fsc", frozenset({"l1"}), frozenset({"l2"}), error=False)
-    said = findings.judge(finding, runs(findings, ours, theirs))
-    assert (said.verdict, said.pairs) == (verdict, len(ours))
-
-
-def test_of_errors_the_size_counts(findings):
-    finding = findings.Finding("", "chi bias", frozenset({"l1"}), frozenset({"l2"}))
-    said = findings.judge(finding, runs(findings, (-1, 2, 1), (-30, 31, 29), "chi bias"))
-    assert said.verdict == "reproduced"
-
-
-@pytest.mark.parametrize(
-    ("ours", "verdict"),
-    [((9.9, 10.0, 10.1), "no worse"), ((8.9, 9.0, 9.1), "worse"), ((8.0, 10.0, 12.0), "undecided")],
-)
-def test_no_worse_means_within_a_margin(findings, ours, verdict):
-    criterion = findings.Criterion("", "fsc", 0.5, "l2+ssim", error=False)
-    assert findings.stands(criterion, "l1+ssim", runs(findings, ours, (10.0, 10.0, 10.0))).verdict == verdict
-
-
-def test_the_rival_is_the_best_cell_that_has_what_the_paper_traded_for(findings):
-    errors = {"l1": 0.1, "l1+wgan": -3.0, "l1+perceptual": 2.0, "l1+euler": 2.5}
-    there = [findings.Run("s", cell, seed, {"chi bias [%]": v}) for cell, v in errors.items() for seed in range(3)]
-    said = findings.stands(findings.Criterion("", "chi bias [%]", 1.0), "l1+euler", there)
-    assert (said.verdict, said.interval) == ("no worse", "-0.5 ± 0 against l1+perceptual")
-
-
-def test_only_what_differs_in_nothing_else_is_paired(findings):
-    finding = findings.Finding("", "fsc", frozenset({"l1"}), frozenset({"l2"}), error=False)
-    there = [findings.Run("s", cell, 0, {"fsc": 1.0}) for cell in ("l1+ssim", "l2", "l2+wgan", "l1")]
-    assert findings.judge(finding, there).pairs == 1
-    assert findings.judge(finding, [findings.Run("a", "l1", 0, {}), findings.Run("b", "l2", 0, {})]).pairs == 0
-
-
-def test_the_interval_is_students(findings):
-    values = [1.0, 2.0, 4.0, 3.5]
-    mean, half = findings.summary(values)
-    low, high = scipy.stats.t.interval(0.95, 3, mean, scipy.stats.sem(values))
-    assert (mean - half, mean + half) == pytest.approx((low, high))
-    assert findings.summary([3.0]) == (3.0, None)
-    assert findings.summary([]) == (None, None)
-
-
-def test_numbers_of_a_measurement(study):
-    def row(name, value, reference=None):
-        difference = None if reference is None else value - reference
-        percent = 100 * difference / abs(reference) if reference else None
-        return {"name": name, "value": value, "reference": reference, "difference": difference, "percent": percent}
-
-    rows = [row("bvtv", 0.22, 0.2), row("chi", -12, -10), row("conn", 30, 40), row("psnr", 31.0), row("mtf10", 20.0)]
-    found = study.numbers({"rows": rows}, 0.02)
-    # A percent of few loops says nothing; an MTF is kept up to Nyquist's frequency.
-    assert found == pytest.approx(
-        {"bvtv bias [%]": 10, "chi bias": -2, "conn bias": -10, "conn bias [%]": -25, "psnr": 31, "mtf10": 20}
+def test_a_study_goes_on_where_it_stopped_and_its_verdict_is_that_of_its_rows(parts, played):
+    played.study().run()
+    trained = [line for line in played.lines if line[0] == "train"]
+    assert len(trained) == 2 * 4 * 3  # bones, cells, seeds: none on the third bone
+    runs = parts.findings.read(played.folder / "runs.tsv")
+    assert len(runs.directions) == 4
+    assert {*parts.findings.FLOORS, *parts.findings.CONTROLS, parts.findings.THRICE, parts.findings.MIXTURE} < set(
+        runs.cells
     )
-    assert "mtf10" not in study.numbers({"rows": rows}, 0.03)
+    verdict = parts.report.verdict(runs)
+    (played.folder / "verdict.md").write_text(verdict, encoding="utf-8")
+    parts.study.check(played.folder)
+    before = (played.folder / "runs.tsv").read_bytes()
+    del played.lines[:]
+    shutil.rmtree(played.folder / "from-lhdl3155" / "ssim")
+    played.study().run()
+    assert len([line for line in played.lines if line[0] == "train"]) == 3
+    assert (played.folder / "runs.tsv").read_bytes() == before
+    (played.folder / "verdict.md").write_text(verdict.replace("undecided", "reproduced"), encoding="utf-8")
+    with pytest.raises(SystemExit, match="is not what"):
+        parts.study.check(played.folder)
 
 
-@pytest.mark.parametrize(
-    ("cell", "number", "value", "steps", "said"),
-    [
-        ("tv", "psnr", 22.0, 12, []),
-        ("tv", "psnr", 15.0, 12, ["bone, tv: 15.0 dB, of 15.0 dB before"]),  # as if it were the input
-        ("nlm", "bmd bias [%]", -6.0, 12, ["bone, nlm: mean density is -6.0 % off"]),
-        ("l1", "psnr", 14.0, 12, []),  # nothing is learnt in twelve steps
-        ("l1", "psnr", 14.0, 600, ["bone, l1: 14.0 dB, of 15.0 dB before"]),
-        ("wgan", "psnr", 14.0, 600, []),  # alone it does not aim at values
-    ],
-)
-def test_a_study_that_cannot_be_right_says_so(study, findings, cell, number, value, steps, said):
-    right = {"psnr": 20.0, "bmd bias [%]": -0.5}
-    cells = dict.fromkeys(("gaussian", "tv", "nlm", "l1", "wgan"), right) | {"input": right | {"psnr": 15.0}}
-    cells[cell] = cells[cell] | {number: value}
-    runs = [findings.Run("bone", name, 0, numbers) for name, numbers in cells.items()]
-    assert study.wrong(runs, steps) == said
-
-
-@pytest.mark.slow
-def test_the_smallest_study_runs_and_goes_on_where_it_stopped(tmp_path):
-    output = tmp_path / "out"
-    line = [sys.executable, FOLDER / "study.py", "--size", "smoke", "-o", output, "--device", "cpu"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    first = subprocess.run(line, capture_output=True, text=True, env=environment, check=True)
-    assert first.stderr.count("bonectl train") == 8
-    with (output / "table.tsv").open() as file:
-        rows = {row["cell"]: row for row in csv.DictReader(file, delimiter="\t")}
-    assert set(rows) == {"input", "gaussian", "tv", "nlm", "l1", "l2", "l1+perceptual+wgan", "l1+euler+bvtv+hist"}
-    for name in ("bvtv bias [%]", "chi bias", "tbth bias [%]", "bmd bias [%]", "bmd_distance", "edge_sigma", "psnr"):
-        assert all(row[name] for row in rows.values()), name
-    assert rows["gaussian"]["mtf10"]  # others may have edges narrower than a voxel
-    assert rows["l1"]["seeds"] == "2"
-    assert "| L1 keeps resolution better than L2 (FSC) | **undecided** |" in (output / "verdict.md").read_text()
-    before = (output / "table.tsv").read_bytes()
-    (output / "phantom-120x10000" / "l2" / "1.json").unlink()  # as if it had been interrupted before measuring
-    again = subprocess.run(line, capture_output=True, text=True, env=environment, check=True)
-    assert again.stderr.count("| bonectl measure") == 1
-    assert again.stderr.count("--resume") == again.stderr.count("bonectl train") == 1
-    assert (output / "table.tsv").read_bytes() == before
+def test_pictures_are_drawn_of_what_is_there(parts):
+    runs = rows(parts.findings, {"input": [90], "gaussian": [30], "l1": [5, 5.2, 5.1], "l1+vgg": [4.9, 5.1, 5.2]})
+    for picture in (parts.figures.dose, parts.figures.forest):
+        assert picture(runs, runs.directions).startswith(b"\x89PNG")

@@ -1,224 +1,318 @@
-"""What the paper found, as comparisons that can fail, and the rule by which each is judged.
+"""What is claimed, and how it is judged: axes, margins, findings, and the statistics of the study.
 
-The findings are those of the abstract of Leuliet, Maxim, Peyrin and Sixou (Med. Phys. 49(5):2952, 2022). Each compares
-pairs of cells that differ in one term and share the setting and the seed.
+Everything here was fixed before the first counted network was trained: see registered.md. Numbers come in as rows of
+`runs.tsv`, one for each direction (bone trained on, bone tested on), cell, seed and dose; every number is an error, so
+that less is better. The unit of replication is the seed: a network's error is the mean over the scans and doses that it
+is tried on, a difference of two cells is taken seed by seed, averaged over the two directions, and judged by Student's
+t over the seeds. So intervals speak of training anew on these bones, and not of other bones.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from math import inf, sqrt
-from statistics import fmean, stdev
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import exp, inf, log, sqrt
+from pathlib import Path
+from statistics import fmean, median, stdev
 
-from scipy.stats import t as student
+from scipy.special import stdtr, stdtrit
 
-# Below so many pairs nothing is decided.
-LEAST_PAIRS = 3
-CONFIDENCE = 0.95
+ALPHA = 0.05
+POWER = 0.8
+LEAST_SEEDS = 3
+
+# Least significant change [%]: 2.77 times a short-term precision (RMSCV) of 1 %, as it is reported for most numbers of
+# HR-pQCT (PMC3577969): what two scans of one patient must differ by before the patient has changed.
+LSC = 2.77
+
+# An error of 100 % is as good as none at all: beyond it (raw scans) it counts as 100.
+MOST = 100.0
 
 
 @dataclass(frozen=True)
-class Run:
-    """One network (or filter) on the test bone: its numbers by name."""
+class Axis:
+    """One number of the bone, or of the picture, as an error.
 
-    setting: str
+    Parameters
+    ----------
+    name : str
+        Its column in `runs.tsv`.
+    label : str
+    unit : str
+    margin : float
+        What counts as no worse, in its unit.
+    bought : bool
+        Whether the least significant change is defined for it.
+    """
+
+    name: str
+    label: str
+    unit: str
+    margin: float
+    bought: bool = False
+
+
+AXES = (
+    Axis("bvtv", "BV/TV", "%", 1.0, bought=True),
+    Axis("connd", "Conn.D", "%", LSC, bought=True),
+    Axis("tbth", "Tb.Th", "%", 1.0, bought=True),
+    Axis("tmd", "TMD", "%", 1.0, bought=True),
+    Axis("w1", "W1 of density", "mgHA/cm³", 2.0),
+    Axis("fsc", "FSC", "% of Nyquist", 1.0),
+    Axis("mtf", "MTF 10 %", "% of the truth's", 2.0),
+)
+BY_NAME = {axis.name: axis for axis in AXES}
+COLUMNS = tuple(BY_NAME)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One network, or filter, on one bone at one dose: errors by axis, means over the scans."""
+
+    direction: str
     cell: str
     seed: int
-    numbers: dict[str, float] = field(hash=False)
-
-    @property
-    def terms(self) -> frozenset[str]:
-        """The terms of its loss."""
-        return frozenset(self.cell.split("+"))
+    photons: float
+    errors: Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """That one term does better than another, by one number.
+    """That one term does better than another, by one axis.
 
     Parameters
     ----------
     text : str
-        What is claimed.
-    number : str
-        By which it is judged.
-    having, instead : frozenset of str
-        Terms of the better cell, and those that stand in their place in the other.
-    error : bool
-        Whether the number is an error, judged by its size (smaller is better), or a merit (larger is better).
-    needs_vgg : bool
-        Whether it speaks of VGG.
+    axis : str
+    having, instead : tuple of str
+        Cells pair by pair: the better ones, and those that differ from them in nothing but what is claimed.
+    paper : bool
+        Whether the paper's abstract says so; else it is a claim of ours.
     """
 
     text: str
-    number: str
-    having: frozenset[str]
-    instead: frozenset[str]
-    error: bool = True
-    needs_vgg: bool = False
+    axis: str
+    having: tuple[str, ...]
+    instead: tuple[str, ...]
+    paper: bool = True
 
 
-def _one(text: str, number: str, having: str, instead: str, *, error: bool = True, vgg: bool = False) -> Finding:
-    return Finding(text, number, frozenset(having.split()), frozenset(instead.split()), error, vgg)
-
-
-# Resolution is told by the edges (MTF at 10 %, which blur lowers) and by the agreement of Fourier coefficients (FSC,
-# which noise and lost detail lower).
-BONE = "l1 euler bvtv hist"
+BONE = ("l1+hist", "l1+euler+bvtv+hist")
+ADVERSE = (("l1+wgan", "l1+ssim+wgan", "l1+vgg+wgan"), ("l1", "l1+ssim", "l1+vgg"))
+PLAIN = (("l1+ssim", "l1+vgg", "l1+wgan"), ("ssim", "vgg", "wgan"))
+SEEN = (("vgg", "l1+vgg", "l1+vgg+wgan"), ("ssim", "l1+ssim", "l1+ssim+wgan"))
 FINDINGS = (
-    _one("L1 keeps resolution better than L2 (MTF)", "mtf10", "l1", "l2", error=False),
-    _one("L1 keeps resolution better than L2 (FSC)", "fsc_frequency", "l1", "l2", error=False),
-    _one("L1 keeps resolution better than no pixelwise loss (MTF)", "mtf10", "l1", "", error=False),
-    _one("L1 keeps resolution better than no pixelwise loss (FSC)", "fsc_frequency", "l1", "", error=False),
-    _one("VGG keeps BV/TV better than SSIM", "bvtv bias [%]", "perceptual", "ssim", vgg=True),
-    _one("VGG keeps the Euler number better than SSIM", "chi bias", "perceptual", "ssim", vgg=True),
-    _one("SSIM keeps resolution better than VGG (MTF)", "mtf10", "ssim", "perceptual", error=False, vgg=True),
-    _one("VGG with an adversary keeps the Euler number better than VGG", "chi bias", "perceptual wgan", "perceptual",
-         vgg=True),
-    _one("an adversary keeps the distribution of density better (W1)", "bmd_distance", "wgan", ""),
-    _one("bone losses keep the Euler number better than L1 alone", "chi bias", BONE, "l1"),
-    _one("bone losses keep BV/TV better than L1 alone", "bvtv bias [%]", BONE, "l1"),
-    _one("bone losses keep the distribution of density better than L1 alone (W1)", "bmd_distance", BONE, "l1"),
-    _one("bone losses keep the Euler number better than perceptual and adversarial ones", "chi bias", BONE,
-         "l1 perceptual wgan"),
-    _one("bone losses keep mean density better than perceptual and adversarial ones", "bmd bias [%]", BONE,
-         "l1 perceptual wgan"),
-    _one("bone losses keep resolution better than L1 alone (MTF)", "mtf10", BONE, "l1", error=False),
-    _one("bone losses keep resolution better than L1 alone (FSC)", "fsc_frequency", BONE, "l1", error=False),
+    Finding("L1 keeps resolution better than L2 (FSC)", "fsc", ("l1",), ("l2",)),
+    Finding("L1 keeps resolution better than L2 (MTF)", "mtf", ("l1",), ("l2",)),
+    Finding("L1 beside another loss keeps resolution better than that loss alone (FSC)", "fsc", *PLAIN),
+    Finding("L1 beside another loss keeps resolution better than that loss alone (MTF)", "mtf", *PLAIN),
+    Finding("VGG keeps BV/TV better than SSIM", "bvtv", *SEEN),
+    Finding("VGG keeps connectivity better than SSIM", "connd", *SEEN),
+    Finding("SSIM keeps resolution better than VGG (FSC)", "fsc", *SEEN[::-1]),
+    Finding("SSIM keeps resolution better than VGG (MTF)", "mtf", *SEEN[::-1]),
+    Finding("VGG with an adversary keeps connectivity better than VGG", "connd", ("l1+vgg+wgan",), ("l1+vgg",)),
+    Finding("an adversary keeps the distribution of density better", "w1", *ADVERSE),
+    Finding("an adversary keeps TMD better", "tmd", *ADVERSE),
+    Finding("bone losses keep connectivity better than L1", "connd", BONE, ("l1", "l1"), paper=False),
+    Finding("bone losses keep BV/TV better than L1", "bvtv", BONE, ("l1", "l1"), paper=False),
+    Finding("bone losses keep the distribution of density better than L1", "w1", BONE, ("l1", "l1"), paper=False),
 )  # fmt: skip
 
+# The claim: the mean of three networks (of one seed) that err with opposite signs.
+MIXTURE = "mean(l1, l1+vgg, ssim)"
+# What a mean of three networks does by itself: the same of L1 alone. Its seeds overlap, so it is told, not judged.
+THRICE = "mean(l1, l1, l1)"
+BETTER = ("connd", "tmd")
+CONTROLS = ("input", "oversmoothed")
+FLOORS = ("gaussian", "tv3d", "nlm3d", "fbp")
 
-@dataclass(frozen=True)
-class Criterion:
-    """One half of the claim that nobody has to trade: no worse than a rival, within a margin set beforehand.
+
+class Runs:
+    """All rows, found by direction, cell and seed.
 
     Parameters
     ----------
-    text : str
-        What is asked.
-    number : str
-        By which it is judged.
-    margin : float
-        What counts as no worse, in the number's unit.
-    rival : str
-        A cell; nothing stands for the best cell with a perceptual or an adversarial term and none that is aimed at
-        bone numbers, by the mean over its seeds, of those with as many seeds as any.
-        Choosing it after the fact flatters it, never us.
-    error : bool
-        As in `Finding`.
+    rows : iterable of Row
     """
 
-    text: str
-    number: str
-    margin: float
-    rival: str = ""
-    error: bool = True
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self.rows = tuple(rows)
+        self.doses = tuple(sorted({row.photons for row in self.rows}))
+        self._known = {(row.direction, row.cell, row.seed, row.photons): row.errors for row in self.rows}
+        self.cells = tuple(dict.fromkeys(row.cell for row in self.rows))
+        self.directions = tuple(dict.fromkeys(row.direction for row in self.rows))
+
+    def seeds(self, cell: str) -> tuple[int, ...]:
+        """Seeds that a cell was trained with, in any direction; (0,) for a filter, which has nothing to draw."""
+        return tuple(sorted({row.seed for row in self.rows if row.cell == cell}))
+
+    def curve(self, direction: str, cell: str, seed: int, axis: str) -> list[float] | None:
+        """Error at every dose, rising; None where a dose is missing."""
+        seed = 0 if cell in (*CONTROLS, *FLOORS) else seed
+        found = [self._known.get((direction, cell, seed, dose), {}).get(axis) for dose in self.doses]
+        return (
+            None
+            if not found or any(value is None for value in found)
+            else [float(value) for value in found if value is not None]
+        )
+
+    def score(self, directions: Sequence[str], cell: str, seed: int, axis: str) -> float | None:
+        """Mean error over doses and directions; None where any is missing."""
+        curves = [self.curve(direction, cell, seed, axis) for direction in directions]
+        return None if None in curves else fmean(fmean(curve) for curve in curves if curve)
+
+    def over(self, directions: Sequence[str], cell: str, axis: str) -> list[float]:
+        """Scores of all complete seeds."""
+        scores = (self.score(directions, cell, seed, axis) for seed in self.seeds(cell))
+        return [score for score in scores if score is not None]
+
+    def gains(self, directions: Sequence[str], better: Sequence[str], worse: Sequence[str], axis: str) -> list[float]:
+        """How much less the better cells err than the worse ones, seed by seed, means over the pairs."""
+        seeds = sorted({seed for cell in better for seed in self.seeds(cell)})
+        if set(better) <= {*CONTROLS, *FLOORS}:
+            seeds = sorted({seed for cell in worse for seed in self.seeds(cell)})
+        found = []
+        for seed in seeds:
+            ours = [self.score(directions, cell, seed, axis) for cell in better]
+            theirs = [self.score(directions, cell, seed, axis) for cell in worse]
+            if None not in ours and None not in theirs:
+                found.append(fmean(b - a for a, b in zip(ours, theirs, strict=True) if a is not None and b is not None))
+        return found
 
 
-CRITERIA = (
-    Criterion("edges as sharp as L1's (MTF 10 %, margin 0.2 1/mm)", "mtf10", 0.2, "l1", error=False),
-    Criterion("detail as true as L1's (FSC, margin 0.2 1/mm)", "fsc_frequency", 0.2, "l1", error=False),
-    Criterion("Euler number (margin 5 % of the truth)", "chi bias [%]", 5.0),
-    Criterion("mean mineral density (margin 0.5 %)", "bmd bias [%]", 0.5),
-    Criterion("distribution of density (W1, margin 0.5 mgHA/cm³)", "bmd_distance", 0.5),
-)
-TRADED = frozenset({"perceptual", "wgan"})
-AIMED = frozenset({"hist", "bvtv", "euler"})
+def read(path: Path) -> Runs:
+    """Read `runs.tsv`."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    return Runs(
+        Row(row["direction"], row["cell"], int(row["seed"]), float(row["photons"]),
+            {name: float(row[name]) for name in COLUMNS if row[name]})
+        for row in rows
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What became of a finding; texts as they are printed."""
+    """A mean over seeds with its 95 % interval, the two-sided p that it is 0, and Cohen's d of the seeds."""
 
-    verdict: str
-    interval: str
-    effect: str
-    pairs: int
+    mean: float
+    half: float
+    p: float
+    effect: float
+    seeds: int
 
-
-def judge(finding: Finding, runs: Sequence[Run]) -> Judgement:
-    """Compare all pairs of runs that differ in what the finding speaks of, and in nothing else.
-
-    Reproduced: the 95 % confidence interval of the mean difference (Student's t over pairs) lies on the better side of
-    0; not reproduced: on the worse side; undecided: it holds 0, or there are fewer than three pairs. Pairs of
-    one seed in several cells are not independent of each other, so the interval is rather too narrow than too wide.
-    """
-    gains = list(_gains(finding, runs))
-    if not gains:
-        return Judgement("undecided", "no such cells", "", 0)
-    mean, half = summary(gains)
-    effect = _effect(gains)
-    if half is None or len(gains) < LEAST_PAIRS:
-        return Judgement("undecided", f"{mean:+.3g} (too few pairs)", effect, len(gains))
-    verdict = "reproduced" if mean > half else "not reproduced" if mean < -half else "undecided"
-    return Judgement(verdict, f"{mean:+.3g} ± {half:.3g}", effect, len(gains))
+    @property
+    def text(self) -> str:
+        """As it is printed."""
+        return f"{self.mean:+.2f} ± {self.half:.2f}" if self.half < inf else f"{self.mean:+.2f}"
 
 
-def stands(criterion: Criterion, cell: str, runs: Sequence[Run]) -> Judgement:
-    """Judge whether a cell is no worse than its rival, seed by seed.
-
-    No worse: the 95 % confidence interval of the mean difference lies above minus the margin; worse: below it;
-    undecided: it holds minus the margin, or there are fewer than three pairs.
-    """
-    rival = criterion.rival or _best(criterion, runs)
-    merits = {name: _merits(criterion, name, runs) for name in (cell, rival)}
-    gains = [value - merits[rival][seed] for seed, value in merits[cell].items() if seed in merits[rival]]
-    if not gains:
-        return Judgement("undecided", "no such cells", "", 0)
-    mean, half = summary(gains)
-    if half is None or len(gains) < LEAST_PAIRS:
-        return Judgement("undecided", f"{mean:+.3g} against {rival} (too few pairs)", _effect(gains), len(gains))
-    floor = -criterion.margin
-    verdict = "no worse" if mean - half > floor else "worse" if mean + half < floor else "undecided"
-    return Judgement(verdict, f"{mean:+.3g} ± {half:.3g} against {rival}", _effect(gains), len(gains))
-
-
-def _best(criterion: Criterion, runs: Sequence[Run]) -> str:
-    """The cell with a perceptual or an adversarial term that does best on average."""
-    cells = {run.cell for run in runs if TRADED & run.terms and not AIMED & run.terms}
-    known = {cell: _merits(criterion, cell, runs) for cell in cells}
-    most = max(map(len, known.values()), default=0)
-    known = {cell: merits for cell, merits in known.items() if merits and len(merits) == most}
-    return max(sorted(known), key=lambda cell: fmean(known[cell].values()), default="")
-
-
-def _merits(criterion: Criterion, cell: str, runs: Sequence[Run]) -> dict[int, float]:
-    """Merit by seed; more is better."""
-    values = {
-        run.seed: run.numbers[criterion.number] for run in runs if run.cell == cell and criterion.number in run.numbers
-    }
-    return {seed: -abs(value) if criterion.error else value for seed, value in values.items()}
-
-
-def summary(values: Sequence[float]) -> tuple[float | None, float | None]:
-    """Mean, and half-width of its 95 % confidence interval; None for what so few values do not give."""
+def student(values: Sequence[float]) -> Judgement | None:
+    """Student's t over seeds; None without values."""
     if not values:
-        return None, None
-    if len(values) == 1:
-        return values[0], None
-    scale = float(student.ppf((1 + CONFIDENCE) / 2, len(values) - 1))
-    return fmean(values), scale * stdev(values) / sqrt(len(values))
+        return None
+    mean, count = fmean(values), len(values)
+    if count < LEAST_SEEDS:
+        return Judgement(mean, inf, 1.0, 0.0, count)
+    spread = stdev(values)
+    if spread == 0:
+        return Judgement(mean, 0.0, float(mean == 0), 0.0 if mean == 0 else inf, count)
+    half = float(stdtrit(count - 1, 1 - ALPHA / 2)) * spread / sqrt(count)
+    p = 2 * float(stdtr(count - 1, -abs(mean) * sqrt(count) / spread))
+    return Judgement(mean, half, p, mean / spread, count)
 
 
-def _gains(finding: Finding, runs: Sequence[Run]) -> Sequence[float]:
-    """How much better each run with the terms is than its twin, in the number's unit; positive is better."""
-    merit: Callable[[float], float] = (lambda value: -abs(value)) if finding.error else (lambda value: value)
-    known = {(run.setting, run.terms, run.seed): run for run in runs}
-    gains = []
-    for run in runs:
-        if not finding.having <= run.terms:
-            continue
-        twin = known.get((run.setting, run.terms - finding.having | finding.instead, run.seed))
-        if twin is None or finding.instead & run.terms - finding.having:
-            continue
-        if finding.number in run.numbers and finding.number in twin.numbers:
-            gains.append(merit(run.numbers[finding.number]) - merit(twin.numbers[finding.number]))
-    return gains
+def holm(ps: Sequence[float]) -> list[float]:
+    """Adjust for as many tests (Holm 1979): below 0.05 what stays so in company."""
+    adjusted, highest = [1.0] * len(ps), 0.0
+    for rank, place in enumerate(sorted(range(len(ps)), key=ps.__getitem__)):
+        highest = max(highest, min(1.0, (len(ps) - rank) * ps[place]))
+        adjusted[place] = highest
+    return adjusted
 
 
-def _effect(gains: Sequence[float]) -> str:
-    """Cohen's d of paired differences: their mean over their standard deviation."""
-    if len(gains) < 2:
+def seeds_needed(effect: float, tests: int = 1) -> int | None:
+    """Seeds with which a difference of this effect size would be found with a power of 0.8; None if over 1000.
+
+    `tests` divides the level, as Holm does for the smallest p.
+    """
+    for count in range(LEAST_SEEDS, 1001):
+        freedom = count - 1
+        wanted = float(stdtrit(freedom, 1 - ALPHA / 2 / tests)) + float(stdtrit(freedom, POWER))
+        if abs(effect) * sqrt(count) >= wanted:
+            return count
+    return None
+
+
+def verdicts(runs: Runs, directions: Sequence[str]) -> list[tuple[Finding, str, Judgement | None, float]]:
+    """Judge all findings together: each with its verdict, and p after Holm over all of them.
+
+    Reproduced: p after Holm below 0.05, better on the mean and in each direction; not reproduced: below 0.05 and worse;
+    else undecided.
+    """
+    said = [student(runs.gains(directions, one.having, one.instead, one.axis)) for one in FINDINGS]
+    adjusted = holm([1.0 if one is None else one.p for one in said])
+    found = []
+    for finding, judged, p in zip(FINDINGS, said, adjusted, strict=True):
+        each = [runs.gains([one], finding.having, finding.instead, finding.axis) for one in directions]
+        verdict = "undecided"
+        if judged is not None and p < ALPHA:
+            alike = all(values and fmean(values) > 0 for values in each)
+            verdict = "not reproduced" if judged.mean < 0 else "reproduced" if alike else "undecided"
+        found.append((finding, verdict, judged, p))
+    return found
+
+
+def no_worse(runs: Runs, directions: Sequence[str], cell: str, rival: str, axis: Axis) -> tuple[str, Judgement | None]:
+    """Whether a cell is no worse than another by one axis: the 95 % interval lies above minus the margin."""
+    judged = student(runs.gains(directions, (cell,), (rival,), axis.name))
+    if judged is None or judged.half == inf:
+        return "undecided", judged
+    if judged.mean - judged.half > -axis.margin:
+        return "no worse", judged
+    return ("worse" if judged.mean + judged.half < -axis.margin else "undecided"), judged
+
+
+def best(runs: Runs, directions: Sequence[str], axis: str) -> str:
+    """The network that errs least on the mean, of the losses: chosen after the fact, which flatters it."""
+    known = {cell: runs.over(directions, cell, axis) for cell in runs.cells if is_loss(cell)}
+    most = max(map(len, known.values()), default=0)
+    known = {cell: values for cell, values in known.items() if values and len(values) == most}
+    return min(sorted(known), key=lambda cell: fmean(known[cell]), default="")
+
+
+def is_loss(cell: str) -> bool:
+    """Whether a cell is one network trained by one loss."""
+    return cell not in (*CONTROLS, *FLOORS, MIXTURE, THRICE)
+
+
+def dose_bought(doses: Sequence[float], errors: Sequence[float], limit: float = LSC) -> float | None:
+    """The lowest dose from which on the error stays within a limit; None if it does not.
+
+    Errors are joined by straight lines over the logarithm of the dose; below the lowest dose nothing is said.
+    """
+    if errors[-1] > limit:
+        return None
+    place = len(errors) - 1
+    while place > 0 and errors[place - 1] <= limit:
+        place -= 1
+    if place == 0:
+        return doses[0]
+    above, below = errors[place - 1], errors[place]
+    share = (above - limit) / (above - below)
+    return exp(log(doses[place - 1]) + share * log(doses[place] / doses[place - 1]))
+
+
+def bought(runs: Runs, directions: Sequence[str], cell: str, axis: str) -> list[float | None]:
+    """`dose_bought` of every network of a cell [photons per pixel and view]."""
+    curves = (runs.curve(one, cell, seed, axis) for one, seed in product(directions, runs.seeds(cell)))
+    return [dose_bought(runs.doses, curve) for curve in curves if curve]
+
+
+def shown_dose(found: Sequence[float | None], highest: float) -> str:
+    """Median over networks, and the range; a network that never gets there counts as above all doses."""
+    if not found:
         return ""
-    spread = stdev(gains)
-    mean = fmean(gains)
-    return f"{mean / spread if spread else (inf if mean > 0 else -inf if mean < 0 else 0):+.2g}"
+    values = sorted(inf if value is None else value for value in found)
+    texts = [f"{value:.0f}" if value < inf else f"> {highest:g}" for value in (median(values), values[0], values[-1])]
+    return texts[0] if texts[1] == texts[2] else f"{texts[0]} ({texts[1]} to {texts[2]})"
