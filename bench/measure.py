@@ -191,7 +191,7 @@ def cases(mask: np.ndarray, grey: np.ndarray, count: int) -> dict[str, Task]:
             0.1,  # of conventions: surfaces between the voxels are a voxel nearer to each other than voxels beyond them
         ),
         "Tb.Sp by the rule": Task(
-            {"bonectl": lambda: tbsp.tbsp(Specimen(labels, CUBIC, "label", specimen.cut))},
+            {"bonectl": lambda: tbsp.tbsp(Specimen(labels, CUBIC, "label", specimen.threshold))},
             lambda found: abs(
                 {one.name: one.value for one in found if isinstance(one, Number)}["tbsp_max"] / widest - 1
             ),

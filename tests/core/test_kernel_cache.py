@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -85,3 +87,23 @@ def test_a_service_account_without_home_measures(public, shell):
     assert run.returncode == 0, run.stderr
     assert run.stderr.count(b"\n") == 1
     assert b"compiled kernels are kept in" in run.stderr
+
+
+COMPILES = """
+from bonectl.core import kernel_cache
+said = []
+kernel_cache.announce(said.append)
+import numpy
+from bonectl.morphology import bits
+bits.ones(numpy.uint64(7)); bits.shifted(numpy.ones(3, numpy.uint64), 1, 1)
+print(said)
+"""
+
+
+def test_the_first_run_says_once_that_it_compiles(tmp_path):
+    world = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    said = [
+        subprocess.run([sys.executable, "-c", COMPILES], env=world, check=True, capture_output=True, text=True).stdout
+        for _ in range(2)
+    ]
+    assert said == [f"{[kernel_cache.COMPILING]}\n", "[]\n"]

@@ -4,6 +4,7 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Mapping
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,9 @@ def command(*groups: Group) -> Callable[[Callable[..., None]], Callable[..., Non
             asked = {parameter.name: given.pop(parameter.name) for parameter in shared}
             request = Request(command=function.__name__, argv=argv, **asked)
             with progress.reporting(reporter(f"bonectl {function.__name__}", shown, quiet=quiet)):
+                if sys.stderr is not None and sys.stderr.isatty():  # somebody waits; a log has no use for it
+                    context = copy_context()  # kernels are called in threads, which know no reporter
+                    kernel_cache.announce(lambda said: context.run(progress.note, said))
                 function(request, **given)
                 if said := kernel_cache.note():
                     progress.note(said)

@@ -10,11 +10,13 @@ import shutil
 import stat
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from bonectl.core import places
 from bonectl.core.home import expanded
 
+COMPILING = "compiling for this machine, once: later runs begin at once"
 VARIABLE, DRAWING = "NUMBA_CACHE_DIR", "MPLCONFIGDIR"
 
 
@@ -48,6 +50,40 @@ def note() -> str:
     return (
         f"compiled kernels are kept in {_chosen[0]}, for there is no home to write to; {VARIABLE} names another folder"
     )
+
+
+def announce(say: Callable[[str], None]) -> None:
+    """Say once, when the first kernel is not found among those that are kept, why it takes long.
+
+    Nothing is imported for it: it waits until somebody imports numba.
+    """
+    sys.meta_path.insert(0, _Announcement(say))
+
+
+class _Announcement:
+    """Sees numba being imported, and listens to its compiler from then on."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.say = say
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        """Find nothing: the import goes on as it would."""
+        if name != "numba.core.dispatcher":
+            return
+        sys.meta_path.remove(self)
+        from numba.core import event
+
+        say = self.say
+
+        class Listener(event.Listener):  # type: ignore[misc]
+            def on_start(self, _: object) -> None:
+                event.unregister("numba:compile", self)
+                say(COMPILING)
+
+            def on_end(self, _: object) -> None:
+                pass
+
+        event.register("numba:compile", Listener())
 
 
 def _finds_place() -> bool:
