@@ -91,14 +91,3 @@ def test_white_may_differ_by_pixel_and_the_least_transmission_be_given():
     p, clamped = physics.line_integrals(np.array([0.0, 0.5]), 1.0, least=1e-3)
     assert clamped == 1
     np.testing.assert_allclose(p, [np.log(1e3), np.log(2)], rtol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("pixel", "views", "photons", "sigma"),
-    [(0.01, 1440, 1e5, 0.10), (0.01, 720, 1e4, 0.46), (0.01, 360, 1e4, 0.65), (0.01, 720, 1e3, 1.44)],
-)
-def test_noise_of_fbp_scales_with_dose(pixel, views, photons, sigma):
-    assert physics.fbp_noise(pixel, views, photons, 0.6) == pytest.approx(sigma, abs=0.006)
-    assert physics.fbp_noise(pixel, 4 * views, photons, 0.6) == pytest.approx(
-        physics.fbp_noise(pixel, views, 4 * photons, 0.6), rel=1e-12
-    )

@@ -410,7 +410,9 @@ def test_noise_of_fbp_in_a_uniform_disc_follows_the_closed_formula(views, photon
     angles = np.deg2rad(np.arange(views) * 180 / views)
     side = 128 * VOXEL / 10 / np.maximum(np.abs(np.cos(angles)), np.abs(np.sin(angles)))
     through = side * physics.matrix_attenuation(25.0) + 0.8 * 128 * VOXEL / 10 * 200 / slope
-    expected = physics.fbp_noise(VOXEL, views, photons, float(np.log(np.exp(through).mean())))
+    # σ² = π² / (12 M D²) · e^p / N₀ for the ramp filter cut at the Nyquist frequency: the variance of −ln(counts) is
+    # e^p / N₀, of the ramp Σ h² = 1 / (12 D⁴), and M views of weight π D / M add up
+    expected = np.sqrt(np.pi**2 / (12 * views * (VOXEL / 10) ** 2) * np.exp(through).mean() / photons)
     assert error.std() == pytest.approx(expected, rel=0.2)
     assert abs(error.mean()) < 5 * error.std() / np.sqrt(error.size) + expected**2
 

@@ -7,12 +7,11 @@ import csv
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
-from math import exp, log, pi, sqrt
+from math import exp, log
 from types import MappingProxyType
 
 import numpy as np
 
-from bonectl.core.lengths import MM_PER_CM
 from bonectl.core.slabs import Array
 from bonectl.core.spline import Spline
 from bonectl.errors import DataError, UsageError
@@ -108,11 +107,6 @@ def mineral_law(kev: float, matrix: str = "water") -> tuple[float, float]:
     return slope, -slope * background
 
 
-def hounsfield(attenuation: float, water: float) -> float:
-    """CT number [HU] of an attenuation [1/cm], by that of water [1/cm]: air −1000, water 0."""
-    return 1000.0 * (attenuation / water - 1.0)
-
-
 def transmission(line_integrals: Array) -> Array:
     """Fraction of the beam that passes, exp(−p) (Beer and Lambert); any shape."""
     with np.errstate(over="ignore"):  # a beam that no attenuation could make is infinite
@@ -196,26 +190,3 @@ def row_of_lines(row: Array, index: int, least: float | None) -> tuple[Array, in
             raise DataError(f"row {index} has no positive transmission; these are not transmissions")
         least = float(positive.min())
     return line_integrals(row, 1.0, least)
-
-
-def fbp_noise(pixel: float, views: int, photons: float, line_integral: float) -> float:
-    """Standard deviation [1/cm] of a filtered back-projection where all rays through a point weigh the same.
-
-    Parameters
-    ----------
-    pixel : float
-        Detector pitch, equal to the voxel [mm].
-    views : int
-        Views over 180°.
-    photons : float
-        Mean photons per pixel and view without the object.
-    line_integral : float
-        p of the rays through the point.
-
-    Notes
-    -----
-    σ² = π² / (12 M D²) · e^p / N₀ for the ramp filter cut at the Nyquist frequency and nearest-sample
-    back-projection in a parallel beam: the variance of −ln(counts) is e^p / N₀, of the ramp Σ h² = 1/(12 D⁴), and
-    M views of weight π D / M add up. Interpolating back-projectors smooth and lie below it.
-    """
-    return sqrt(pi**2 / (12.0 * views * (pixel / MM_PER_CM) ** 2) * exp(line_integral) / photons)

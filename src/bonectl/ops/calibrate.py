@@ -1,4 +1,4 @@
-"""Grey values or attenuation to mineral density, and back."""
+"""Grey values or attenuation to mineral density."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from bonectl.core.calibration import ORIGIN, Calibration
-from bonectl.core.header import Header
 from bonectl.core.kit import bind, describe, fact
 from bonectl.core.slabs import Array
 from bonectl.core.spec import Spec
@@ -55,28 +54,6 @@ def calibrated(stack: Stack, spec: Spec) -> Stack:
     return stack.map(_linear(law.slope, law.intercept), new)
 
 
-def attenuated(stack: Stack, calibration: Calibration | None = None) -> Stack:
-    """The same volume in 1/cm.
-
-    Parameters
-    ----------
-    stack : Stack
-        A volume in mgHA/cm³.
-    calibration : Calibration, optional
-        The law; the header's own when not given.
-
-    Raises
-    ------
-    UsageError
-        When the stack is in another unit, there is no law, or the header's law is one of grey values.
-    """
-    law = calibration or own_law(stack.header)
-    if stack.header.unit != "mgHA/cm3":
-        raise UsageError(f"attenuation is made from mgHA/cm3, but these values are in {stack.header.unit}")
-    new = stack.header.replace(unit="1/cm", dtype="<f4", calibration=law)
-    return stack.map(_linear(1.0 / law.slope, -law.intercept / law.slope), new)
-
-
 def attenuation_law(spec: Spec) -> Calibration:
     """The law of a part that turns attenuation into density and needs no voxels for it.
 
@@ -99,21 +76,6 @@ def attenuation_law(spec: Spec) -> Calibration:
         raise UsageError(f"{spec.name} is no law of attenuation [1/cm]; `bonectl convert --calibrate` takes it")
     law: Calibration = part(*("1/cm" for _ in flows))
     return law
-
-
-def own_law(header: Header) -> Calibration:
-    """The header's law between attenuation and density.
-
-    Raises
-    ------
-    UsageError
-        When there is none, or it is one of grey values.
-    """
-    if header.calibration is None:
-        raise UsageError("the stack has no calibration; give --energy in keV")
-    if header.acquisition.get(ORIGIN) == "grey":
-        raise UsageError("the stack's calibration is of grey values, not of attenuation; give --energy in keV")
-    return header.calibration
 
 
 def _linear(slope: float, intercept: float) -> Callable[[Array], Array]:
