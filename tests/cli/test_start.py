@@ -48,10 +48,12 @@ def test_a_command_on_a_cpu_imports_no_more_than_it_needs(line, folder):
     assert done.stderr.splitlines()[-1] == "0", done.stderr
 
 
-def test_a_plan_loads_no_compiler(folder):
+@pytest.mark.parametrize("scan", ["scan", "fan"])
+def test_a_plan_loads_no_compiler(scan, folder):
     code = (
-        "import sys\nfrom bonectl.cli.boundary import run\nrun(sys.argv[1:])\n"
-        "sys.exit(bool({'numba', 'scipy'} & {*sys.modules}))"
+        "import sys\nfrom bonectl.cli.boundary import run\nstatus = run(sys.argv[1:])\n"
+        "print(status, *{'numba', 'scipy'} & {*sys.modules})"
     )
-    line = ["reconstruct", "scan.npy", "--dry-run", "-o", "none.npy"]
-    subprocess.run([sys.executable, "-c", code, *line], cwd=folder, check=True, capture_output=True)
+    line = ["reconstruct", f"{scan}.npy", "--dry-run", "-q", "-o", "none.npy"]
+    done = subprocess.run([sys.executable, "-c", code, *line], cwd=folder, check=True, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "0", done.stdout + done.stderr

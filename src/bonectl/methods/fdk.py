@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import irfft, rfft
 
 from bonectl.core import arrays, pool
 from bonectl.core.arrays import Values
@@ -15,7 +14,6 @@ from bonectl.core.slabs import Array
 from bonectl.errors import UsageError
 from bonectl.methods._quadrature import check_arc, ray_weights
 from bonectl.methods._ramp import continued, drawn_out, padded_length, response, truncated_rows
-from bonectl.projection.rectify import rectified
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -87,6 +85,8 @@ def _upright(geometry: Geometry, scan: Values) -> Values:
     """A scan (row, view, col) as an upright detector would have seen it, made on the CPU."""
     if geometry.is_upright:
         return scan
+    from bonectl.projection.rectify import rectified  # (a plan asks `beside`, and compiles nothing)
+
     return arrays.fitting(scan, rectified(geometry, np.ascontiguousarray(arrays.plain(scan))))
 
 
@@ -128,6 +128,8 @@ def _height(geometry: Geometry, row: int) -> float:
 
 def _filtered(geometry: Geometry, scan: Values, ramp: NDArray[np.float32]) -> Array:
     """A scan (row, view, col), weighted and filtered, on the columns of a widened detector; on the CPU."""
+    from scipy.fft import irfft, rfft
+
     scan = arrays.plain(scan)
     rows, length = scan.shape[0], 2 * (ramp.size - 1)
     turn = _turn(geometry)
