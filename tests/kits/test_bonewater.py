@@ -107,14 +107,15 @@ def test_another_spectrum_or_no_bone_does_not(polychromatic, wrong):
     ],
     ids=["parallel", "fan", "cone"],
 )
-def test_one_energy_hardens_nothing(geometry, tmp_path):
+@pytest.mark.parametrize(("least", "most"), [(0, 3), (-3, 20)])  # lines of a table, and beyond its ends
+def test_one_energy_hardens_nothing(geometry, least, most, tmp_path):
     (tmp_path / "one.txt").write_text("# keV weight\n30, 7\n")
-    y = torch.from_numpy(np.random.default_rng(1).uniform(0, 3, geometry.shape).astype(np.float32))
+    y = torch.from_numpy(np.random.default_rng(1).uniform(least, most, geometry.shape).astype(np.float32))
     A = Projector(geometry)
     plain = (fbp if geometry.kind == "parallel" else fdk)(A, y)
     found = bonewater(A, y, spectrum=str(tmp_path / "one.txt"), kev=30)
     assert found.shape == plain.shape
-    torch.testing.assert_close(found, plain, rtol=2e-4, atol=2e-4)
+    torch.testing.assert_close(found, plain, rtol=2e-4, atol=1e-4 * (most - least))
 
 
 def test_any_block_gives_the_same_bits():
@@ -138,6 +139,12 @@ def test_what_is_no_tube_is_refused(polychromatic, knobs, said):
     geometry, lines = polychromatic
     with pytest.raises(UsageError, match=said):
         bonewater(Projector(geometry), torch.from_numpy(lines), **knobs)
+
+
+def test_what_a_tube_makes_is_felt_along_a_straight_line():
+    """Weights that fall from the least energy to the voltage: a third of the way there is their mean."""
+    there = spectrum.of_tube(68.0, 0.0)
+    assert np.dot(there.kev, there.weights) == pytest.approx(8 + (68 - 8) / 3, abs=0.01)
 
 
 @pytest.mark.parametrize("text", ["30 1 2\n", "", "30 -1\n", "200 1\n", "30 word\n"])

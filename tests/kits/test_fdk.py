@@ -168,5 +168,7 @@ def test_refusals():
         fbp(Projector(g), torch.zeros(g.shape))
     with pytest.raises(UsageError, match="no gradient"):
         fdk(Projector(g), torch.zeros(g.shape, requires_grad=True))
+    with torch.no_grad():  # as the message says
+        assert not fdk(Projector(g), torch.zeros(g.shape, requires_grad=True)).any()
     with pytest.raises(UsageError, match="no window 'hamming'"):
         fdk(Projector(g), torch.zeros(g.shape), window="hamming")

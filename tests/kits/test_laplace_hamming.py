@@ -9,6 +9,7 @@ from tests import made
 from bonectl.core import kit
 from bonectl.core.spec import parse
 from bonectl.errors import UsageError
+from bonectl.morphology.threshold import Gaussian
 from bonectl.ops.measure import measure
 
 SPACING = (0.07, 0.06, 0.065)
@@ -94,6 +95,16 @@ def test_the_filter_is_told_with_the_threshold():
     there = measure(volume(grey), metrics="bvtv", threshold="fixed(sigma=0.8)").conditions
     assert there["threshold_filter"] == "gaussian(sigma=0.8 voxels)"
     assert measure(volume(grey), metrics="bvtv", threshold=500).conditions["threshold_filter"] == "none"
+
+
+@pytest.mark.parametrize("sigma", [0.6, 0.9, 1.7, 6.0])
+def test_a_gaussian_reaches_as_far_as_it_says(sigma):
+    there = Gaussian(sigma)
+    middle = there.reach + 2
+    line = np.zeros((2 * middle + 1, 1, 1), np.float32)
+    line[middle] = 1
+    away = np.flatnonzero(there(line)[:, 0, 0]) - middle
+    assert (away.min(), away.max()) == (-there.reach, there.reach)
 
 
 @pytest.mark.parametrize("slab", [1, 7, 50])

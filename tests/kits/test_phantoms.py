@@ -173,12 +173,16 @@ def test_marrow_of_large_voxels_is_the_mean_of_small_ones(times):
 
 
 def test_marrow_is_where_bone_is_not():
-    plain, textured = (made("cancellous", (24, 48, 48), 0.04, 2, marrow=m).collect().astype(float) for m in (0.0, 25.0))
-    inside, outside = plain > 1050, plain == 0
-    np.testing.assert_array_equal(textured[inside & (plain == textured)], plain[inside & (plain == textured)])
-    deep = plain >= np.quantile(plain[plain > 900], 0.6)
-    assert np.abs(textured - plain)[deep].max() < np.abs(textured - plain)[outside].max()
-    assert (textured - plain)[outside].std() == pytest.approx(25, rel=0.15)
+    """A voxel reads bone by its share, and the texture that marrow alone would have by the rest."""
+    shape, voxel, even = (24, 48, 48), 0.04, {"packets": 0.0, "drift": 0.0}
+    plain, textured = (
+        made("trabecular", shape, voxel, 4, marrow=m, **even).collect().astype(float) for m in (0.0, 40.0)
+    )
+    share = plain / 1100
+    assert (share.min(), share.max()) == (0.0, pytest.approx(1.0, rel=1e-6))
+    np.testing.assert_allclose(textured - plain, (1 - share) * marrow_of(voxel, shape), atol=1e-3)
+    usual, none = (made("cancellous", shape, voxel, 2, **knobs).collect() for knobs in ({}, {"marrow": 0.0}))
+    assert usual[none == 0].std() == pytest.approx(25, rel=0.15)
 
 
 def spread(mask, voxel):

@@ -360,6 +360,16 @@ def test_a_full_turn_off_the_middle_becomes_half_a_turn(centre):
     assert np.sqrt(((found - right) ** 2).mean()) < 2e-3 * np.sqrt((right**2).mean()) + (0.004 if centre % 0.5 else 0)
 
 
+@pytest.mark.parametrize("centre", [20.0, 61.5])
+def test_half_a_turn_is_the_same_from_either_side(centre):
+    """Begun half a turn later it is mirrored, noise and all: both sides weigh the same at the same distance."""
+    lines, there = scan(views=60, arc=360.0, centre=centre, noise=0.1)
+    later, told = after("halfturn", np.roll(lines, 30, axis=1), "line integral", geometry=there)
+    found, _ = after("halfturn", lines, "line integral", geometry=there)
+    np.testing.assert_allclose(later, found[..., ::-1], atol=1e-6)
+    assert told.geometry.centre == (found.shape[2] - 1) / 2
+
+
 def test_halfturn_needs_a_full_turn_of_pairs():
     lines, there = scan(views=120, arc=180.0, centre=20.0)
     with pytest.raises(UsageError, match="an even number of views over 360 degrees"):
