@@ -46,3 +46,21 @@ def test_a_stack_that_ends_early_is_bad_data():
 def test_a_stack_over_an_array_gives_it_back():
     array = np.arange(24, dtype=np.float32).reshape(4, 3, 2)
     np.testing.assert_array_equal(Stack.of(array, Header(shape=array.shape)).collect(), array)
+
+
+def test_pieces_that_lie_one_behind_another_are_not_copied():
+    whole = np.arange(24.0).reshape(6, 2, 2)
+    for pieces in ([whole[:1], whole[1:3], whole[3:]], [whole[2:3], whole[3:6]]):
+        (block,) = recut(pieces, 6)
+        np.testing.assert_array_equal(block, np.concatenate(pieces))
+        assert np.shares_memory(block, whole)
+        assert block.flags.c_contiguous
+    for pieces in (
+        [whole[1:2], whole[:1]],
+        [whole[:2], whole[3:]],
+        [whole[:2], whole[2:].copy()],
+        [whole[:2, :1], whole[2:, :1]],
+    ):
+        (block,) = recut(pieces, 6)
+        np.testing.assert_array_equal(block, np.concatenate(pieces))
+        assert not np.shares_memory(block, whole)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -82,5 +83,13 @@ def windows(slabs: Iterable[Array], total: int, size: int, halo: int) -> Iterato
 
 
 def _joined(pieces: list[Array]) -> Array:
-    """One C-contiguous array of all pieces along the first axis."""
-    return np.ascontiguousarray(pieces[0]) if len(pieces) == 1 else np.concatenate(pieces)
+    """One C-contiguous array of all pieces along the first axis; those that lie one behind another are not copied."""
+    if len(pieces) == 1:
+        return np.ascontiguousarray(pieces[0])
+    first, base = pieces[0], pieces[0].base
+    place = first.ctypes.data
+    for piece in pieces:
+        if base is None or piece.base is not base or piece.ctypes.data != place or not piece.flags.c_contiguous:
+            return np.concatenate(pieces)
+        place += piece.nbytes
+    return as_strided(first, (sum(map(len, pieces)), *first.shape[1:]), first.strides)

@@ -68,7 +68,7 @@ def reconstruct(
 def run(plan: Plan, scan: Stack, *, look: bool = False) -> Stack:
     """Do what a plan says with the scan it was made for; `look` and errors as `reconstruct`."""
     geometry, block = plan.geometry, plan.block
-    rows = plan.sinograms(scan)
+    rows = plan.sinograms(scan, min(block, geometry.rows))
     if look:
         rows = _looked_at(rows, geometry, geometry.rows if geometry.kind == "cone" else memory_need.FEWEST)
         plan = replace(plan, lines=rows.header)

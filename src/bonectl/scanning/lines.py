@@ -9,19 +9,25 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bonectl.core import physics, progress
+from bonectl.core import physics, pool, progress
 from bonectl.core.bridging import bridged
 from bonectl.core.counted import counted
 from bonectl.core.geometry import Angles, Geometry
 from bonectl.core.header import Header
-from bonectl.core.slabs import Array
+from bonectl.core.slabs import Array, thickness
 from bonectl.core.stack import Stack
+from bonectl.core.total import Total
 from bonectl.errors import DataError, UsageError
 from bonectl.geometries.parallel import parallel
 from bonectl.stacks.screening import finite, single
 from bonectl.stacks.view_order import ordered
 
 READY = ("counts", "transmission", "line integral")
+
+# What makes line integrals of some rows, and the number of the first: with how many readings it raised.
+Convert = Callable[[Array, int], tuple[Array, int]]
+# Bytes that a thread converts at a time.
+PIECE = 1 << 20
 
 # A detector of which more than this share is dead was not read with the beam on [share of its pixels].
 MOST_DEAD = 0.01
@@ -290,18 +296,31 @@ def _fields_of(header: Header) -> Fields:
     return Fields(float(white), float(dark))
 
 
-def _converted(scan: Stack, convert: Callable[[Array, int], tuple[Array, int]]) -> Iterator[Array]:
+def _converted(scan: Stack, convert: Convert) -> Iterator[Array]:
     """Slabs through `convert`, with NaN refused and clamped readings counted."""
     low = clamped = 0
     for slab in single(finite(scan, "the scan"), "the scan").slabs:
-        done, count = convert(slab.astype(np.float32, copy=False), low)
-        yield np.ascontiguousarray(done, dtype=np.float32)
+        done, count = _shared(slab, low, convert)
+        yield done
         low += len(slab)
         clamped += count
     if clamped:
         share = clamped / np.prod(scan.header.shape, dtype=float)
         what = counted(clamped, "reading was", "readings were")
         progress.note(f"{what} reached by no photon and set to the least one ({share:.2g} of all)")
+
+
+def _shared(slab: Array, start: int, convert: Convert) -> tuple[Array, int]:
+    """A slab converted by some rows in each thread, and how many readings were raised."""
+    done = np.empty(slab.shape, np.float32)
+    raised = Total()
+
+    def some(low: int, high: int) -> None:
+        done[low:high], count = convert(slab[low:high].astype(np.float32, copy=False), start + low)
+        raised.add(count)
+
+    pool.each(some, pool.cut(len(slab), thickness(slab[:1].nbytes, PIECE)))
+    return done, raised.count
 
 
 def _as_float(slab: Array, _low: int) -> tuple[Array, int]:

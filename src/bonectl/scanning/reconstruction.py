@@ -243,10 +243,11 @@ class Plan:
         """The projector of the geometry, for what lies there."""
         return on_device.projector(self.geometry, self.where, self.request.backend)
 
-    def sinograms(self, scan: Stack) -> Stack:
-        """The scan's line integrals, row by row; what the header told has been said already."""
+    def sinograms(self, scan: Stack, together: int = 1) -> Stack:
+        """The scan's line integrals, some rows at a time; what the header told has been said already."""
         with progress.silence():
-            rows = line_integrals(sinograms(scan, limit=self.limit), self.request.fields)
+            rows = sinograms(scan, limit=self.limit)
+            rows = line_integrals(replace(rows, slabs=rows.blocks(together)), self.request.fields)
         return levelled(rows, self.geometry, self.request.air) if self.request.air else rows
 
     def looked(self, scan: Stack) -> "Plan":

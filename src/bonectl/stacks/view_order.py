@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from bonectl.core import memory, progress, temporary
+from bonectl.core import memory, pool, progress, temporary
 from bonectl.core.cost import scratch
 from bonectl.core.counted import counted
 from bonectl.core.header import PROJECTIONS, SINOGRAMS, Header
@@ -21,6 +21,9 @@ ORDERS = {"sinogram": SINOGRAMS, "projection": PROJECTIONS}
 
 # A scan is held when it takes no more than this share of what the process may still come to hold.
 SHARE = 0.5
+
+# Bytes that a thread moves at a time.
+PIECE = 1 << 20
 
 # Less is held without a word [byte].
 WORTH_A_WORD = 64 << 20
@@ -122,7 +125,11 @@ def _in_memory(stack: Stack) -> Iterator[Array]:
     first, second, third = stack.header.shape
     whole = np.empty((second, first, third), stack.header.dtype)
     for at, slab in _placed(stack):
-        whole[:, at : at + slab.shape[1]] = slab
+
+        def put(low: int, high: int, at: int = at, slab: Array = slab) -> None:
+            whole[low:high, at : at + slab.shape[1]] = slab[low:high]
+
+        pool.each(put, pool.cut(second, thickness(slab[:1].nbytes, PIECE)))
     step = thickness(whole[:1].nbytes)
     for start in range(0, second, step):
         yield whole[start : start + step]
