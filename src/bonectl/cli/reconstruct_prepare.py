@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from bonectl.cli import axis
 from bonectl.cli.options import Request
 from bonectl.cli.scan_files import ScanFiles
-from bonectl.core import kit
 from bonectl.core.spec import Spec
 from bonectl.errors import UsageError
 
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from bonectl.core.header import Fact, Header
     from bonectl.core.stack import Stack
     from bonectl.scanning.reconstruction import ReconstructRequest
-
-KIT = "preparations"
 
 
 @dataclass(frozen=True)
@@ -128,4 +125,8 @@ class Steps:
 
     @property
     def _moves(self) -> bool:
-        return any(kit.fact(KIT, spec.name, "MOVES") for spec in self.specs)
+        if not self.specs:
+            return False
+        from bonectl.scanning import joining
+
+        return joining.moves(self.specs)

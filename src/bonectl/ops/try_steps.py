@@ -8,7 +8,6 @@ import numpy as np
 
 from bonectl.core import kit, progress
 from bonectl.core.header import Header
-from bonectl.core.preparation import PROJECTIONS
 from bonectl.core.slabs import Array
 from bonectl.core.spec import Spec
 from bonectl.core.stack import Stack
@@ -19,8 +18,6 @@ from bonectl.scanning.preparing import Beam
 
 # Every try is a slice that is held.
 MOST = 100
-# Rows beside the slice's own that bad pixels are filled from.
-BESIDE = 32
 COLUMNS = ("value", "changed")
 
 Opened = Callable[[], AbstractContextManager[Stack]]
@@ -147,8 +144,8 @@ def try_steps(
 
 def _needed(steps: Sequence[Spec], index: int, rows: int) -> tuple[int, int]:
     """The first of the rows that a slice's own depends on, and the one behind the last."""
-    by_views = {spec.name for spec in steps if kit.fact(preparing.KIT, spec.name, "WORKS") == PROJECTIONS}
-    if by_views - {"badpixels"}:
+    reach = [kit.fact(preparing.KIT, spec.name, "BESIDE") for spec in steps]
+    if None in reach:
         return 0, rows
-    beside = BESIDE if by_views else 0
+    beside = max(reach, default=0)
     return max(0, index - beside), min(rows, index + beside + 1)

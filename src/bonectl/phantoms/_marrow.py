@@ -15,6 +15,7 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from bonectl.phantoms._hashes import join
+from bonectl.phantoms._spline import VARIANCE
 
 Floats = NDArray[np.float64]
 Field = NDArray[np.float32]
@@ -23,8 +24,6 @@ Field = NDArray[np.float32]
 GRAIN = 0.05
 # Samples per node distance along each axis that the mean over a voxel is taken of.
 SAMPLES = 8
-# SD of the spline over independent nodes of unit SD, per axis, averaged over position.
-SPLINE_SD = (151.0 / 315.0) ** 0.5
 # SD of a sum of four uniform numbers from 0 to 1: such a sum is nearly normal and within 3.46 SD of its mean.
 SUM_SD = (4.0 / 12.0) ** 0.5
 
@@ -46,7 +45,7 @@ def weights(start: int, count: int, voxel: float) -> Weights:
     nodes = np.arange(int(np.ceil(side)) + 4)
     away = np.abs(place[:, :, None] - nodes)
     spline = np.where(away < 1, (4 - 6 * away**2 + 3 * away**3) / 6, np.clip(2 - away, 0, None) ** 3 / 6)
-    return Weights(first, spline.mean(axis=1) / SPLINE_SD)
+    return Weights(first, spline.mean(axis=1) / VARIANCE**0.5)
 
 
 @njit(cache=True, error_model="numpy")

@@ -23,15 +23,13 @@ from bonectl.phantoms._marrow import add_marrow, weights
 from bonectl.phantoms._mineral import mineralise
 from bonectl.phantoms._rods_and_plates import CUBE, Rules, Sites, Slab, fill_share
 from bonectl.phantoms._solid import DENSEST, check_samples
-from bonectl.phantoms._spline import fill_spline
+from bonectl.phantoms._spline import VARIANCE, fill_spline
 
 # A body-centred cubic cell of side L holds 2 seeds, so spacing a (density 1/a³) needs L = 2^(1/3) a. Each seed is moved
 # by up to this share of L along each axis: enough for irregular cells, too little for slivers.
 JITTER = 0.22
 # Nodes of the random fields that bend the bone, and of the one that lets mineral drift [mm].
 BEND, DRIFT = 0.33, 1.0
-# A cubic B-spline over independent unit normal nodes has this variance per axis, averaged over position (151/315).
-SPLINE_VARIANCE = 151.0 / 315.0
 # Most that cells are longer, or shorter, along z than across.
 STRETCHED = 100.0
 # Makes the hashes of marrow others than those of bone.
@@ -197,5 +195,5 @@ def _sites(extent: Array, side: float, seed: int) -> Sites:
 def _nodes(shape: Shape, voxel: float, step: float, seed: int, name: str) -> Array:
     """Nodes of a cubic B-spline field of unit variance over the volume, one every `step` mm."""
     count = tuple(int(n * voxel / step) + 6 for n in shape)
-    nodes: Array = generator(seed, name).standard_normal(count) / SPLINE_VARIANCE**1.5
+    nodes: Array = generator(seed, name).standard_normal(count) / VARIANCE**1.5
     return nodes

@@ -14,7 +14,9 @@ WORKS = "projections"
 READS = ("counts", "transmission", "line integral")
 GIVES = ""
 MOVES = False
+ASKS = False
 FRAMES = True
+BESIDE = 32
 BYTES = 9.0
 PACE = 1.0
 

@@ -9,7 +9,9 @@ WORKS = "either"
 READS = ("line integral",)
 GIVES = ""
 MOVES = False
+ASKS = False
 FRAMES = False
+BESIDE = 0
 BYTES = 9.0
 PACE = 0.6
 

@@ -14,7 +14,9 @@ WORKS = "projections"
 READS = ("counts",)
 GIVES = "transmission"
 MOVES = False
+ASKS = False
 FRAMES = True
+BESIDE = None
 BYTES = 24.0
 PACE = 20.0
 

@@ -18,7 +18,9 @@ WORKS = "either"
 READS = ("counts",)
 GIVES = "transmission"
 MOVES = False
+ASKS = False
 FRAMES = True
+BESIDE = 0
 BYTES = 13.0
 PACE = 1.0
 

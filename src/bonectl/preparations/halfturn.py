@@ -14,7 +14,9 @@ WORKS = "sinograms"
 READS = ("transmission", "line integral")
 GIVES = ""
 MOVES = True
+ASKS = True
 FRAMES = False
+BESIDE = 0
 BYTES = 10.0
 PACE = 24.0
 

@@ -9,7 +9,9 @@ WORKS = "sinograms"
 READS = ("transmission",)
 GIVES = "line integral"
 MOVES = False
+ASKS = False
 FRAMES = False
+BESIDE = 0
 BYTES = 14.0
 PACE = 1.5
 

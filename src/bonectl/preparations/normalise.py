@@ -11,7 +11,9 @@ WORKS = "either"
 READS = ("transmission", "line integral")
 GIVES = ""
 MOVES = False
+ASKS = True
 FRAMES = False
+BESIDE = 0
 BYTES = 9.0
 PACE = 0.5
 

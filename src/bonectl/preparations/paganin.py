@@ -15,7 +15,9 @@ WORKS = "projections"
 READS = ("transmission",)
 GIVES = "line integral"
 MOVES = False
+ASKS = False
 FRAMES = False
+BESIDE = None
 BYTES = 14.0
 PACE = 12.0
 

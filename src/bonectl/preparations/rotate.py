@@ -12,7 +12,9 @@ WORKS = "projections"
 READS = ("counts", "transmission", "line integral")
 GIVES = ""
 MOVES = False
+ASKS = False
 FRAMES = False
+BESIDE = None
 BYTES = 18.0
 PACE = 57.0
 

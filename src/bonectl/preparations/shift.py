@@ -14,7 +14,9 @@ WORKS = "projections"
 READS = ("transmission", "line integral")
 GIVES = ""
 MOVES = False
+ASKS = False
 FRAMES = False
+BESIDE = None
 BYTES = 18.0
 PACE = 46.0
 

@@ -14,7 +14,9 @@ WORKS = "sinograms"
 READS = ("transmission", "line integral")
 GIVES = ""
 MOVES = False
+ASKS = False
 FRAMES = False
+BESIDE = 0
 BYTES = 18.0
 PACE = 15.0
 

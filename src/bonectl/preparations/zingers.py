@@ -12,7 +12,9 @@ WORKS = "sinograms"
 READS = ("counts", "transmission", "line integral")
 GIVES = ""
 MOVES = False
+ASKS = False
 FRAMES = False
+BESIDE = 0
 BYTES = 36.0
 PACE = 14.0
 

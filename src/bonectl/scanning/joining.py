@@ -13,9 +13,6 @@ from bonectl.scanning import overview
 from bonectl.scanning.axis import VAGUE, Axis
 from bonectl.scanning.preparing import KIT, Beam, check_units, prepared
 
-# Steps that ask where the axis is, and must not be asked before it is known.
-ASKING = ("normalise",)
-
 
 def moves(specs: Sequence[Spec]) -> bool:
     """Whether a step joins a scan about its axis."""
@@ -63,7 +60,7 @@ def axis_for(
     """
     check_units(specs, scan.header.unit)
     number = unsettled(specs)
-    before = [spec for spec in specs[:number] if spec.name not in ASKING]
+    before = [spec for spec in specs[:number] if not kit.fact(KIT, spec.name, "ASKS")]
     with progress.silence():  # what is to be said of readings is said when they are prepared
         ready = prepared(scan, before, beam=beam, limit=limit)
     if number is not None:  # or it refuses when the scan was walked over
