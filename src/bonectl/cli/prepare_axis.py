@@ -83,7 +83,6 @@ class Place:
             raise UsageError("--steps says where the axis is, and --centre auto is given; give one of them")
         look = partial(joining.axis_for, specs=specs, geometry=self.geometry, beam=beam, limit=limit)
         scan, found = looked(scan, look, request, again, limit)
-        found = replace(found, column=round(found.column, 3))
         return scan, replace(self, geometry=self.geometry.replace(centre=found.column), found=found)
 
     def told(self, specs: tuple[Spec, ...]) -> tuple[Spec, ...]:
@@ -98,6 +97,4 @@ class Place:
 
     def facts(self) -> "dict[str, Fact]":
         """What the history says of it, where it was looked for."""
-        if self.found is None:
-            return {}
-        return {"centre": self.found.column, "centre_from": "auto", "centre_sd": float(f"{self.found.sd:.2g}")}
+        return {} if self.found is None else self.found.facts()

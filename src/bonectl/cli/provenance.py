@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bonectl.core.header import Fact
 
-# Hexadecimal digits of a SHA-256 that are kept.
-DIGITS = 16
-
 
 def of_files(read: Mapping[str, Path | None]) -> "dict[str, Fact]":
     """SHA-256 of the files that were read: ``{"flats_sha256": ...}``.
@@ -23,6 +20,7 @@ def of_files(read: Mapping[str, Path | None]) -> "dict[str, Fact]":
 def digest(path: Path) -> str:
     """The first digits of the SHA-256 of a file, or of the files of a folder or pattern."""
     from bonectl.core import arrival
+    from bonectl.core.header import DIGITS
     from bonectl.io.slices import series
 
     total = hashlib.sha256()

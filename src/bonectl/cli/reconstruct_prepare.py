@@ -73,8 +73,8 @@ class Steps:
         beam = self.beside.beam(request, self.specs)
         look = partial(joining.axis_for, specs=self.specs, geometry=geometry, beam=beam, limit=limit)
         scan, found = axis.looked(scan, look, request, again, limit)
-        column = round(found.column, 3)
-        return scan, replace(self, specs=joining.told(self.specs, column)), replace(asked, centre=column)
+        settled = replace(self, specs=joining.told(self.specs, found.column))
+        return scan, settled, replace(asked, centre=found.column)
 
     def done(self, stack: "Stack", request: Request, asked: "ReconstructRequest") -> "Stack":
         """The scan after them, with the geometry that it came with unless a step gives another one.

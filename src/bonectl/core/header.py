@@ -41,6 +41,9 @@ DTYPES = ("|b1", "|u1", "|i1", "<u2", "<i2", "<u4", "<i4", "<u8", "<i8", "<f2", 
 # Larger stacks than this are refused as damage: 2**48 voxels are a petabyte of float32.
 MOST_VOXELS = 2**48
 
+# Hexadecimal digits of a SHA-256 that a history keeps.
+DIGITS = 16
+
 Fact = float | int | str
 
 
@@ -70,7 +73,7 @@ class Entry:
     def __post_init__(self) -> None:
         object.__setattr__(self, "notes", MappingProxyType(dict(self.notes)))
         if len(self.command) > self.COMMAND_LENGTH:
-            digest = hashlib.sha256(self.command.encode()).hexdigest()[:16]
+            digest = hashlib.sha256(self.command.encode()).hexdigest()[:DIGITS]
             cut = self.command[: self.COMMAND_LENGTH - 30]
             object.__setattr__(self, "command", f"{cut}... [sha256 {digest}]")
 
@@ -291,7 +294,7 @@ class Header:
         """A copy without its `count` oldest history entries; their number and hash stay."""
         before, digest = self.forgotten or (0, "")
         text = digest + json.dumps([entry.to_json() for entry in self.history[:count]])
-        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        digest = hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
         return replace(self, history=self.history[count:], forgotten=(before + count, digest))
 
 

@@ -5,16 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bonectl.core.cost import Cost
-from bonectl.core.header import Fact, Header
+from bonectl.core.header import DIGITS, Fact, Header
 from bonectl.core.stack import Stack
 from bonectl.errors import UsageError
 from bonectl.learning import device
 from bonectl.ops import denoise_cost
 from bonectl.ops.denoise import TILE, Model, denoise, trained, untrained
 from bonectl.ops.samples import Samples, sampled
-
-# Digits of a checkpoint's SHA-256 in a history.
-DIGITS = 16
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ import numpy as np
 from bonectl.core import progress
 from bonectl.core.counted import counted
 from bonectl.core.geometry import Geometry
+from bonectl.core.header import Fact
 from bonectl.core.slabs import Array
 from bonectl.errors import DataError, UsageError
 from bonectl.methods._ramp import truncated_rows
@@ -54,6 +55,10 @@ class Axis:
     column: float
     sd: float
     mismatch: float | None = None
+
+    def facts(self) -> dict[str, Fact]:
+        """What a history says of it."""
+        return {"centre": self.column, "centre_from": "auto", "centre_sd": float(f"{self.sd:.2g}")}
 
 
 def check(geometry: Geometry) -> None:

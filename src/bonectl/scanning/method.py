@@ -7,12 +7,9 @@ from typing import cast
 from bonectl.core import kit, reading
 from bonectl.core.calibration import Calibration
 from bonectl.core.geometry import Geometry
-from bonectl.core.header import Fact
+from bonectl.core.header import DIGITS, Fact
 from bonectl.core.spec import Spec, parse
 from bonectl.errors import UsageError
-
-# Hexadecimal digits of a SHA-256 that are kept.
-DIGITS = 16
 
 
 def method_for(text: str | None, geometry: Geometry) -> Spec:

@@ -31,7 +31,7 @@ SHARE = 0.5
 
 
 def axis_of(scan: Stack, geometry: Geometry, fields: Fields | None = None, *, limit: int | None = None) -> Axis:
-    """The rotation axis of a scan, from its rows with the most to see.
+    """The rotation axis of a scan, to a thousandth of a column, from its rows with the most to see.
 
     Parameters
     ----------
@@ -59,7 +59,8 @@ def axis_of(scan: Stack, geometry: Geometry, fields: Fields | None = None, *, li
     if geometry.kind != "cone":
         best = _strongest(lines)
         numbers, lines = numbers[best], lines[best]
-    return axis.found_centre(geometry, lines, numbers)
+    found = axis.found_centre(geometry, lines, numbers)
+    return replace(found, column=round(found.column, 3))
 
 
 def rows_of(geometry: Geometry, header: Header, limit: int | None = None) -> NDArray[np.int64]:

@@ -260,7 +260,6 @@ class Plan:
         """
         assert self.block  # or there is no room for what comes after the search
         found = overview.axis_of(scan, self.geometry, self.request.fields, limit=self.limit)
-        found = replace(found, column=round(found.column, 3))
         geometry = self.geometry.replace(centre=found.column)
         if self.request.size is None and self.scan.geometry is None:
             geometry = geometry.replace(size=geometry.seen)
@@ -294,8 +293,7 @@ class Plan:
         """What the history says of it: the axis and whence, the method in full, where and with what it ran."""
         where = self.where
         told: dict[str, Fact] = {"centre": self.geometry.centre, "centre_from": self.centre_from}
-        if self.axis is not None:
-            told["centre_sd"] = float(f"{self.axis.sd:.2g}")
+        told |= {} if self.axis is None else self.axis.facts()
         told |= {"method": str(self.in_full), "device": str(where or "cpu")}
         told["projector"] = on_device.engine(where, self.request.backend)
         return told | files(self.method)
