@@ -107,6 +107,7 @@ def test_progress_as_json_carries_loss_and_speed(pair, here):
         ("train low.npy -t same.npy -o x.safetensors", 2, "same.npy holds the very voxels of low.npy"),
         ("train low.npy same.npy --pairs noise2inverse(splits=2) -o x.safetensors", 2, "as input and as input"),
         ("train low.npy same.npy -t clean.npy -t clean.npy -o x.safetensors", 2, "same.npy holds the very voxels"),
+        ("train low.npy --pairs noise2self --held-out 0.3 -o x.safetensors", 2, "noise and all; give --model blind"),
         ("train low.npy -t clean.npy -o x.safetensors --seed 18446744073709551616", 2, "18446744073709551615"),
         ("train low.npy -t clean.npy -o x.safetensors --threads 1000000", 2, "too many"),
     ],
@@ -222,3 +223,12 @@ def test_a_network_that_came_out_worse_than_its_input_is_said_when_training_ends
     _, said = here(f"train upside.npy -t clean.npy -o x.safetensors --steps 60 --rate 0.05 --no-picture {QUICK}")
     assert "bonectl train: warning: on held-out slices " in said
     assert "psnr_db" in said.splitlines()[-1]
+
+
+def test_one_noisy_volume_is_enough_to_learn_from(pair, here, tmp_path):
+    line = "train low.npy --pairs noise2self --model blind(slices=1,width=4,scales=1) --loss l2 --held-out 0.2"
+    ended, said = here(f"{line} --steps 150 --rate 0.01 --patch 32 --threads 1 --no-picture -o own.safetensors")
+    assert ended == 0, said
+    assert here("denoise low.npy -m own.safetensors -o out.npy")[0] == 0
+    clean, low, out = (npy.mapped(tmp_path / f"{name}.npy")[1].astype(float) for name in ("clean", "low", "out"))
+    assert np.square(out - clean).mean() < 0.5 * np.square(low - clean).mean()

@@ -63,7 +63,7 @@ def test_a_constant_stays_a_constant(name):
     assert torch.allclose(estimate, torch.full_like(estimate, 0.75), atol=1e-6)
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if build(name).learns])
+@pytest.mark.parametrize("name", [name for name in MODELS if build(name).learns and not build(name).reach.blind])
 def test_networks_start_as_the_identity(name):
     model = build(name).eval()
     side = 4 * model.reach.grid
@@ -98,6 +98,18 @@ def test_the_declared_reach_is_exact(text):
         _, _, rows, columns = torch.nonzero(model(changed) - before, as_tuple=True)
         farthest += [int((rows - place).abs().max()), int((columns - place).abs().max())]
     assert max(farthest) == reach.pixels
+
+
+@torch.no_grad()
+def test_a_blind_network_looks_at_the_neighbours_alone_and_starts_as_the_mean_of_two():
+    model = build("blind(slices=3, width=4, scales=1)").double().eval()
+    volume = torch.rand((1, 13, 8, 8), dtype=torch.float64)
+    torch.testing.assert_close(model(volume), (volume[:, 2:9] + volume[:, 4:11]) / 2)
+    torch.nn.init.normal_(model.network.last.weight)
+    changed = volume.clone()
+    changed[0, 6] += 1
+    touched = (model(changed) != model(volume)).any(dim=(0, 2, 3)).nonzero().flatten().tolist()
+    assert touched == [0, 1, 2, 4, 5, 6]  # slice 3 of the answer is slice 6 of the volume
 
 
 @torch.no_grad()

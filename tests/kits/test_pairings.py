@@ -35,6 +35,40 @@ def test_supervised_cuts_both_at_the_same_place():
     assert x.dtype == t.dtype == np.float32
 
 
+def test_noise2self_never_shows_a_slice_its_own_values():
+    """Each slice holds its own number: none may be among those that stand beside it, at the ends neither."""
+    numbers = np.broadcast_to(np.arange(8.0)[:, None, None], (8, 10, 12))
+    noisy = Volume(numbers, Header(shape=(8, 10, 12), unit="mgHA/cm3", spacing=(0.02,) * 3), "noisy")
+    pairing = bind("noise2self", [noisy])
+    assert not pairing.clean
+    for first, begin, end in [(0, 0, 8), (5, 0, 8), (1, 0, 4), (2, 2, 8), (5, 3, 8), (5, 5, 8)]:
+        x, t = pairing.cut(patch(first=first, begin=begin, end=end), 2, RANDOM)
+        assert t[:, 0, 0].tolist() == [first, first + 1, first + 2]
+        assert x.min() >= begin
+        assert x.max() < end
+        for place, own in enumerate(t[:, 0, 0]):
+            beside = x[[place, place + 1, place + 3, place + 4], 0, 0]
+            assert own not in beside
+            if begin + 2 <= own < end - 2:
+                assert beside.tolist() == [own - 2, own - 1, own + 1, own + 2]
+
+
+def test_noise2self_wants_neighbours_and_no_target():
+    with pytest.raises(UsageError, match="leave out --target"):
+        bind("noise2self", [volume("low")], [volume("clean")])
+    with pytest.raises(UsageError, match="low: 2 slices are held out; noise2self needs 3 .* change --held-out"):
+        bind("noise2self", [volume("low")]).cut(patch(first=6, depth=2, begin=6, end=8), 2, RANDOM)
+
+
+@pytest.mark.parametrize(("views", "seen"), [(30, 90), (None, None)])
+def test_noise2inverse_says_of_how_many_views_its_inputs_are(views, seen):
+    """`denoise` warned of 120 views, at 30 in training, where the mean of three times 30 was trained on."""
+    acquisition = {} if views is None else {"views": views}
+    splits = [volume(name, acquisition=acquisition) for name in "abcd"]
+    (header,) = bind("noise2inverse", splits).headers
+    assert header.acquisition.get("views") == seen
+
+
 def test_context_stops_at_the_slices_that_may_be_read():
     noisy = volume("noisy")
     pairing = bind("supervised", [noisy], [noisy])

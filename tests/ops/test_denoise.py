@@ -11,14 +11,16 @@ import scipy.ndimage
 import torch
 from tests import made
 
+from bonectl.core import kit
 from bonectl.core.calibration import Calibration
 from bonectl.core.header import PROJECTIONS, Header
+from bonectl.core.spec import parse
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, MemoryShortageError, UsageError
 from bonectl.learning.agreement import scale
 from bonectl.learning.checkpoint import Checkpoint, Normalisation
 from bonectl.ops import denoise as module
-from bonectl.ops.denoise import denoise, trained, untrained
+from bonectl.ops.denoise import Model, denoise, trained, untrained
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -246,3 +248,19 @@ def test_loading_weights_loads_no_compiler_and_leaves_no_folder(checkpoint, tmp_
     surroundings = {**os.environ, "TMPDIR": str(tmp_path)}
     subprocess.run([sys.executable, "-c", code, str(checkpoint)], env=surroundings, check=True)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_blind_model_gives_no_slice_back_to_itself():
+    """At the ends too, where a slice would stand in for a missing neighbour."""
+    network = kit.bind("models", parse("blind(width=2, scales=1)"))()
+    torch.nn.init.normal_(network.network.last.weight)
+    model, values = Model(network, "blind"), volume((6, 9, 9))
+    before = denoise(stack(values, slab=2), model).collect()
+    for number in range(6):
+        changed = values.copy()
+        changed[number] += 100
+        after = denoise(stack(changed), model).collect()
+        np.testing.assert_allclose(after[number], before[number], atol=1e-3)  # of 1200: rounding
+        assert np.abs(after - before).max() > 1
+    with pytest.raises(UsageError, match="2 slices; the model needs 3"):
+        denoise(stack(values[:2]), model).collect()

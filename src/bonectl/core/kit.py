@@ -43,6 +43,7 @@ FACTS: Mapping[str, Mapping[str, str]] = {
         "MOMENTS": "what it holds at one time: blocks of the scan, of the volume, and what the projector does then",
     },
     "models": {"LEARNS": "what it is trained on: volumes, scans, or nothing"},
+    "pairings": {"BLIND": "whether targets are the inputs themselves, so that the model must be blind to each slice"},
     "calibrations": {"READS": "units of the values that it reads"},
     "scanners": {
         "TITLE": "what people call files of this kind",

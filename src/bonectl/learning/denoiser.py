@@ -8,7 +8,9 @@ away than the reach, so a tile that carries this halo gives the same numbers as 
 from dataclasses import dataclass
 from typing import TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -29,11 +31,25 @@ class Reach:
         Halo in the slice, on every side [pixels]; None when every pixel may depend on the whole slice.
     grid : int
         The model's pooling grid [pixels]: sides and tile origins have to be multiples of it.
+    blind : bool
+        Whether it looks at the neighbours of a slice alone.
     """
 
     slices: int = 0
     pixels: int | None = 0
     grid: int = 1
+    blind: bool = False
+
+    def within(self, numbers: NDArray[np.intp], begin: int, end: int) -> NDArray[np.intp]:
+        """Return which slices of [begin, end) are looked at where `numbers` are wanted, some of them beyond.
+
+        The outermost slice stands in for those beyond. Of a model that is blind to a slice, that one lies as many
+        slices farther in as the model sees at most, and one more: so no slice ever stands in for its own neighbour.
+        """
+        if self.blind:
+            shift = self.slices + 1
+            numbers = np.where(numbers < begin, numbers + shift, np.where(numbers >= end, numbers - shift, numbers))
+        return np.clip(numbers, begin, end - 1)
 
 
 class Trainable(nn.Module):

@@ -26,7 +26,7 @@ from bonectl.errors import DataError, MemoryShortageError, UsageError
 from bonectl.learning import device
 from bonectl.learning.agreement import scale
 from bonectl.learning.checkpoint import Checkpoint, Normalisation
-from bonectl.learning.denoiser import Denoiser, Trainable
+from bonectl.learning.denoiser import Denoiser, Reach, Trainable
 from bonectl.learning.tiles import apply
 from bonectl.learning.weights import shown
 from bonectl.ops.denoise_watch import watched
@@ -180,18 +180,27 @@ def denoise(stack: Stack, model: Model, *, device_name: str = "auto", tile: int 
 
 
 def _blocks(stack: Stack, worker: "Worker") -> Iterator[Array]:
-    context = worker.network.reach.slices
+    reach = worker.network.reach
     with progress.task("denoise", stack.header.shape[0]) as advance:
-        for block in in_context(stack, block_size(worker.where, context), context):
+        for block in in_context(stack, block_size(worker.where, reach.slices), reach):
             answer = worker(block)
             yield answer
             advance(len(answer))
 
 
-def in_context(stack: Stack, size: int, context: int) -> Iterator[NDArray[np.float32]]:
-    """Yield blocks of `size` slices with `context` neighbours on either side; the outermost slices are repeated."""
-    for slab, low, high in windows(single(stack, "the input").slabs, stack.header.shape[0], size, context):
-        numbers = np.arange(low - context, high + context).clip(0, len(slab) - 1)
+def in_context(stack: Stack, size: int, reach: Reach) -> Iterator[NDArray[np.float32]]:
+    """Yield blocks of `size` slices with their neighbours on either side; `Reach.within` says what stands in for some.
+
+    Raises
+    ------
+    UsageError
+        A model that is blind to each slice would have to look at it, for want of neighbours.
+    """
+    total, context = stack.header.shape[0], reach.slices
+    if reach.blind and total <= context:
+        raise UsageError(f"the input has {total} slices; the model needs {context + 1}, to tell each from others")
+    for slab, low, high in windows(single(stack, "the input").slabs, total, size, context):
+        numbers = reach.within(np.arange(low - context, high + context), 0, len(slab))
         yield np.asarray(slab[numbers], dtype=np.float32)
 
 

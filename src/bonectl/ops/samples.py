@@ -27,6 +27,7 @@ from bonectl.errors import UsageError
 from bonectl.learning import device
 from bonectl.learning.agreement import same_scale
 from bonectl.learning.checkpoint import Normalisation
+from bonectl.learning.denoiser import Reach
 from bonectl.ops.denoise import TILE, Model, Worker, block_size, in_context, normalisation_for
 from bonectl.ops.denoise_watch import watched
 from bonectl.training.patches import turned
@@ -115,6 +116,10 @@ def sampled(
     where = device.choose(device_name)
     scales = [normalisation_for(stack.header, model) for model in models]
     _check_scales(scales)
+    if len({model.network.reach.blind for model in models}) > 1:
+        raise UsageError(
+            "some models are blind to the slice and some are not; give checkpoints that were trained alike"
+        )
     networks = [model.network.to(where).eval() for model in models]
     workers = [Worker(network, scale, where, tile) for network, scale in zip(networks, scales, strict=True)]
     members = [(workers[k % len(workers)], k // len(workers)) for k in range(count)]
@@ -139,8 +144,9 @@ def spoken(scale: Normalisation) -> str:
 
 def _blocks(stack: Stack, members: Sequence[tuple[Worker, int]]) -> Iterator[NDArray[np.float32]]:
     context = max(worker.network.reach.slices for worker, _ in members)
+    blind = members[0][0].network.reach.blind
     with progress.task("denoise", stack.header.shape[0] * len(members)) as advance:
-        for block in in_context(stack, block_size(members[0][0].where, context), context):
+        for block in in_context(stack, block_size(members[0][0].where, context), Reach(slices=context, blind=blind)):
             answers = []
             for worker, symmetry in members:
                 spare = context - worker.network.reach.slices

@@ -16,6 +16,9 @@ from bonectl.learning.sample import Patch, Volume
 from bonectl.projection.projector import Projector
 from bonectl.projection.ramp import ramp
 
+# What the register knows of it (core/kit.py).
+BLIND = False
+
 
 class Scanner:
     """A noisy filtered back-projection of some slices: parallel beam, Poisson counts, Ram-Lak filter.

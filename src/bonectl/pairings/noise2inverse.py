@@ -15,6 +15,9 @@ from bonectl.errors import UsageError
 from bonectl.learning.sample import Patch, Volume
 from bonectl.pairings._match import match
 
+# What the register knows of it (core/kit.py).
+BLIND = False
+
 
 class Noise2Inverse:
     """Groups of ``splits`` stacks; each pair is the mean of all but one ("X"), and that one ("1")."""
@@ -24,8 +27,8 @@ class Noise2Inverse:
 
     @property
     def headers(self) -> tuple[Header, ...]:
-        """Header of the first stack of each group."""
-        return tuple(group[0].header for group in self.groups)
+        """Header of the first stack of each group, with the views that the mean of all but one is made of."""
+        return tuple(_seen(group[0].header, len(group) - 1) for group in self.groups)
 
     @property
     def clean(self) -> bool:
@@ -44,8 +47,28 @@ class Noise2Inverse:
         return mean, group[held].crop(patch.slices(0), patch)
 
 
+def _seen(header: Header, others: int) -> Header:
+    """The header of what the network sees, and not of one split: views are what a scan is told apart by later."""
+    views = header.acquisition.get("views")
+    if not isinstance(views, int | float):
+        return header
+    return header.replace(acquisition={**header.acquisition, "views": views * others})
+
+
 def noise2inverse(inputs: Sequence[Volume], targets: Sequence[Volume], *, splits: int = 4) -> Noise2Inverse:
     """Learn from the noisy scan alone, by reconstructions of disjoint views.
+
+    Split the scan by its views, reconstruct each split, train, and denoise the reconstruction of all views:
+
+        for k in 0 1 2 3; do
+          bonectl convert scan.npy --crop ":,$k::4,:" -o - | bonectl reconstruct --unit mgHA/cm3 -o split_$k.npy
+        done
+        bonectl train split_[0-3].npy --pairs noise2inverse --loss l2 -o own.safetensors
+        bonectl reconstruct scan.npy --unit mgHA/cm3 | bonectl denoise --model own.safetensors -o clean.npy
+
+    Filtered back-projection is linear, so the mean of the splits is that reconstruction: it is a little less noisy than
+    the mean of all splits but one, which the network learns from. Noise that the splits share (rings, a drifting beam)
+    is no noise to it.
 
     Parameters
     ----------

@@ -11,6 +11,9 @@ from bonectl.errors import UsageError
 from bonectl.learning.sample import Patch, Volume
 from bonectl.pairings._match import match
 
+# What the register knows of it (core/kit.py).
+BLIND = False
+
 
 class Supervised:
     """Cuts input and target at the same place."""

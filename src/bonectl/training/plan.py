@@ -188,11 +188,20 @@ def _surveyed(source: Pairing | Scans, inputs: Sequence[Volume], targets: Sequen
 
 
 def _batches(source: Pairing | Scans, learner: Learner) -> Batches:
-    """Cut batches out of what is learned from."""
+    """Cut batches out of what is learned from.
+
+    Raises
+    ------
+    UsageError
+        The model sees its target.
+    """
     normalisation, recipe, ranks = learner.task.normalisation, learner.recipe, learner.ranks
     if isinstance(source, Scans):
         return Rows(source, normalisation, recipe, ranks)
     assert isinstance(learner.network, Denoiser)  # whatever else there is to train learns from scans
+    pairs, model = learner.task.pairs.name, learner.task.model.name
+    if kit.fact("pairings", pairs, "BLIND") and not learner.network.reach.blind:
+        raise UsageError(f"{model} would learn from {pairs} to copy its input, noise and all; give --model blind")
     return Patches(source, normalisation, learner.network.reach, recipe, ranks)
 
 
