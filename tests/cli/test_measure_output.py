@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -213,3 +215,27 @@ def test_a_map_names_what_it_has_no_use_for(shell, bone):
     done = shell(f"bonectl measure a.npy {PLAIN} --map tbth --window 0:1 -m bvtv -o new.npy", cwd=bone)
     assert done.returncode == 2
     assert "leave out --metrics and --window" in done.stderr.decode()
+
+
+def test_volumes_measured_side_by_side_are_told_as_one_after_another(tmp_path):
+    """The same bytes, errors and notes in the same places, whatever the threads."""
+    line = "bonectl phantom lattice --shape 12,16,16 --voxel-size 0.02 -o a.npy -q && cp a.npy b.npy && cp a.npy d.npy"
+    subprocess.run(["bash", "-c", line], cwd=tmp_path, check=True)
+    empty = np.zeros((12, 16, 16), np.uint8)
+    np.save(tmp_path / "c.npy", empty)
+    words = ["a.npy", "b.npy", "c.npy", "d.npy", "--voxel-size", "0.02", "--style", "csv", "-m", "bvtv + tbth + euler"]
+    code = (
+        "import sys\nfrom bonectl.core import threads\nthreads.available = lambda: 3\n"
+        "from bonectl.cli.boundary import run\nsys.exit(run(sys.argv[1:]))"
+    )
+    done = [
+        subprocess.run(
+            [sys.executable, "-c", code, "measure", *words, "--threads", count],
+            cwd=tmp_path, capture_output=True, text=True, check=False,
+        )
+        for count in ("1", "3")
+    ]  # fmt: skip
+    assert done[0].stdout == done[1].stdout
+    assert done[0].stderr == done[1].stderr
+    assert [run.returncode for run in done] == [65, 65]
+    assert [row.partition(",")[0] for row in done[1].stdout.splitlines()[1:]] == ["a.npy", "b.npy", "d.npy"]

@@ -179,10 +179,11 @@ def measure(
 
     Several volumes are measured alike, with the same mask and reference: one line each in TSV and CSV, one element of
     a list in JSON. With {name} in --reference, --mask or --plot, each has its own: {name} stands for the volume's file
-    name without its suffix. All that the headers tell is checked before the first is measured. Each volume is printed
-    when it is done. One that cannot be measured is told on stderr, and the others go on; the exit status is then that
-    of the first volume, in the order given, that failed. With --label each, every bone of a label image is measured as
-    if it were alone in the stack, as --label N does, and printed as a volume of its own, under its label.
+    name without its suffix. All that the headers tell is checked before the first is measured. As many are measured at
+    a time as there are threads and memory; each is printed when its turn has come and it is done. One that cannot be
+    measured is told on stderr, and the others go on; the exit status is then that of the first volume, in the order
+    given, that failed. With --label each, every bone of a label image is measured as if it were alone in the stack, as
+    --label N does, and printed as a volume of its own, under its label.
 
     Against a reference each number gets its difference, and where it adds up over sub-volumes (counts, surface,
     Euler numbers, density, thickness, Dice, PSNR) a 95 % interval by block bootstrap; others have none. With --samples,

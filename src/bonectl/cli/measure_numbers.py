@@ -1,7 +1,7 @@
 """The numbers of one volume, of several, or of the bones in a label image: measured, and printed one after another."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from bonectl.cli.measure_inputs import Inputs, is_read_once, naming, spoken
 from bonectl.cli.measure_picture import Picture
 from bonectl.cli.options import Request
 from bonectl.cli.tables import Style
-from bonectl.core import progress
+from bonectl.core import memory, progress, side_by_side, threads
 from bonectl.core.cost import SCHEMA
 from bonectl.core.counted import counted
 from bonectl.core.printable import printable
@@ -76,20 +76,38 @@ class Numbers:
     def _print_all(self, request: Request) -> int:
         """Each volume that can be measured; the status of the first that cannot, 0 when all were.
 
-        What can be refused before the work is refused before the work. Each is printed when it is done.
+        What can be refused before the work is refused before the work. Each is printed when it is done; several are
+        measured at a time where memory allows.
         """
-        _, statuses = self._planned(request)
+        plans, statuses = self._planned(request)
+        wanted = [number for number in range(len(self.inputs.sources)) if number not in statuses]
+        workers = self._workers(plans, len(wanted))
+
+        def measured(number: int) -> "Iterable[Table | Exception]":
+            found = self._found(replace(request, source=self.inputs.sources[number]))
+            return found if workers == 1 else list(found)
+
         with tables.several(self.style, self._columns()) as add:
-            for number, path in enumerate(self.inputs.sources):
-                if number in statuses:
-                    continue
-                for found in self._found(replace(request, source=path)):
+            for number, tables_ in zip(wanted, side_by_side.in_order(measured, wanted, workers), strict=True):
+                path = self.inputs.sources[number]
+                for found in tables_:
                     if isinstance(found, Exception):
                         name = f"bonectl {request.command}" + ("" if isinstance(found, BonectlError) else f": {path}")
                         statuses.setdefault(number, boundary.told(name, naming(path, found)))
                     else:
                         add(str(path), found)
         return statuses[min(statuses)] if statuses else 0
+
+    def _workers(self, plans: Mapping[int, "Plan"], count: int) -> int:
+        """How many volumes are measured at a time: by threads and memory; one where they are drawn or come once."""
+        if self.picture is not None or len(plans) < count or count < 2:
+            return 1
+        costs = [plan.cost() for plan in plans.values()]
+        here, needs = memory.resident(), [cost.memory_bytes or 0 for cost in costs]
+        room = min(cost.memory_limit_bytes or 0 for cost in costs) - here
+        fitting = room // max(1, max(needs) - here)
+        workers = max(1, min(threads.count(), count, fitting))
+        return workers if workers == 1 or threads.kernels_may_meet() else 1
 
     def _print_plans(self, request: Request) -> int:
         """What would be measured of each volume, and how; no voxel is read."""

@@ -65,6 +65,14 @@ def settle_numba() -> None:
         numba.set_num_threads(min(count(), numba.config.NUMBA_NUM_THREADS))
 
 
+def kernels_may_meet() -> bool:
+    """Whether several threads may be in numba's parallel kernels at a time: its own scheduler ends the process then."""
+    import numba
+
+    numba.get_num_threads()  # starts the scheduler, which is not known before
+    return numba.threading_layer() in ("omp", "tbb")
+
+
 def settle_torch() -> None:
     """Let torch's operators on the CPU use `count` threads, where the process is ours."""
     if _ours.get():
