@@ -62,7 +62,7 @@ def test_what_all_windows_see_is_the_whole(bone, mask):
     if mask:
         z, y, x = np.mgrid[:64, :60, :56]
         labels *= (z - 31.5) ** 2 + (y - 29.5) ** 2 + (x - 27.5) ** 2 < 26**2
-    seen, whole = tapers.windows(labels, (3, 4, 5)), cells.count([labels])
+    seen, whole = tapers.sub_volumes(labels, (3, 4, 5)), cells.count([labels])
     np.testing.assert_array_equal(seen.cells(labels, whole).sum(0), whole.number * tapers.TOGETHER)
     assert seen.sums(labels == cells.BONE).sum() == whole.bone_voxels * tapers.TOGETHER
     for number, counted in ((lines.number, lines.count([labels])), (rim.number, rim.count([labels]))):
@@ -76,7 +76,7 @@ def test_what_all_windows_see_is_the_whole(bone, mask):
 
 def test_a_window_falls_off_to_the_centres_of_its_neighbours_and_not_at_the_border():
     labels = np.full((8, 8, 30), cells.MARROW, np.uint8)
-    seen = tapers.windows(labels, (1, 1, 3))
+    seen = tapers.sub_volumes(labels, (1, 1, 3))
     one = np.zeros(labels.shape)
     for place, weights in ((0, (1, 0, 0)), (10, (0.45, 0.55, 0)), (14, (0.05, 0.95, 0)), (29, (0, 0, 1))):
         one[:] = 0
@@ -95,7 +95,7 @@ def test_the_factor_of_a_sum_of_independent_voxels_is_right(shape, mask):
     if mask:
         y, x = np.mgrid[:26, :28]
         labels *= (y - 12.5) ** 2 + (x - 13.5) ** 2 < 12**2
-    seen, inside = tapers.windows(labels, shape), labels > 0
+    seen, inside = tapers.sub_volumes(labels, shape), labels > 0
     found, rng = [], np.random.default_rng(0)
     for _ in range(150):
         noise = np.where(inside, rng.normal(size=labels.shape), 0)
@@ -107,7 +107,7 @@ def test_the_factor_of_a_sum_of_independent_voxels_is_right(shape, mask):
 
 def test_sums_on_a_coarser_grid_are_kept_whole(bone):
     labels = np.where(bone > 0, cells.BONE, cells.MARROW).astype(np.uint8)
-    seen = tapers.windows(labels, (3, 4, 5))
+    seen = tapers.sub_volumes(labels, (3, 4, 5))
     for shape in ((9, 8, 7), (2, 2, 2)):
         assert seen.sums(np.ones(shape)).sum() == np.prod(shape) * tapers.TOGETHER
 
@@ -116,7 +116,7 @@ def test_sums_on_a_coarser_grid_are_kept_whole(bone):
 def test_95_percent_intervals_of_a_mean_of_independent_voxels_hold_it_in_95_percent(shape):
     """Of 400 noises; the SD of a share of 95 % is 1.1 %. By the factor's inverse 8 windows hold it in half of them."""
     labels = np.full((12, 14, 16), cells.MARROW, np.uint8)
-    seen, rng, held = tapers.windows(labels, shape), np.random.default_rng(5), 0
+    seen, rng, held = tapers.sub_volumes(labels, shape), np.random.default_rng(5), 0
     volumes = seen.sums(labels > 0)
     for _ in range(400):
         noise = rng.normal(size=labels.shape)
@@ -131,7 +131,7 @@ def test_every_part_drawn_once_gives_the_numbers_themselves(bone, noisy):
     """What is resampled is the number that is printed, not a relative of it."""
     names = "bvtv + surface + euler + smi + connd + tbth(convention=bonej) + tbsp + tbn + bmd + tmd + density_spread"
     found = examine(stack(bone + noisy / 100, "mgHA/cm3"), metrics=names, threshold=500.0, intervals=0.3)
-    seen, _ = bootstrap._windows(found.specimen, 0.3)
+    seen, _ = bootstrap._sub_volumes(found.specimen, 0.3)
     sums = PartedSums.of(found.specimen.labels, found.specimen.grey, found.specimen, seen)
     statistics = list(bootstrap._statistics(bootstrap_parts(names), found.specimen, sums, seen))
     values = bootstrap._drawn(statistics, np.ones((1, seen.parts), np.int64), sums.volumes)

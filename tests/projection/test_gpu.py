@@ -19,7 +19,8 @@ from bonectl.methods.fista import fista
 from bonectl.methods.sirt import sirt
 from bonectl.methods.tv import tv
 from bonectl.projection.astra.library import library
-from bonectl.projection.projector import MODELS, Projector
+from bonectl.projection.projector import Projector
+from bonectl.projection.system import MODELS
 
 VOXEL = 0.02  # mm
 AWAY = {"sod": 4.0, "sdd": 6.0}

@@ -12,7 +12,8 @@ from bonectl.core.geometry import Angles, Geometry
 from bonectl.errors import UsageError
 from bonectl.geometries.parallel import parallel
 from bonectl.projection.parallel_ops import backproject_parallel, project_parallel
-from bonectl.projection.projector import MODELS, Projector
+from bonectl.projection.projector import Projector
+from bonectl.projection.system import MODELS
 
 VOXEL = 0.02  # mm
 

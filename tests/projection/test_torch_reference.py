@@ -15,7 +15,8 @@ from bonectl.geometries.parallel import parallel
 from bonectl.projection import divergent
 from bonectl.projection.divergent_ops import collect, project_cone, project_fan
 from bonectl.projection.parallel_ops import backproject_parallel, project_parallel
-from bonectl.projection.projector import MODELS, Projector
+from bonectl.projection.projector import Projector
+from bonectl.projection.system import MODELS
 from bonectl.projection.torch import memory as torch_memory
 
 VOXEL = 0.02  # mm

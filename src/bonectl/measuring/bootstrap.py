@@ -25,7 +25,7 @@ from bonectl.errors import UsageError
 from bonectl.morphology.minkowski import surface_area
 from bonectl.morphology.parted import PartedSums, Statistic, Weights
 from bonectl.morphology.specimen import Specimen
-from bonectl.morphology.tapers import TOGETHER, SubVolumes, windows
+from bonectl.morphology.tapers import TOGETHER, SubVolumes, sub_volumes
 
 # How often sub-volumes are drawn, the confidence, and how few and how many sub-volumes there may be.
 DRAWS = 500
@@ -121,7 +121,7 @@ def with_intervals(
     difference of BMD is still given 1.3 times too wide; Tb.Th of noisy bone, whose largest balls reach from one sub-
     volume to the next, is held in 88 %.
     """
-    seen, apart = _windows(specimens[-1], side)
+    seen, apart = _sub_volumes(specimens[-1], side)
     weights = draws.generator(seed, "bootstrap").multinomial(seen.parts, np.full(seen.parts, 1 / seen.parts), DRAWS)
     shape = " x ".join(f"{length:.3g}" for length in apart)
     source = f"{100 * LEVEL:g} %, bootstrap of {seen.parts} sub-volumes {shape} mm apart, {DRAWS} draws, seed {seed}"
@@ -174,7 +174,7 @@ def plate_separation(specimen: Specimen) -> float:
     return 2 * (sums.total_volume - sums.bone_volume) / area if area else nan
 
 
-def _windows(specimen: Specimen, side: float | None) -> tuple[SubVolumes, tuple[float, ...]]:
+def _sub_volumes(specimen: Specimen, side: float | None) -> tuple[SubVolumes, tuple[float, ...]]:
     """Windows at least `side` apart, and their distances [mm]."""
     asked = GAPS * plate_separation(specimen) if side is None else side
     if not asked > 0:
@@ -184,7 +184,7 @@ def _windows(specimen: Specimen, side: float | None) -> tuple[SubVolumes, tuple[
         for others, length in zip(((1, 2), (0, 2), (0, 1)), specimen.spacing, strict=True)
     ]
     counts = _counts(widths, max(asked, *specimen.spacing))
-    made = windows(specimen.labels, counts)
+    made = sub_volumes(specimen.labels, counts)
     if made.parts < FEWEST:
         shape = " x ".join(f"{width:.3g}" for width in widths)
         raise UsageError(

@@ -127,7 +127,7 @@ class SubVolumes:
         return sums
 
 
-def windows(labels: Labels, counts: tuple[int, int, int]) -> SubVolumes:
+def sub_volumes(labels: Labels, counts: tuple[int, int, int]) -> SubVolumes:
     """Windows over the box around a volume of interest.
 
     Parameters

@@ -21,9 +21,7 @@ from torch import Tensor, nn
 from bonectl.core.arrays import Values
 from bonectl.core.geometry import Geometry
 from bonectl.projection import backends, divergent, divergent_ops, parallel_ops
-from bonectl.projection.system import MODELS, Map
-
-__all__ = ["MODELS", "Projector", "Transpose"]
+from bonectl.projection.system import Map
 
 
 class Projector(Map, nn.Module):
