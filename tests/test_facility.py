@@ -12,6 +12,8 @@ PAGE = Path(__file__).resolve().parents[1] / "examples" / "facility"
 
 
 def test_the_page_prints_what_it_says(tmp_path):
+    """The three stories: a beamtime on two slots, a lab's mice, a cohort; each with a scan that is not whole."""
+    pytest.importorskip("h5py")
     blocks = re.findall(r"```(sh|toml|text)\n(.*?)```", (PAGE / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     assert {kind for kind, _ in blocks} == {"sh", "toml", "text"}
     printed = None
