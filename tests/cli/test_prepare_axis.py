@@ -1,6 +1,7 @@
 """Full turns with the axis near an end of the detector, whose axis nobody says: found, said, and joined about."""
 
 import json
+import shlex
 
 import numpy as np
 import pytest
@@ -94,3 +95,26 @@ def test_columns_are_tried_by_eye(half, good):
     tried = "--steps halfturn --try 'halfturn(centre=13.3:15.3:0.5)'"
     out = good(f"prepare half.npy {PLAIN} --angles 360 {tried}").out.decode()
     assert [line.split()[0] for line in out.splitlines()] == ["value", "13.3", "13.8", "14.3", "14.8", "15.3"]
+
+
+@pytest.mark.parametrize("line", ["prepare half.npy --steps halfturn", "reconstruct half.npy --prepare halfturn"])
+def test_an_estimate_does_not_read_the_scan(half, run, good, line):
+    """It is told for the widest result that a search may find."""
+    values = np.load(half / "half.npy")
+    np.save(half / "half.npy", np.full_like(values, np.nan))
+    done = good(f"{line} {PLAIN} --angles 360 -o out.npy --dry-run --json")
+    assert "the axis is not looked for now" in done.err
+    shape = json.loads(done.out)["shape"]
+    assert shape == ([4, 60, 181] if line.startswith("prepare") else [4, 182, 182])
+    assert run(*shlex.split(f"{line} {PLAIN} --angles 360 -o out.npy")).status == 65
+
+
+def test_flats_that_come_once_are_read_once(half, good, shell):
+    """What a pipe gives is gone when it has been read."""
+    good("phantom iliac --shape 4,24,24 -o b.npy")
+    good("simulate b.npy --unit counts --flats f.npy --darks d.npy -o s.npy")
+    for line in ("prepare s.npy --steps flats", "reconstruct s.npy", "reconstruct s.npy --prepare flats"):
+        for name, flats in (("one", "f.npy"), ("other", "<(cat f.npy)")):
+            done = shell(f"bonectl {line} --flats {flats} --darks d.npy --no-history -fo {name}.npy", cwd=half)
+            assert done.returncode == 0, (line, done.stderr)
+        assert (half / "one.npy").read_bytes() == (half / "other.npy").read_bytes()

@@ -72,6 +72,7 @@ class Place:
             When a step says where the axis is, and it shall be looked for.
         """
         from bonectl.scanning import joining
+        from bonectl.scanning.axis import Axis
 
         moved = joining.unsettled(specs) is not None
         if self.geometry is None or not (self.auto or (moved and not self.stated)):
@@ -81,8 +82,11 @@ class Place:
             return scan, self
         if not moved and joining.moves(specs):
             raise UsageError("--steps says where the axis is, and --centre auto is given; give one of them")
-        look = partial(joining.axis_for, specs=specs, geometry=self.geometry, beam=beam, limit=limit)
-        scan, found = looked(scan, look, request, again, limit)
+        if request.dry_run:
+            found = joining.estimated(self.geometry) if moved else Axis(self.geometry.centre, 0.0)
+        else:
+            look = partial(joining.axis_for, specs=specs, geometry=self.geometry, beam=beam, limit=limit)
+            scan, found = looked(scan, look, request, again, limit)
         return scan, replace(self, geometry=self.geometry.replace(centre=found.column), found=found)
 
     def told(self, specs: tuple[Spec, ...]) -> tuple[Spec, ...]:

@@ -72,7 +72,10 @@ class Steps:
         limit = asked.max_memory
         beam = self.beside.beam(request, self.specs)
         look = partial(joining.axis_for, specs=self.specs, geometry=geometry, beam=beam, limit=limit)
-        scan, found = axis.looked(scan, look, request, again, limit)
+        if request.dry_run:
+            found = joining.estimated(geometry)
+        else:
+            scan, found = axis.looked(scan, look, request, again, limit)
         settled = replace(self, specs=joining.told(self.specs, found.column))
         return scan, settled, replace(asked, centre=found.column)
 

@@ -11,6 +11,7 @@ from bonectl.core.stack import Stack
 from bonectl.errors import DataError, UsageError
 from bonectl.scanning import overview
 from bonectl.scanning.axis import VAGUE, Axis
+from bonectl.scanning.opposite_axis import LITTLE_OVERLAP
 from bonectl.scanning.preparing import KIT, Beam, check_units, prepared
 
 
@@ -32,6 +33,13 @@ def told(specs: Sequence[Spec], column: float) -> tuple[Spec, ...]:
     return tuple(
         Spec(spec.name, {**spec.knobs, "centre": column}) if unsettled([spec]) == 0 else spec for spec in specs
     )
+
+
+def estimated(geometry: Geometry) -> Axis:
+    """For an estimate, in place of a walk over the scan: the axis that makes the result as wide as a search allows."""
+    column = round(LITTLE_OVERLAP * geometry.columns / 2, 3)
+    progress.note("the axis is not looked for now: sizes are the greatest that it can make")
+    return Axis(column, geometry.columns / 2)
 
 
 def axis_for(
