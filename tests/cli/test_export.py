@@ -36,6 +36,7 @@ NETWORKS = (
     "nafnet(width=4, scales=2)",
     "nafnet(width=4, scales=2, attention=true)",
     "redcnn(width=4)",
+    "blind(width=4, scales=2)",
 )
 # Water at 25 keV and what 1200 mgHA/cm³ add to it, about.
 LAW = Normalisation("1/cm", 0.5, 4.0)
@@ -76,10 +77,17 @@ def attenuation(shape):
     return np.random.default_rng(1).normal(2.5, 1.5, shape).astype(np.float32)
 
 
-def between(values, number, context):
+def between(values, number, reach):
     """A slice of a stack between its neighbours, as who runs a graph has to cut it."""
-    numbers = np.arange(number - context, number + context + 1).clip(0, len(values) - 1)
-    return values[numbers][None]
+    numbers = np.arange(number - reach.slices, number + reach.slices + 1)
+    beyond = (numbers < 0).astype(int) - (numbers >= len(values))
+    inside = numbers + beyond * (reach.slices + 1) if reach.blind else numbers.clip(0, len(values) - 1)
+    return values[inside][None]
+
+
+def test_there_is_one_of_each_network():
+    trained = {name for name in kit.names("models") if kit.fact("models", name, "LEARNS") == "volumes"}
+    assert {parse(text).name for text in NETWORKS} == trained
 
 
 @pytest.mark.parametrize("text", NETWORKS)
@@ -88,9 +96,9 @@ def test_the_graph_has_the_scale_in_it_and_takes_slices_of_any_size(text):
     values = attenuation((4, 19, 30))
     wanted = denoise(made.stack(values, unit="1/cm"), known).collect()
     assert np.abs(wanted - values).max() > 0.01  # it does something
-    inside, context = graph.Graph(known.network, LAW), known.network.reach.slices
+    inside, reach = graph.Graph(known.network, LAW), known.network.reach
     with torch.no_grad():
-        answers = [inside(torch.from_numpy(between(values, number, context)))[0, 0] for number in range(4)]
+        answers = [inside(torch.from_numpy(between(values, number, reach)))[0, 0] for number in range(4)]
     np.testing.assert_allclose(np.stack(answers), wanted, atol=1e-5 * LAW.scale)
 
 
@@ -101,8 +109,8 @@ def test_onnxruntime_gives_our_values_in_our_unit(tmp_path, text):
     known = model(text)
     values = attenuation((3, 45, 37))  # no size that it was exported with
     wanted = denoise(made.stack(values, unit="1/cm"), known).collect()
-    weights, context = (tmp_path / "net.onnx").read_bytes(), known.network.reach.slices
-    found = np.stack([graph.run(weights, between(values, number, context))[0, 0] for number in range(3)])
+    weights, reach = (tmp_path / "net.onnx").read_bytes(), known.network.reach
+    found = np.stack([graph.run(weights, between(values, number, reach))[0, 0] for number in range(3)])
     np.testing.assert_allclose(found, wanted, atol=1e-5 * max(LAW.scale, np.abs(wanted - values).max()))
 
 

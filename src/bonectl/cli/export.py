@@ -31,8 +31,9 @@ def export(
 
     The graph takes a slice between its neighbours as channels, (1, 2 n + 1, y, x) in float32, of any y and x, and gives
     the slice; n is how many slices the model sees on either side. At the ends of a stack its outermost slices stand in
-    for missing neighbours. Values go in and come out in the unit of the training data: the scale of the network is
-    part of the graph, so nobody can leave it out. Do not normalise them by the image.
+    for missing neighbours; for the model blind those n + 1 slices farther in, or it would see the slice itself. Values
+    go in and come out in the unit of the training data: the scale of the network is part of the graph, so nobody can
+    leave it out. Do not normalise them by the image.
 
     Attenuation is taken to have the calibration of the training data. "bonectl denoise" scales data of another energy
     by their own; a graph cannot see a header.

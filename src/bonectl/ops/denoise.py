@@ -2,7 +2,8 @@
 
 The stream is cut into fixed blocks of slices, each read with the neighbours that the model looks at, and each block
 into tiles with the model's halo: so neither the slabs that arrive nor the tiles change a value, and memory does not
-grow with the volume. At the ends of the stack its outermost slices stand in for the missing neighbours.
+grow with the volume. At the ends of the stack others of its slices stand in for the missing neighbours
+(`Reach.within`).
 """
 
 from collections.abc import Callable, Iterator, Mapping

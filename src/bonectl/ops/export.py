@@ -22,6 +22,7 @@ from bonectl.errors import UnavailableError, UsageError
 from bonectl.learning import graph
 from bonectl.learning.card import card
 from bonectl.learning.checkpoint import Checkpoint
+from bonectl.learning.denoiser import Reach
 from bonectl.learning.tiles import round_up
 from bonectl.ops.denoise import TILE, Model, Worker, trained
 
@@ -154,7 +155,7 @@ def _package(
         "model.onnx": weights,
         "test_input.npy": _npy(asked[None]),
         "test_output.npy": _npy(answer[None]),
-        "README.md": _page(told).encode(),
+        "README.md": _page(told, model.network.reach).encode(),
     }
     description = _description(model, told, {name: hashlib.sha256(data).hexdigest() for name, data in files.items()})
     # JSON is YAML.
@@ -238,7 +239,13 @@ def _plain(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_+\- ()]", "_", name)[:64]
 
 
-def _page(told: Mapping[str, Any]) -> str:
+def _instead(reach: Reach) -> str:
+    """What stands in for slices beyond the ends of a stack, as `Reach.within` has it."""
+    farther = f"the slices {reach.slices + 1} farther in, which are none that it is told from, stand in"
+    return farther if reach.blind else "its outermost slices stand in"
+
+
+def _page(told: Mapping[str, Any], reach: Reach) -> str:
     """The page of a package."""
     ends = [f"| {key} | {pair['input']} | {pair['output']} |" for key, pair in told["held_out"].items()]
     voxels = " × ".join("unknown" if step is None else f"{step:g}" for step in told["spacing_mm"])
@@ -250,8 +257,8 @@ def _page(told: Mapping[str, Any]) -> str:
             f"{told['about']} `{told['model']}`, trained by bonectl {told['versions'].get('bonectl', '')} with "
             f"`{told['loss']}` for {told['steps']} steps.",
             "",
-            f"Values {_values(told)}. Channels are a slice between its neighbours along z; at the ends of a stack its "
-            "outermost slices stand in for those that are missing.",
+            f"Values {_values(told)}. Channels are a slice between its neighbours along z; at the ends of a stack "
+            f"{_instead(reach)} for those that are missing.",
             "",
             f"Voxels in training [mm]: {voxels}; acquisition: {exposure}. Other voxels, doses or energies "
             "were not tried.",
