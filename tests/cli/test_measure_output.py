@@ -5,9 +5,13 @@ import io
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+
+from bonectl.cli.measure_numbers import Numbers
+from bonectl.core.cost import Cost
 
 PLAIN = "--voxel-size 0.02 --input-unit mgHA/cm3"
 
@@ -239,3 +243,20 @@ def test_volumes_measured_side_by_side_are_told_as_one_after_another(tmp_path):
     assert done[0].stderr == done[1].stderr
     assert [run.returncode for run in done] == [65, 65]
     assert [row.partition(",")[0] for row in done[1].stdout.splitlines()[1:]] == ["a.npy", "b.npy", "d.npy"]
+
+
+@pytest.mark.parametrize(
+    ("needs", "workers"), [((1, 1, 1, 1), 3), ((1, 3, 1, 1), 1), ((2, 1, 1, 1), 2), ((9, 9, 9, 9), 1)]
+)
+def test_the_largest_volume_says_how_many_fit_at_a_time(monkeypatch, needs, workers):
+    """Of a process that holds 1 GB before, may hold 5, and has 3 threads."""
+    monkeypatch.setattr("bonectl.core.memory.resident", lambda: 10**9)
+    for name, value in (("count", 3), ("kernels_may_meet", True)):
+        monkeypatch.setattr(f"bonectl.core.threads.{name}", lambda value=value: value)
+    plans = {
+        number: SimpleNamespace(
+            cost=lambda need=need: Cost(memory_bytes=(1 + need) * 10**9, memory_limit_bytes=5 * 10**9)
+        )
+        for number, need in enumerate(needs)
+    }
+    assert Numbers._workers(SimpleNamespace(picture=None), plans, len(plans)) == workers

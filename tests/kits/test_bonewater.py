@@ -164,6 +164,8 @@ def test_as_it_is_typed(polychromatic, tmp_path, good, run):
     assert looked_at((volume - intercept) / slope)[3] == pytest.approx(1000 * DENSITY, rel=0.015)
     notes = json.loads(good("info v.npy --json").out)["history"][-1]["notes"]
     assert len(notes["spectrum_sha256"]) == 16
-    done = run(*shlex.split("reconstruct scan.npy --method 'bonewater(kv=60)' --unit mgHA/cm3 --energy 25 -o w.npy"))
-    assert done.status == 2
-    assert "bonewater(kev=30) reads at that energy, density is by 25 keV" in done.err
+    for energy in (25, 35):
+        line = f"reconstruct scan.npy --method 'bonewater(kv=60)' --unit mgHA/cm3 --energy {energy} -o w.npy"
+        done = run(*shlex.split(line))
+        assert done.status == 2
+        assert f"bonewater(kev=30) reads at that energy, density is by {energy} keV" in done.err

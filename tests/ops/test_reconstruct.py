@@ -229,6 +229,15 @@ def test_dead_pixels_lie_between_their_neighbours(heard):
     assert np.abs(mended[4] - whole[4]).max() < 0.15 * whole[4].max()
 
 
+def test_rows_keep_their_own_flats_in_any_thread(monkeypatch):
+    """A slab is shared between threads by pieces: here of a row each."""
+    monkeypatch.setattr("bonectl.scanning.lines.PIECE", 1)
+    white, dark = np.random.default_rng(0).uniform(500, 1500, (2, 6, 8)).astype(np.float32)
+    counts = (dark + white / 2)[:, None].repeat(5, axis=1)
+    scan = Stack.of(counts, Header(shape=counts.shape, axes=SINOGRAMS, unit="counts"))
+    np.testing.assert_allclose(line_integrals(scan, Fields(white, dark)).collect(), np.log(2), rtol=1e-5)
+
+
 @pytest.mark.parametrize("level", [0.01, 1.0, 3.0, 1e4])
 def test_exposures_are_a_share_of_the_open_beam(level, heard):
     """Whatever the open beam reads, a cylinder of 3 1/cm is one; near 1, a note asks whether these are counts.
