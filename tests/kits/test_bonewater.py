@@ -169,3 +169,11 @@ def test_as_it_is_typed(polychromatic, tmp_path, good, run):
         done = run(*shlex.split(line))
         assert done.status == 2
         assert f"bonewater(kev=30) reads at that energy, density is by {energy} keV" in done.err
+    good("reconstruct scan.npy --method 'bonewater(kv=60, iterations=1, window=hann)' -o u.npy")
+    assert "spectrum_sha256" not in json.loads(good("info u.npy --json").out)["history"][-1]["notes"]
+    for knobs, said in (("", "needs the tube's kv="), ("kv=60, kev=500", "8 to 150 keV"), ("kv=60, window=bla", "bla")):
+        done = run(
+            "reconstruct", "scan.npy", "--method", f"bonewater({knobs})" if knobs else "bonewater", "-o", "x.npy"
+        )
+        assert (done.status, done.err.count("\n")) == (2, 1), done.err
+        assert said in done.err

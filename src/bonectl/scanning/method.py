@@ -49,11 +49,12 @@ def check_energy(method: Spec, law: Calibration | None) -> None:
 def files(method: Spec) -> dict[str, Fact]:
     """The hashes of files that a method reads: the weights it was trained to, a spectrum, wherever it finds them."""
     told: dict[str, Fact] = {}
-    for name in kit.describe("methods", method.name).functions:
+    for name, knobs in kit.describe("methods", method.name).functions.items():
         what, _, kind = name.rpartition("_")
         if kind != "file":
             continue
-        path = cast(Path | None, kit.bind("methods", method, name)())
+        own = {knob: value for knob, value in method.knobs.items() if knob in knobs}
+        path = cast(Path | None, kit.load("methods", method.name, name)(**own))
         if path is None:
             continue
         try:
