@@ -9,6 +9,8 @@ import torch
 from tests.made import scan, write
 
 from bonectl.core import physics, spectrum
+from bonectl.core.calibration import Calibration
+from bonectl.core.spec import parse
 from bonectl.errors import DataError, UsageError
 from bonectl.geometries.cone import cone
 from bonectl.geometries.fan import fan
@@ -17,6 +19,7 @@ from bonectl.methods.bonewater import bonewater
 from bonectl.methods.fbp import fbp
 from bonectl.methods.fdk import fdk
 from bonectl.projection.projector import Projector
+from bonectl.scanning.method import check_energy
 
 PITCH, SIDE, VIEWS = 0.25, 112, 160  # mm
 WATER, INSERT, APART, DENSITY = 1.3, 0.3, 0.7, 0.8  # cm, cm, cm, g/cm³
@@ -123,6 +126,25 @@ def test_any_block_gives_the_same_bits():
     rows = torch.from_numpy(np.random.default_rng(1).uniform(0, 3, (32, 40, 24)).astype(np.float32))
     parts = [bonewater(A, block, kv=KV) for block in (rows[:16], rows[16:])]
     assert torch.equal(bonewater(A, rows, kv=KV), torch.cat(parts))
+
+
+@pytest.mark.parametrize(
+    ("source", "refused"),
+    [
+        ("energy(kev=30, matrix='water')", False),
+        ("energy(kev=30, matrix='water'), of densities pseudo-calibrated by peaks(low=0): grey 20 and 179", False),
+        ("energy(kev=25.5, matrix='water'), of densities pseudo-calibrated by peaks(low=0): grey 20 and 179", True),
+        ("energy(something", False),
+        ("rods", False),
+    ],
+)
+def test_density_is_of_the_energy_that_a_law_names(source, refused):
+    method, law = parse("bonewater(kv=60)"), Calibration(500.0, -190.0, source)
+    if refused:
+        with pytest.raises(UsageError, match=r"density is by 25.5 keV"):
+            check_energy(method, law)
+    else:
+        check_energy(method, law)
 
 
 @pytest.mark.parametrize(

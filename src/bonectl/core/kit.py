@@ -235,6 +235,12 @@ def bind(kit: str, spec: Spec, function: str | None = None) -> Callable[..., Any
     return part(**spec.knobs) if is_made else partial(part, **spec.knobs)
 
 
+def ask(kit: str, spec: Spec, function: str) -> Any:
+    """What another public function of a part's file says of it, by those of its knobs that the function takes."""
+    takes = describe(kit, spec.name).functions[function]
+    return load(kit, spec.name, function)(**{name: value for name, value in spec.knobs.items() if name in takes})
+
+
 def in_full(kit: str, spec: Spec) -> Spec:
     """A part with every knob written out: what it means whatever the defaults become."""
     return Spec(spec.name, {**describe(kit, spec.name).knobs, **spec.knobs})

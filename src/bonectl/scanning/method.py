@@ -1,8 +1,8 @@
 """The method of a reconstruction: the usual one for a beam, and the files that it reads."""
 
 import hashlib
+import re
 from pathlib import Path
-from typing import cast
 
 from bonectl.core import kit, reading
 from bonectl.core.calibration import Calibration
@@ -10,6 +10,9 @@ from bonectl.core.geometry import Geometry
 from bonectl.core.header import DIGITS, Fact
 from bonectl.core.spec import Spec, parse
 from bonectl.errors import UsageError
+
+# How a law says at which energy it holds, whatever follows (`bonectl.calibrations.energy`).
+ENERGY = re.compile(r"energy\(kev=(\d+(?:\.\d+)?)")
 
 
 def method_for(text: str | None, geometry: Geometry) -> Spec:
@@ -37,24 +40,21 @@ def check_energy(method: Spec, law: Calibration | None) -> None:
         When there are two energies.
     """
     kev = kit.in_full("methods", method).knobs.get("kev")
-    if law is None or not isinstance(kev, int | float) or not law.source.startswith("energy("):
-        return
-    told = parse(law.source).knobs["kev"]
-    if told != kev:
+    told = None if law is None else ENERGY.match(law.source)
+    if told is not None and isinstance(kev, int | float) and float(told[1]) != kev:
         raise UsageError(
-            f"{method.name}(kev={kev:g}) reads at that energy, density is by {told:g} keV; give one for both"
+            f"{method.name}(kev={kev:g}) reads at that energy, density is by {told[1]} keV; give one for both"
         )
 
 
 def files(method: Spec) -> dict[str, Fact]:
     """The hashes of files that a method reads: the weights it was trained to, a spectrum, wherever it finds them."""
     told: dict[str, Fact] = {}
-    for name, knobs in kit.describe("methods", method.name).functions.items():
+    for name in kit.describe("methods", method.name).functions:
         what, _, kind = name.rpartition("_")
         if kind != "file":
             continue
-        own = {knob: value for knob, value in method.knobs.items() if knob in knobs}
-        path = cast(Path | None, kit.load("methods", method.name, name)(**own))
+        path: Path | None = kit.ask("methods", method, name)
         if path is None:
             continue
         try:

@@ -281,11 +281,9 @@ def _made(term: Spec) -> Loss:
 
 def _weights_digest(term: Spec) -> str | None:
     """The SHA-256 of the file of weights that a loss sees with, if it sees with any."""
-    knobs = kit.describe("losses", term.name).functions.get("weights_file")
-    if knobs is None:
+    if "weights_file" not in kit.describe("losses", term.name).functions:
         return None
-    wanted = {name: value for name, value in term.knobs.items() if name in knobs}
-    path: Path = kit.load("losses", term.name, "weights_file")(**wanted)
+    path: Path = kit.ask("losses", term, "weights_file")
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
