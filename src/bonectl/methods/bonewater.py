@@ -19,7 +19,7 @@ from bonectl.methods.fdk import fdk
 BEAMS = ("parallel", "fan", "cone")
 USUAL = ()
 CLOSED = True
-MOMENTS = ((2, 1, "back"), (3, 1, "project"), (3, 1, "collect"), (3, 1, ""))
+MOMENTS = ((2, 1, "back"), (3, 1, "project"), (4, 1, "collect"), (3, 1, ""))
 # As those of fbp, beside the scan itself.
 CUT_OFF = (2.1, 6.2)
 
