@@ -1,49 +1,55 @@
-"""Pictures of one slice of several stacks, side by side, in one fixed window of values.
+"""One slice of several stacks beside their reference: bone outlined, differences below, and the numbers.
 
-python before_after.py low.npy denoised.npy reference.npy -o before-after.png
+python before_after.py low.npy filter.npy network.npy reference.npy --numbers numbers.json -o before-after.png
 """
 
 import argparse
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from demo_table import read, table
 
-MARGIN = 8
-CAPTION = 30
+from bonectl.core import pictures
+
+WINDOW = (-400.0, 1600.0)
+APART = (-600.0, 600.0)  # of the differences
 
 
-def panel(path: Path, index: int, low: float, high: float, zoom: int) -> Image.Image:
-    """Slice `index` of a stack as a grey picture with the file's name above it."""
-    slice_ = np.load(path, mmap_mode="r")[index]
-    grey = np.clip((slice_ - low) / (high - low), 0, 1) * 255
-    picture = Image.fromarray(np.rint(grey).astype(np.uint8)).resize(
-        (slice_.shape[1] * zoom, slice_.shape[0] * zoom), Image.Resampling.NEAREST
-    )
-    framed = Image.new("L", (picture.width, picture.height + CAPTION), 255)
-    framed.paste(picture, (0, CAPTION))
-    ImageDraw.Draw(framed).text((2, 4), path.stem, fill=0, font=ImageFont.load_default(size=20))
-    return framed
+def draw(stacks: list[Path], numbers: Path, side: float, index: int, threshold: float) -> bytes:
+    """The picture: grey values with the outline of what counts as bone, differences, a table."""
+    slices = [np.asarray(np.load(path, mmap_mode="r")[index], dtype=np.float64) for path in stacks]
+    with pictures.house():
+        figure = pictures.figure(180, 138)
+        grid = figure.add_gridspec(3, len(stacks), height_ratios=(1, 1, 0.75))
+        for place, (path, image) in enumerate(zip(stacks, slices, strict=True)):
+            axes = figure.add_subplot(grid[0, place])
+            pictures.section(axes, image, window=WINDOW, sides=(side, side), unit="mgHA/cm3", title=path.stem)
+            pictures.overlay(axes, image > threshold, sides=(side, side))
+            if path != stacks[-1]:
+                axes = figure.add_subplot(grid[1, place])
+                apart, title = image - slices[-1], f"{path.stem} - {stacks[-1].stem}"
+                pictures.section(axes, apart, window=APART, sides=(side, side), unit="mgHA/cm3", title=title)
+        axes = figure.add_subplot(grid[2, :])
+        axes.axis("off")
+        lines = table(read(numbers))
+        shown = axes.table(lines[1:], colLabels=lines[0], loc="center", cellLoc="left", edges="horizontal")
+        shown.auto_set_font_size(False)
+        shown.set_fontsize(8)
+        return pictures.png(figure)
 
 
 def main() -> None:
     """Read the arguments, write the picture."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("stacks", nargs="+", type=Path)
+    parser.add_argument("stacks", nargs="+", type=Path, help="the last one is the reference")
     parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--numbers", type=Path, required=True, help="what bonectl measure --json said of them")
     parser.add_argument("--slice", type=int, help="default: the middle one")
-    parser.add_argument("--window", type=float, nargs=2, default=(-300, 1500), help="values shown black and white")
-    parser.add_argument("--zoom", type=int, default=2)
+    parser.add_argument("--voxel-size", type=float, default=0.0585, help="[mm]")
+    parser.add_argument("--threshold", type=float, default=375, help="bone lies above it [mgHA/cm3]")
     given = parser.parse_args()
     index = given.slice if given.slice is not None else np.load(given.stacks[0], mmap_mode="r").shape[0] // 2
-    panels = [panel(path, index, *given.window, given.zoom) for path in given.stacks]
-    width = sum(p.width + MARGIN for p in panels) - MARGIN
-    sheet = Image.new("L", (width, max(p.height for p in panels)), 255)
-    left = 0
-    for picture in panels:
-        sheet.paste(picture, (left, 0))
-        left += picture.width + MARGIN
-    sheet.save(given.output)
+    given.output.write_bytes(draw(given.stacks, given.numbers, given.voxel_size, index, given.threshold))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What the examples claim of their own results can be judged, and a claim that is wrong ends them."""
 
+import json
 import re
 import subprocess
 import sys
@@ -49,3 +50,39 @@ def test_a_wrong_claim_ends_with_status_1(table):
         done = judged(table, wrong)
         assert done.returncode == 1
         assert f"{wrong} does not hold" in done.stderr
+
+
+def test_the_demos_table_chooses_and_judges(tmp_path):
+    """Four errors decide which filter is best; a network that is no nearer ends the demo."""
+
+    def stack(name, error, psnr):
+        rows = [
+            {"name": "bvtv", "value": 0.2 + error, "percent": 500 * error, "reference": 0.2},
+            *(
+                {"name": one, "value": 3.0, "percent": 100 * error, "reference": 3.0}
+                for one in ("connd", "tbth", "tbsp")
+            ),
+            {"name": "tmd", "value": 700.0, "percent": -100 * error, "reference": 700.0},
+            {"name": "psnr", "value": psnr, "percent": None, "reference": None},
+            {"name": "bmd_distance", "value": 10.0 * error, "percent": None, "reference": None},
+            {"name": "fsc_frequency", "value": 5.0, "percent": None, "reference": None},
+        ]
+        return {"file": f"out/{name}.npy", "rows": rows}
+
+    numbers = tmp_path / "numbers.json"
+    numbers.write_text(json.dumps([stack("low", 0.3, 12.0), stack("network", 0.01, 25.0)]))
+
+    def table(*argv):
+        return subprocess.run(
+            [sys.executable, EXAMPLES / "demo_table.py", numbers, *argv], capture_output=True, text=True, check=False
+        )
+
+    assert table("--least").stdout == "network.npy\n"
+    assert table("--nearer", "network.npy low.npy psnr tmd bmd_distance").returncode == 0
+    wrong = table("--nearer", "low.npy network.npy psnr tmd")
+    assert wrong.returncode == 1
+    assert "low.npy is no nearer to the reference than network.npy by psnr, tmd" in wrong.stderr
+    lines = table().stdout.splitlines()
+    assert lines[0].split() == ["low", "network", "reference"]
+    assert lines[1].split() == ["BV/TV", "[%]", "50.0", "(+150.0", "%)", "21.0", "(+5.0", "%)", "20.0"]
+    assert len(lines) == 9

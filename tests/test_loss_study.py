@@ -1,7 +1,10 @@
 """The loss study: its cells, its statistics, that its controls can fail, and that it goes on where it stopped."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -190,3 +193,18 @@ def test_pictures_are_drawn_of_what_is_there(parts):
     runs = rows(parts.findings, {"input": [90], "gaussian": [30], "l1": [5, 5.2, 5.1], "l1+vgg": [4.9, 5.1, 5.2]})
     for picture in (parts.figures.dose, parts.figures.forest):
         assert picture(runs, runs.directions).startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+def test_the_smallest_study_runs_from_end_to_end(parts, tmp_path):
+    line = [sys.executable, FOLDER / "study.py", "--size", "smoke", "-o", tmp_path, "--device", "cpu", "-j", "2"]
+    subprocess.run(line, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True)
+    runs = parts.findings.read(tmp_path / "runs.tsv")
+    for cell in runs.cells:
+        for axis in parts.findings.COLUMNS:
+            assert runs.curve(runs.directions[0], cell, 0, axis) is not None, (cell, axis)
+    # What is trained for four steps leaves the raw scan's noise, and a wide Gaussian too little of the bone.
+    assert runs.score(runs.directions, "input", 0, "connd") > 50
+    assert runs.score(runs.directions, "oversmoothed", 0, "tmd") > 10
+    assert "control `oversmoothed` is worse than L1 by" in (tmp_path / "verdict.md").read_text(encoding="utf-8")
+    parts.study.check(tmp_path)

@@ -29,9 +29,8 @@ from findings import (
 
 def verdict(runs: Runs) -> str:
     """All of it: the two directions between the bones that are trained on, then any other bone."""
-    trained = {one.split(" > ")[0] for one in runs.directions}
-    between = [one for one in runs.directions if one.split(" > ")[1] in trained]
-    others = [one for one in runs.directions if one not in between]
+    both = between(runs)
+    others = [one for one in runs.directions if one not in both]
     lines = [
         "# Verdicts",
         "",
@@ -39,13 +38,19 @@ def verdict(runs: Runs) -> str:
         "",
     ]
     lines += [
-        "## Both directions between the bones that are trained on: " + ", ".join(between),
+        "## Both directions between the bones that are trained on: " + ", ".join(both),
         "",
-        *chapter(runs, between),
+        *chapter(runs, both),
     ]
     if others:
         lines += ["## A bone that is never trained on: " + ", ".join(others), "", *chapter(runs, others)]
     return "\n".join(lines)
+
+
+def between(runs: Runs) -> list[str]:
+    """Directions from one to the other of the bones that are trained on."""
+    trained = {one.split(" > ")[0] for one in runs.directions}
+    return [one for one in runs.directions if one.split(" > ")[1] in trained]
 
 
 def chapter(runs: Runs, directions: Sequence[str]) -> Iterator[str]:

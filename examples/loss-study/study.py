@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 
+import figures
 import findings
 import numpy as np
 import report
@@ -371,11 +372,22 @@ def shown(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else "" if value is None else str(value)
 
 
+def conclude(folder: Path) -> None:
+    """Write the verdicts and pictures of a folder's `runs.tsv`."""
+    runs = findings.read(folder / "runs.tsv")
+    between = report.between(runs)
+    (folder / "dose.png").write_bytes(figures.dose(runs, between))
+    (folder / "forest.png").write_bytes(figures.forest(runs, between))
+    (folder / "verdict.md").write_text(report.verdict(runs), encoding="utf-8")
+    print(folder / "verdict.md")
+
+
 def check(folder: Path) -> None:
-    """End with status 1 where a folder's verdicts are not those that its `runs.tsv` gives."""
-    said = (folder / "verdict.md").read_text(encoding="utf-8")
-    if said != report.verdict(findings.read(folder / "runs.tsv")):
-        sys.exit(f"{folder / 'verdict.md'} is not what runs.tsv gives; remove it, and write it again with --check")
+    """End with status 1 where verdicts are not those that `runs.tsv` gives; write them where there are none."""
+    if not (folder / "verdict.md").exists():
+        conclude(folder)
+    elif (folder / "verdict.md").read_text(encoding="utf-8") != report.verdict(findings.read(folder / "runs.tsv")):
+        sys.exit(f"{folder / 'verdict.md'} is not what runs.tsv gives; without it, --check writes it")
 
 
 def main() -> None:
@@ -390,7 +402,7 @@ def main() -> None:
         default=(DATA / "lhdl3155_58um.tif", DATA / "lhdl2923_58um.tif"),
     )  # fmt: skip
     parser.add_argument("--third", type=Path, metavar="STACK", help="a scan of a calibrated scanner, only tested on")
-    parser.add_argument("--check", type=Path, metavar="FOLDER", help="derive verdict.md from runs.tsv again, no more")
+    parser.add_argument("--check", type=Path, metavar="FOLDER", help="compare verdict.md with runs.tsv, or write it")
     given = parser.parse_args()
     if given.check:
         check(given.check)
@@ -398,8 +410,9 @@ def main() -> None:
     study = Study(SIZES[given.size], given.output, given.jobs, given.device)
     study.bones = [*map(study.microct, given.bones), *map(study.clinical, [given.third] if given.third else [])]
     study.run()
-    (given.output / "verdict.md").write_text(report.verdict(findings.read(given.output / "runs.tsv")), encoding="utf-8")
-    print(given.output / "verdict.md")
+    networks = {cell: sorted(given.output.glob(f"from-*/{cell}/*.safetensors.csv")) for cell in study.losses}
+    (given.output / "curves.png").write_bytes(figures.curves(networks))
+    conclude(given.output)
 
 
 if __name__ == "__main__":
