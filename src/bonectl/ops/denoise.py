@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from bonectl.core import kit, memory, progress
+from bonectl.core.counted import counted
 from bonectl.core.header import Header
 from bonectl.core.slabs import Array, windows
 from bonectl.core.spec import Spec, parse
@@ -199,7 +200,9 @@ def in_context(stack: Stack, size: int, reach: Reach) -> Iterator[NDArray[np.flo
     """
     total, context = stack.header.shape[0], reach.slices
     if reach.blind and total <= context:
-        raise UsageError(f"the input has {total} slices; the model needs {context + 1}, to tell each from others")
+        raise UsageError(
+            f"the input has {counted(total, 'slice')}; the model needs {context + 1}, to tell each from others"
+        )
     for slab, low, high in windows(single(stack, "the input").slabs, total, size, context):
         numbers = reach.within(np.arange(low - context, high + context), 0, len(slab))
         yield np.asarray(slab[numbers], dtype=np.float32)

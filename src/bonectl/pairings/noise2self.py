@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from bonectl.core.counted import counted
 from bonectl.core.header import Header
 from bonectl.errors import UsageError
 from bonectl.learning.denoiser import Reach
@@ -50,7 +51,8 @@ class Noise2Self:
         volume, many = self.volumes[patch.volume], patch.end - patch.begin
         if many <= context:
             raise UsageError(
-                f"{volume.name}: {many} slices are {'held out' if patch.begin else 'trained on'}; noise2self needs "
+                f"{volume.name}: {counted(many, 'slice is', 'slices are')} "
+                f"{'held out' if patch.begin else 'trained on'}; noise2self needs "
                 f"{context + 1} with a model that sees {context} on either side: change --held-out"
             )
         numbers = np.arange(patch.first - context, patch.first + patch.depth + context)
