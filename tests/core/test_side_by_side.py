@@ -1,5 +1,6 @@
 """Jobs side by side: all at once, and told one after another."""
 
+import contextlib
 import threading
 
 import pytest
@@ -10,13 +11,15 @@ from bonectl.core.side_by_side import in_order
 
 class Said:
     def __init__(self):
-        self.notes = []
+        self.notes, self.done = [], []
 
     def note(self, message):
         self.notes.append(message)
 
+    @contextlib.contextmanager
     def task(self, name, total, unit):
-        raise AssertionError("bars of jobs side by side would overwrite each other")
+        assert threading.current_thread() is threading.main_thread(), "bars of jobs would overwrite each other"
+        yield lambda count=1, **facts: self.done.append((name, count, total, unit))
 
 
 def test_jobs_run_together_and_their_results_and_notes_come_in_order():
@@ -34,7 +37,8 @@ def test_jobs_run_together_and_their_results_and_notes_come_in_order():
 
     said = Said()
     with progress.reporting(said):
-        assert list(in_order(work, [0, 1, 2], 3)) == [0, 10, 20]
+        assert list(in_order(work, [0, 1, 2], 3, "work", "job")) == [0, 10, 20]
+    assert said.done == [("work", count, 3, "job") for count in range(3)]
     assert said.notes == ["note 0", "note 1", "note 2"]
 
 

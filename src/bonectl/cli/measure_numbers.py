@@ -87,8 +87,9 @@ class Numbers:
             found = self._found(replace(request, source=self.inputs.sources[number]))
             return found if workers == 1 else list(found)
 
+        each = side_by_side.in_order(measured, wanted, workers, "measure", "volume")
         with tables.several(self.style, self._columns()) as add:
-            for number, tables_ in zip(wanted, side_by_side.in_order(measured, wanted, workers), strict=True):
+            for number, tables_ in zip(wanted, each, strict=True):
                 path = self.inputs.sources[number]
                 for found in tables_:
                     if isinstance(found, Exception):

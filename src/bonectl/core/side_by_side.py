@@ -26,7 +26,9 @@ class _Kept:
         self.notes.append(message)
 
 
-def in_order(work: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Iterator[Result]:
+def in_order(
+    work: Callable[[Job], Result], jobs: Sequence[Job], workers: int, name: str = "work", unit: str = "job"
+) -> Iterator[Result]:
     """The result of every job, in their order and as soon as its turn has come.
 
     Parameters
@@ -37,6 +39,8 @@ def in_order(work: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -
     workers : int
         Jobs at a time; each has its share of `threads.count` threads. One job at a time has all of them, and its notes
         and bars appear at once.
+    name, unit : str
+        Of the bar that shows how many are done, while one is waited for.
     """
     if workers <= 1:
         yield from map(work, jobs)
@@ -51,8 +55,10 @@ def in_order(work: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -
     pool = ThreadPoolExecutor(workers, thread_name_prefix="bonectl-job")
     try:
         waiting = [pool.submit(copy_context().run, run, job) for job in jobs]
-        for future in waiting:
-            result, notes = future.result()
+        for number, future in enumerate(waiting):
+            with progress.task(name, len(jobs), unit) as advance:
+                advance(number)
+                result, notes = future.result()
             for note in notes:
                 progress.note(note)
             yield result
