@@ -32,9 +32,14 @@ def draw(stacks: list[Path], numbers: Path, side: float, index: int, threshold: 
         axes = figure.add_subplot(grid[2, :])
         axes.axis("off")
         lines = table(read(numbers))
-        shown = axes.table(lines[1:], colLabels=lines[0], loc="center", cellLoc="left", edges="horizontal")
+        widths = [0.24, *[0.19] * (len(lines[0]) - 1)]
+        shown = axes.table(
+            lines[1:], colLabels=lines[0], colWidths=widths, loc="center", cellLoc="left", edges="horizontal"
+        )
         shown.auto_set_font_size(False)
         shown.set_fontsize(8)
+        for cell in shown.get_celld().values():
+            cell.set_linewidth(0.4)
         return pictures.png(figure)
 
 
