@@ -112,6 +112,15 @@ def test_a_blind_network_looks_at_the_neighbours_alone_and_starts_as_the_mean_of
     assert touched == [0, 1, 2, 4, 5, 6]  # slice 3 of the answer is slice 6 of the volume
 
 
+def test_msd_gives_the_same_bits_whether_it_may_work_in_place_or_not():
+    model = build("msd(depth=7, width=2, dilations=3)").eval()
+    torch.nn.init.normal_(model.network.last.weight)
+    volume = torch.randn((1, 1, 40, 56))
+    with torch.no_grad():
+        in_place = model(volume)
+    assert torch.equal(model(volume), in_place)
+
+
 @torch.no_grad()
 def test_context_is_exactly_the_declared_slices():
     model = build("unet25d(slices=5, width=4, scales=1)").double().eval()

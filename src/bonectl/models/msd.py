@@ -25,10 +25,24 @@ class _Network(nn.Module):
         initialise(self, self.last)
 
     def forward(self, x: Tensor) -> Tensor:
-        for layer in self.layers:
-            x = torch.cat((x, relu(layer(x))), dim=1)
+        if len(x) > 1 or torch.is_grad_enabled() or torch.onnx.is_in_onnx_export():
+            for layer in self.layers:
+                x = torch.cat((x, relu(layer(x))), dim=1)
+        else:
+            x = self._in_place(x)
         correction: Tensor = self.last(x)
         return correction
+
+    def _in_place(self, x: Tensor) -> Tensor:
+        """All layers of one picture in one array: joining them anew for every next one took a quarter of the time."""
+        whole = x.new_empty(1, self.last.in_channels, *x.shape[2:])
+        whole[:, :1] = x
+        there = 1
+        for layer in self.layers:
+            made = relu(layer(whole[:, :there]))  # of one picture, its first channels lie together
+            whole[:, there : there + made.shape[1]] = made
+            there += made.shape[1]
+        return whole
 
 
 class _Dense(Denoiser):
