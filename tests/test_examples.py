@@ -86,3 +86,15 @@ def test_the_demos_table_chooses_and_judges(tmp_path):
     assert lines[0].split() == ["low", "network", "reference"]
     assert lines[1].split() == ["BV/TV", "[%]", "50.0", "(+150.0", "%)", "21.0", "(+5.0", "%)", "20.0"]
     assert len(lines) == 9
+
+
+@pytest.mark.slow
+def test_the_chain_of_one_scan_runs(tmp_path):
+    blocks = re.findall(
+        r"```sh\n(.*?)```", (EXAMPLES / "one-scan" / "README.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    script = "\n".join(blocks).replace("--steps 1000", "--steps 2 --no-picture")
+    run = subprocess.run(["bash", "-ec", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert "warning" not in run.stderr.replace("came out worse", "")
+    assert (tmp_path / "inverse.npy").stat().st_size == (tmp_path / "self.npy").stat().st_size
