@@ -235,6 +235,18 @@ def test_real_projections_become_a_scan(run, shared_data, tmp_path):
         (
             3e38,
             "f4",
+            "reconstruct in.npy --method bonewater(kv=60) --angles 180 --axes sinogram --voxel-size 0.1 --input-unit",
+            "too large",
+        ),
+        (
+            3e38,
+            "f4",
+            "reconstruct in.npy --method sirt(iterations=2) --angles 180 --axes sinogram --voxel-size 0.1 --input-unit",
+            "too large",
+        ),
+        (
+            3e38,
+            "f4",
             "reconstruct in.npy --try 2:3:1 --angles 180 --axes sinogram --voxel-size 0.1 --input-unit",
             "large",
         ),

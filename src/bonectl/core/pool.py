@@ -8,6 +8,7 @@ abort when two Python threads enter them, and do not survive a fork.
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import lru_cache
 
 from bonectl.core import threads
@@ -32,7 +33,9 @@ def each(work: Callable[[int, int], None], pieces: Iterable[tuple[int, int]]) ->
             work(low, high)
         return
     # the process id is part of the key because a fork inherits the executor but not its threads
-    futures = [_executor(count, os.getpid()).submit(work, low, high) for low, high in pieces]
+    # each piece in the caller's context: what NumPy shall warn of is kept there
+    submit = _executor(count, os.getpid()).submit
+    futures = [submit(copy_context().run, work, low, high) for low, high in pieces]
     for future in futures:
         future.result()
 

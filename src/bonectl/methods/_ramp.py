@@ -96,6 +96,11 @@ def truncated_rows(scan: Values, geometry: Geometry) -> list[bool]:
     Judged row by row, so that the answer does not depend on the slab a row arrives in. The end of a detector's
     shorter side is judged by those views only whose rays there the longer side does not measure from behind.
     """
+    with np.errstate(over="ignore", invalid="ignore"):  # what is too large to add up is refused where it is read
+        return _truncated(scan, geometry)
+
+
+def _truncated(scan: Values, geometry: Geometry) -> list[bool]:
     most = TRUNCATED * arrays.plain(scan.mean(axis=1)).max(axis=1)
     side, end = longer_side(geometry), _end(OUTERMOST, scan)
     cut = np.zeros(len(most), dtype=np.bool_)

@@ -136,8 +136,8 @@ def _looked_up(corner: Values, lines: Values, mineral: Values) -> Values:
     first, last, down = LINES
     most, across = MINERAL
     row, column = (lines - first) * ((down - 1) / (last - first)), mineral * ((across - 1) / most)
-    floor = arrays.space(lines).floor
-    above, left = floor(row).clip(0, down - 2), floor(column).clip(0, across - 2)
+    floor, number = arrays.space(lines).floor, arrays.space(lines).nan_to_num  # what is no number stays none below
+    above, left = number(floor(row)).clip(0, down - 2), number(floor(column)).clip(0, across - 2)
     place, right = arrays.whole(above * across + left), column - left
     upper = corner[place] + right * (corner[place + 1] - corner[place])
     lower = corner[place + across] + right * (corner[place + across + 1] - corner[place + across])

@@ -56,15 +56,18 @@ def _seen(header: Header, others: int) -> Header:
 
 
 def noise2inverse(inputs: Sequence[Volume], targets: Sequence[Volume], *, splits: int = 4) -> Noise2Inverse:
-    """Learn from the noisy scan alone, by reconstructions of disjoint views.
+    r"""Learn from the noisy scan alone, by reconstructions of disjoint views.
 
     Split the scan by its views, reconstruct each split, train, and denoise the reconstruction of all views:
 
         for k in 0 1 2 3; do
-          bonectl convert scan.npy --crop ":,$k::4,:" -o - | bonectl reconstruct --unit mgHA/cm3 -o split_$k.npy
+          bonectl convert scan.npy --crop ":,$k::4,:" |
+            bonectl reconstruct --unit mgHA/cm3 -o split_$k.npy
         done
-        bonectl train split_[0-3].npy --pairs noise2inverse --loss l2 -o own.safetensors
-        bonectl reconstruct scan.npy --unit mgHA/cm3 | bonectl denoise --model own.safetensors -o clean.npy
+        bonectl train split_[0-3].npy --pairs noise2inverse --loss l2 \
+          -o own.safetensors
+        bonectl reconstruct scan.npy --unit mgHA/cm3 |
+          bonectl denoise --model own.safetensors -o clean.npy
 
     Filtered back-projection is linear, so the mean of the splits is that reconstruction: it is a little less noisy than
     the mean of all splits but one, which the network learns from. Noise that the splits share (rings, a drifting beam)

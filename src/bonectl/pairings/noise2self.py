@@ -61,9 +61,10 @@ class Noise2Self:
 
 
 def noise2self(inputs: Sequence[Volume], targets: Sequence[Volume]) -> Noise2Self:
-    """Learn from noisy volumes alone, without clean ones and without projections; the model must be blind.
+    r"""Learn from noisy volumes alone, without clean ones and without projections; the model must be blind.
 
-        bonectl train noisy.npy --pairs noise2self --model blind --loss l2 -o own.safetensors
+        bonectl train noisy.npy --pairs noise2self --model blind \
+          --loss l2 -o own.safetensors
         bonectl denoise noisy.npy --model own.safetensors -o clean.npy
 
     A slice is predicted from its neighbours, whose noise is another one where rows were reconstructed one by one:

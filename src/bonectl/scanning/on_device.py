@@ -78,7 +78,8 @@ class OnDevice:
             When it is too small for one slice, or for a block that cannot be cut.
         """
         if self.where is None:
-            return np.asarray(run(block))
+            with np.errstate(all="ignore"):  # as tensors do: what is not finite is refused where it is written
+                return np.asarray(run(block))
         while True:
             count = min(self._largest or len(block), len(block))
             done = self._parts(run, block, count)
