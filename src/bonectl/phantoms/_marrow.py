@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from bonectl.phantoms._hashes import join
+from bonectl.phantoms._hashes import join, normal
 from bonectl.phantoms._spline import VARIANCE
 
 Floats = NDArray[np.float64]
@@ -24,8 +24,6 @@ Field = NDArray[np.float32]
 GRAIN = 0.05
 # Samples per node distance along each axis that the mean over a voxel is taken of.
 SAMPLES = 8
-# SD of a sum of four uniform numbers from 0 to 1: such a sum is nearly normal and within 3.46 SD of its mean.
-SUM_SD = (4.0 / 12.0) ** 0.5
 
 
 class Weights(NamedTuple):
@@ -51,11 +49,7 @@ def weights(start: int, count: int, voxel: float) -> Weights:
 @njit(cache=True, error_model="numpy")
 def _node(salt: Any, z: int, y: int, x: int) -> float:
     """The value at a node: mean 0, SD 1."""
-    bits = join(join(join(salt, z + 8), y + 8), x + 8)
-    total = 0.0
-    for piece in range(4):
-        total += float((bits >> np.uint64(16 * piece)) & np.uint64(0xFFFF)) / 65536.0
-    return (total - 2.0) / SUM_SD
+    return normal(join(join(join(salt, z + 8), y + 8), x + 8))  # type: ignore[no-any-return]
 
 
 @njit(cache=True, error_model="numpy", parallel=True)

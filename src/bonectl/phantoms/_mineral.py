@@ -9,19 +9,15 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from bonectl.phantoms._hashes import join, mix
+from bonectl.phantoms._hashes import join, mix, normal
 
 Floats = NDArray[np.float64]
 Field = NDArray[np.float32]
-SQRT3 = 1.7320508075688772
 
 
 @njit(cache=True, error_model="numpy")
 def _packets(z: float, y: float, x: float, salt: Any, point: Floats, value: Floats) -> None:
-    """Fill in the 27 packets around a place [packet size], and their values: mean 0, SD 1.
-
-    A value is a sum of four uniform numbers, nearly normal and bounded by ±3.46.
-    """
+    """Fill in the 27 packets around a place [packet size], and their values: mean 0, SD 1."""
     n = 0
     for cz in range(int(z) - 1, int(z) + 2):
         for cy in range(int(y) - 1, int(y) + 2):
@@ -30,11 +26,7 @@ def _packets(z: float, y: float, x: float, salt: Any, point: Floats, value: Floa
                 point[n, 0] = cz + float(bits & np.uint64(0xFFFFF)) / 1048576.0
                 point[n, 1] = cy + float((bits >> np.uint64(20)) & np.uint64(0xFFFFF)) / 1048576.0
                 point[n, 2] = cx + float((bits >> np.uint64(40)) & np.uint64(0xFFFFF)) / 1048576.0
-                bits = mix(bits)
-                total = 0.0
-                for piece in range(4):
-                    total += float((bits >> np.uint64(16 * piece)) & np.uint64(0xFFFF)) / 65536.0
-                value[n] = (total - 2.0) * SQRT3
+                value[n] = normal(mix(bits))
                 n += 1
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from bonectl.phantoms._hashes import join, mix, unit
+from bonectl.phantoms._hashes import SQRT3, join, mix, unit
 
 Floats = NDArray[np.float64]
 Field = NDArray[np.float32]
@@ -25,7 +25,6 @@ MOST_SEEDS = 250
 OWN_THICKNESS = 0.25
 # How much the surface's level may change per mm more than a distance would (bending, varying thickness).
 STEEPNESS = 1.3
-SQRT3 = 1.7320508075688772
 
 
 class Rules(NamedTuple):
