@@ -155,6 +155,7 @@ complete -c bonectl -n '__fish_seen_subcommand_from denoise' -l sd -r -d 'Where 
 complete -c bonectl -n '__fish_seen_subcommand_from denoise' -l each -r -d 'Where the samples themselves go: sample_000.npy and so on.'
 complete -c bonectl -n '__fish_seen_subcommand_from denoise' -l device -r -d 'cpu, cuda, cuda:1, or auto: a GPU where there is one.'
 complete -c bonectl -n '__fish_seen_subcommand_from denoise' -l tile -r -d 'Side of a tile [pixels]. Changes memory and speed, and at most the last digits (1e-6 of full bone): torch rounds small tiles otherwise.'
+complete -c bonectl -n '__fish_seen_subcommand_from denoise' -l engine -r -d 'What computes networks: torch, or openvino, which on a CPU takes 1.0 to 3 times less time and needs the package of that name. The last digits differ (1e-5 of what a network changes).'
 complete -c bonectl -n '__fish_seen_subcommand_from denoise' -l voxel-size -r -d 'Voxel size (detector pitch of a scan) [mm] where the input has none.'
 complete -c bonectl -n '__fish_seen_subcommand_from denoise' -l input-unit -r -d 'What the input\'s values are, where it does not tell.'
 complete -c bonectl -n '__fish_seen_subcommand_from denoise' -l nan -x -a 'fail zero fill' -d 'NaN and infinite values in the input: fail; zero sets them to 0 (not in counts and transmissions, where 0 absorbs all); fill takes them from their neighbours in the slice.'

@@ -13,9 +13,11 @@ from bonectl.core.spec import parse
 from bonectl.core.stack import Stack
 from bonectl.core.table import Number
 from bonectl.io import npy
+from bonectl.learning.checkpoint import Checkpoint
 from bonectl.morphology.cells import BONE, MARROW, OUTSIDE
 from bonectl.morphology.specimen import Specimen
 from bonectl.morphology.threshold import Threshold
+from bonectl.ops.denoise import Model
 from bonectl.training.request import Request
 
 
@@ -156,6 +158,30 @@ def ball(shape, radius, x, y, z, fine=6):
     whole = (dz[:, None, None] + dy[None, :, None] + dx[None, None] < radius**2).astype(np.float32)
     split = [n for length in shape for n in (length, fine)]
     return torch.from_numpy(whole.reshape(split).mean(axis=(1, 3, 5)))
+
+
+def trained(text, normalisation):
+    """A network with small random weights everywhere, as if trained, that nothing else calibrates."""
+    spec = parse(text)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        network = kit.bind("models", spec)().eval()
+        for parameter in network.parameters():
+            parameter.data.add_(0.05 * torch.randn(parameter.shape))
+    checkpoint = Checkpoint(
+        model=str(kit.in_full("models", spec)),
+        loss="l1",
+        pairs="supervised",
+        normalisation=normalisation,
+        axes=("z", "y", "x"),
+        spacing=(0.0585,) * 3,
+        acquisition={"photons": 300.0},
+        steps=1,
+        seed=0,
+        training={"held_out_psnr_db": [[1, 30.0]], "held_out_psnr_input_db": 20.0},
+        weights=network.state_dict(),
+    )
+    return Model(network, checkpoint.model, checkpoint)
 
 
 @contextmanager

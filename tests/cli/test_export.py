@@ -16,9 +16,9 @@ from bonectl.core import kit
 from bonectl.core.spec import parse
 from bonectl.errors import UnavailableError, UsageError
 from bonectl.learning import graph
-from bonectl.learning.checkpoint import Checkpoint, Normalisation
+from bonectl.learning.checkpoint import Normalisation
 from bonectl.ops import export as ops
-from bonectl.ops.denoise import Model, denoise
+from bonectl.ops.denoise import denoise
 
 needs_onnx = pytest.mark.skipif(
     not (find_spec("onnx") and find_spec("onnxruntime")),
@@ -42,33 +42,9 @@ NETWORKS = (
 LAW = Normalisation("1/cm", 0.5, 4.0)
 
 
-def model(text, normalisation=LAW):
-    """A network with small random weights everywhere, as if trained, that nothing else calibrates."""
-    spec = parse(text)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(3)
-        network = kit.bind("models", spec)().eval()
-        for parameter in network.parameters():
-            parameter.data.add_(0.05 * torch.randn(parameter.shape))
-    checkpoint = Checkpoint(
-        model=str(kit.in_full("models", spec)),
-        loss="l1",
-        pairs="supervised",
-        normalisation=normalisation,
-        axes=("z", "y", "x"),
-        spacing=(0.0585,) * 3,
-        acquisition={"photons": 300.0},
-        steps=1,
-        seed=0,
-        training={"held_out_psnr_db": [[1, 30.0]], "held_out_psnr_input_db": 20.0},
-        weights=network.state_dict(),
-    )
-    return Model(network, checkpoint.model, checkpoint)
-
-
 def saved(tmp_path, text="unet25d(width=4, scales=2)", normalisation=LAW):
     path = tmp_path / "net.safetensors"
-    model(text, normalisation).checkpoint.save(path)
+    made.trained(text, normalisation).checkpoint.save(path)
     return path
 
 
@@ -92,7 +68,7 @@ def test_there_is_one_of_each_network():
 
 @pytest.mark.parametrize("text", NETWORKS)
 def test_the_graph_has_the_scale_in_it_and_takes_slices_of_any_size(text):
-    known = model(text)
+    known = made.trained(text, LAW)
     values = attenuation((4, 19, 30))
     wanted = denoise(made.stack(values, unit="1/cm"), known).collect()
     assert np.abs(wanted - values).max() > 0.01  # it does something
@@ -106,7 +82,7 @@ def test_the_graph_has_the_scale_in_it_and_takes_slices_of_any_size(text):
 @pytest.mark.parametrize("text", NETWORKS)
 def test_onnxruntime_gives_our_values_in_our_unit(tmp_path, text):
     ops.export(saved(tmp_path, text), tmp_path / "net.onnx")
-    known = model(text)
+    known = made.trained(text, LAW)
     values = attenuation((3, 45, 37))  # no size that it was exported with
     wanted = denoise(made.stack(values, unit="1/cm"), known).collect()
     weights, reach = (tmp_path / "net.onnx").read_bytes(), known.network.reach
@@ -143,7 +119,7 @@ def test_a_package_of_the_zoo_is_whole_and_the_same_bytes_again(tmp_path):
     rows, halo = given["axes"][2], made_of_it["axes"][2]["halo"]
     assert (rows["unit"], round(rows["scale"], 6)) == ("micrometer", 58.5)
     assert (asked.shape[2] - rows["size"]["min"]) % rows["size"]["step"] == 0
-    assert halo >= model("unet25d(width=4, scales=2)").network.reach.pixels
+    assert halo >= made.trained("unet25d(width=4, scales=2)", LAW).network.reach.pixels
     assert len(given["axes"][1]["channel_names"]) == asked.shape[1] == 5
     assert given["preprocessing"] == made_of_it["postprocessing"] == []
     assert "1/cm" in given["description"]

@@ -13,7 +13,7 @@ _NAMES = {
     INPUT: "source inputs target scanner axes angles voxel_size input_unit nan mask mask_label label reference samples",
     OUTPUT: "output format bare force no_history dry_run as_json style map plot sheet each sd every "
     "picture tensorboard",
-    RESOURCES: "device backend compile threads max_memory slab tile resume",
+    RESOURCES: "device engine backend compile threads max_memory slab tile resume",
     SPEECH: "quiet progress debug help",
 }
 _HEADING = {name: heading for heading, names in _NAMES.items() for name in names.split()}

@@ -74,13 +74,31 @@ def exported(graph: Graph, facts: Mapping[str, Any]) -> bytes:
     onnx = package("onnx")
     reach = graph.network.reach
     sides = [round_up(side, reach.grid) + 1 for side in (32, 48)]  # sides that are padded, and not alike
-    example = torch.zeros(1, 2 * reach.slices + 1, *sides)
+    drawn = traced(graph.eval(), torch.zeros(1, 2 * reach.slices + 1, *sides))
+    model = onnx.load_model_from_string(drawn)
+    words = {name: fact if isinstance(fact, str) else json.dumps(fact) for name, fact in facts.items()}
+    onnx.helper.set_model_props(model, words)
+    onnx.checker.check_model(model)
+    whole: bytes = model.SerializeToString(deterministic=True)
+    return whole
+
+
+def traced(module: nn.Module, example: Tensor) -> bytes:
+    """Return what a module does with (b, channels, y, x) in ONNX, for any b, y and x, by what it does with an example.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Not in training.
+    example : Tensor, (b, channels, y, x)
+        Of sides that are not alike, so that no one is taken for the other.
+    """
     free = {0: "b", 2: "y", 3: "x"}
     file = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of tracing: what it takes for constant is constant here
         torch.onnx.export(
-            graph.eval(),
+            module,
             (example,),
             file,  # type: ignore[arg-type]  # torch's annotation forgets it
             dynamo=False,
@@ -89,12 +107,7 @@ def exported(graph: Graph, facts: Mapping[str, Any]) -> bytes:
             output_names=[OUTPUT],
             dynamic_axes={INPUT: free, OUTPUT: free},
         )
-    model = onnx.load_model_from_string(file.getvalue())
-    words = {name: fact if isinstance(fact, str) else json.dumps(fact) for name, fact in facts.items()}
-    onnx.helper.set_model_props(model, words)
-    onnx.checker.check_model(model)
-    whole: bytes = model.SerializeToString(deterministic=True)
-    return whole
+    return file.getvalue()
 
 
 def run(model: bytes, volume: NDArray[np.float32]) -> NDArray[np.float32]:

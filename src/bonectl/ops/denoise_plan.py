@@ -1,7 +1,7 @@
 """What denoising is asked for, as one value, and what it will do with a volume: a dry run prints it, a run does it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bonectl.core.cost import Cost
@@ -12,6 +12,9 @@ from bonectl.learning import device
 from bonectl.ops import denoise_cost
 from bonectl.ops.denoise import TILE, Model, denoise, trained, untrained
 from bonectl.ops.samples import Samples, sampled
+
+# What computes networks.
+ENGINES = ("torch", "openvino")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,17 +31,21 @@ class Request:
         See ``bonectl.learning.device.choose``.
     tile : int
         Largest side of a tile without its halo [pixels].
+    engine : str
+        What computes the networks: ``torch``, or ``openvino`` on a CPU.
 
     Raises
     ------
     UsageError
-        There is no model, a tile has no side, or fewer than no samples are asked for.
+        There is no model, a tile has no side, fewer than no samples are asked for, or there is no such engine, or not
+        on that device.
     """
 
     models: tuple[str, ...]
     samples: int = 0
     device_name: str = "auto"
     tile: int = TILE
+    engine: str = "torch"
 
     def __post_init__(self) -> None:
         if not self.models:
@@ -47,6 +54,10 @@ class Request:
             raise UsageError(f"tiles of {self.tile} pixels; the side must be positive")
         if self.samples < 0:
             raise UsageError(f"{self.samples} samples; give at least 2, or 0 for one of each checkpoint")
+        if self.engine not in ENGINES:
+            raise UsageError(f"there is no engine {self.engine!r}; there are {' and '.join(ENGINES)}")
+        if self.engine == "openvino" and self.device_name not in ("auto", "cpu"):
+            raise UsageError(f"openvino computes on the CPU, not on {self.device_name}; give --device cpu")
 
     @property
     def is_sampled(self) -> bool:
@@ -58,6 +69,11 @@ class Request:
         """How many answers."""
         return self.samples or len(self.models)
 
+    @property
+    def place(self) -> str:
+        """The device that is meant, by its name."""
+        return "cpu" if self.engine == "openvino" else self.device_name
+
     def loaded(self) -> tuple[Model, ...]:
         """Return the models, ready to use.
 
@@ -65,8 +81,18 @@ class Request:
         ------
         UsageError, MissingInputError, PermissionDeniedError, DataError
             As `bonectl.ops.denoise.trained` and `bonectl.ops.denoise.untrained`.
+        UnavailableError
+            The engine is not installed.
         """
-        return tuple(map(_model, self.models))
+        models = tuple(map(_model, self.models))
+        if self.engine == "torch":
+            return models
+        from bonectl.learning.compiled import Compiled
+
+        # Filters have no weights that a graph could hold, and are what they are by torch.
+        return tuple(
+            replace(model, network=Compiled(model.network)) if model.network.learns else model for model in models
+        )
 
 
 def _model(text: str) -> Model:
@@ -97,12 +123,12 @@ class Plan:
     def denoised(self, stack: Stack) -> Stack:
         """Return the one answer (`bonectl.ops.denoise.denoise`)."""
         (model,) = self.models
-        return denoise(stack, model, device_name=self.request.device_name, tile=self.request.tile)
+        return denoise(stack, model, device_name=self.request.place, tile=self.request.tile)
 
     def sampled(self, stack: Stack) -> Samples:
         """Return the several answers (`bonectl.ops.samples.sampled`)."""
         asked = self.request
-        return sampled(stack, self.models, asked.count, device_name=asked.device_name, tile=asked.tile)
+        return sampled(stack, self.models, asked.count, device_name=asked.place, tile=asked.tile)
 
     def cost(self) -> Cost:
         """Return about what it takes."""
@@ -110,12 +136,12 @@ class Plan:
             self.header,
             self.models,
             self.request.count,
-            device_name=self.request.device_name,
+            device_name=self.request.place,
             tile=self.request.tile,
         )
 
     def facts(self) -> Mapping[str, Fact]:
-        """Return what a history says of it: models, hashes of their weights, device, samples."""
+        """Return what a history says of it: models, hashes of their weights, samples, engine, device."""
         names = dict.fromkeys(model.name for model in self.models)
         digests = [model.checkpoint.digest[:DIGITS] for model in self.models if model.checkpoint is not None]
         facts: dict[str, Fact] = {"model": "; ".join(names)}
@@ -123,4 +149,6 @@ class Plan:
             facts["weights_sha256"] = " ".join(digests)
         if self.request.is_sampled:
             facts["samples"] = self.request.count
-        return facts | {"device": str(device.choose(self.request.device_name))}
+        if self.request.engine != "torch":
+            facts["engine"] = self.request.engine
+        return facts | {"device": str(device.choose(self.request.place))}
