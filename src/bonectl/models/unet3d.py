@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from bonectl.errors import UsageError
-from bonectl.learning.denoiser import Denoiser, Reach
+from bonectl.learning.denoiser import Denoiser, Reach, channels_last
 from bonectl.models._unet import radius
 
 # What the register knows of it (core/kit.py).
@@ -69,7 +69,7 @@ class _Volumetric(Denoiser):
 
     def __init__(self, width: int, scales: int) -> None:
         super().__init__(Reach(slices=TAKEN * (2 * scales - 1), pixels=radius(scales), grid=2 ** (scales - 1)))
-        self.network = _Network(width, scales)
+        self.network = channels_last(_Network(width, scales))
 
     def forward(self, volume: Tensor) -> Tensor:
         """Estimate the inner slices, (b, z + 2 * reach.slices, y, x) → (b, z, y, x)."""
