@@ -119,7 +119,7 @@ complete -c bonectl -n __fish_use_subcommand -a train -d 'Train a network to den
 complete -c bonectl -n '__fish_seen_subcommand_from train' -l output -s o -r -d 'Checkpoint to write: x.safetensors; its .resume, .csv and .png lie beside it.'
 complete -c bonectl -n '__fish_seen_subcommand_from train' -l target -s t -r -d 'Clean stack of an input; once for each, in their order.'
 complete -c bonectl -n '__fish_seen_subcommand_from train' -l model -s m -x -a 'blind drunet gaussian identity lpd msd nafnet nlm nlm3d redcnn tv tv3d unet25d unet2d unet3d' -d 'Network (bonectl-models(7)).'
-complete -c bonectl -n '__fish_seen_subcommand_from train' -l loss -s l -x -a 'bvtv charbonnier cldice encoder euler fft gan grad hinge hist huber l1 l2 lowpass lsgan msssim ragan randvgg skelrec ssim surface vgg w1 wgan' -d 'Weighted sum of losses (bonectl-losses(7)), with @ schedules.'
+complete -c bonectl -n '__fish_seen_subcommand_from train' -l loss -s l -x -a 'bvtv charbonnier cldice ecc encoder euler fft gan grad hinge hist huber l1 l2 lowpass lsgan msssim ragan randvgg skelrec ssim surface vgg w1 wgan' -d 'Weighted sum of losses (bonectl-losses(7)), with @ schedules.'
 complete -c bonectl -n '__fish_seen_subcommand_from train' -l pairs -x -a 'lowdose noise2inverse noise2self supervised' -d 'How input and target are paired (bonectl-pairings(7)).'
 complete -c bonectl -n '__fish_seen_subcommand_from train' -l steps -r -d 'Steps to train.'
 complete -c bonectl -n '__fish_seen_subcommand_from train' -l batch -r -d 'Runs of slices per step.'

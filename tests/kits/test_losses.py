@@ -9,6 +9,7 @@ import skimage.measure
 import skimage.metrics
 import torch
 from safetensors.torch import load_file
+from scipy.ndimage import gaussian_filter
 from skimage.morphology import ball, skeletonize
 
 from bonectl.core import kit
@@ -202,6 +203,40 @@ def test_euler_windows_keep_errors_from_cancelling():
     other[0, 1, 1, 6] = 1
     assert float(loss("euler(window=100, connectivity=6)", one, other)) == 0
     assert float(loss("euler(window=4, connectivity=6)", one, other)) == pytest.approx(1 / 64)
+
+
+@pytest.mark.parametrize(("connectivity", "theirs"), [(6, 1), (26, 3)])
+def test_ecc_is_the_mean_over_levels_of_scikit_images_euler_number(connectivity, theirs):
+    # The occupancies are a hundredth apart, so that levels halfway between them are all that there are.
+    levels = (np.arange(100) + 0.5) / 100
+    shares = np.random.default_rng(3).integers(0, 101, (6, 7, 5)) / 100
+    wanted = np.mean([skimage.measure.euler_number(shares > level, connectivity=theirs) for level in levels])
+    found = euler_density(torch.from_numpy(shares)[None], connectivity, torch.minimum).sum()
+    assert float(found) == pytest.approx(wanted, abs=1e-9)
+
+
+def test_ecc_counts_no_blur_and_euler_does():
+    rod = np.zeros((24, 24, 24))
+    rod[:, 9:15, 9:15] = 1
+    blurred = torch.from_numpy(gaussian_filter(rod, 2)[4:-4])[None]  # a rod from end to end of what is seen
+    sharp = torch.from_numpy(rod[4:-4])[None]
+    cells = 17 * 25 * 25
+    assert float(loss("ecc(window=100, threshold=0.4)", blurred, sharp)) * cells < 1e-9
+    assert float(loss("euler(window=100, threshold=0.4)", blurred, sharp)) * cells > 0.5
+
+
+def test_ecc_mends_a_broken_strut_where_it_is_broken():
+    whole = torch.zeros(1, 12, 9, 9, dtype=torch.float64)
+    whole[:, :, 3:6, 3:6] = 1
+    broken = whole.clone()
+    broken[:, 5:7] *= 0.35  # bone is above 0.4
+    broken.requires_grad_(True)
+    value = loss("ecc(window=100)", broken, whole)
+    (gradient,) = torch.autograd.grad(value, broken)
+    assert float(value.detach()) > 0
+    assert float(gradient[:, 5:7].min()) < 0  # more bone there means less loss
+    assert not gradient[:, :4].any()
+    assert not gradient[:, 8:].any()
 
 
 def test_bvtv_on_masks_is_the_difference_of_the_fractions():

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -315,15 +316,16 @@ def _part(tree: ast.Module, name: str) -> _Node | None:
 
 
 def _lineage(tree: ast.Module, part: _Node) -> list[_Node]:
-    """A part, and the first base of a class where that is of this package: the text says from which file it comes."""
+    """A part, and the first bases of a class that are of this package: the text says from which file each comes."""
     bases = part.bases if isinstance(part, ast.ClassDef) else []
     base = next((node.id for node in bases if isinstance(node, ast.Name)), None)
     for node in tree.body:
         match node:
             case ast.ImportFrom(module=str(module), names=names) if base in [alias.name for alias in names]:
                 file = Path(__file__).parents[1].joinpath(*module.split(".")[1:]).with_suffix(".py")
-                there = ast.parse(file.read_text(encoding="utf-8")).body
-                return [part, *(n for n in there if isinstance(n, ast.ClassDef) and n.name == base)]
+                there = ast.parse(file.read_text(encoding="utf-8"))
+                classes = [n for n in there.body if isinstance(n, ast.ClassDef) and n.name == base]
+                return [part, *chain.from_iterable(_lineage(there, n) for n in classes)]
     return [part]
 
 

@@ -8,6 +8,7 @@ occupancies, differentiable, and on a mask of zeros and ones exactly the Euler n
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -19,7 +20,8 @@ class Euler(OfWindows):
     """Mean over windows of the absolute difference of the soft Euler number, per voxel.
 
     Windows keep errors of opposite sign from cancelling. It wants a network that is decent already (``@70%``), and
-    ``bvtv`` beside it; its weight is of the order of 100.
+    ``bvtv`` beside it; its weight is of the order of 100. Products of occupancies count blur, too: a straight rod of
+    6 voxels that is blurred by 2 has 1.8 in place of 1. ``ecc`` does not.
 
     Parameters
     ----------
@@ -48,7 +50,10 @@ class Euler(OfWindows):
         return euler_density(mask, self.connectivity)
 
 
-def euler_density(mask: Tensor, connectivity: int) -> Tensor:
+Join = Callable[[Tensor, Tensor], Tensor]
+
+
+def euler_density(mask: Tensor, connectivity: int, join: Join = torch.mul) -> Tensor:
     """Return the contributions of the cells to the Euler number, each at its first corner.
 
     Parameters
@@ -57,6 +62,8 @@ def euler_density(mask: Tensor, connectivity: int) -> Tensor:
         Occupancies, 0 to 1; everything outside is empty.
     connectivity : int
         26 or 6.
+    join : callable
+        How much two voxels are both bone, or both empty, by how much each is: their product, or the smaller.
 
     Returns
     -------
@@ -71,24 +78,24 @@ def euler_density(mask: Tensor, connectivity: int) -> Tensor:
     """
     if connectivity == 6:
         # Voxels are the vertices of a complex; a cell is there when all its voxels are bone.
-        return _alternating(pad(mask, (0, 1) * 3), lambda cell: cell)
+        return _alternating(pad(mask, (0, 1) * 3), lambda cell: cell, join)
     if connectivity == 26:
         # Voxels are closed cubes; a cell is there unless all voxels around it are empty.
-        return -_alternating(pad(1 - mask, (1, 1) * 3, value=1.0), lambda empty: 1 - empty)
+        return -_alternating(pad(1 - mask, (1, 1) * 3, value=1.0), lambda empty: 1 - empty, join)
     raise UsageError(f"euler(connectivity={connectivity}): bone is 26- or 6-connected")
 
 
-def _alternating(values: Tensor, presence: Callable[[Tensor], Tensor]) -> Tensor:
+def _alternating(values: Tensor, presence: Callable[[Tensor], Tensor], join: Join) -> Tensor:
     """Return the sum over cells of 1, 2, 4 and 8 voxels of their presence, with signs + - + -.
 
-    ``values`` is (b, z + 1, y + 1, x + 1); the products over the voxels of a cell are built axis by axis.
+    ``values`` is (b, z + 1, y + 1, x + 1); what the voxels of a cell are together is built axis by axis.
     """
 
     def low(cell: Tensor, axis: int) -> Tensor:
         return cell.narrow(axis, 0, cell.shape[axis] - 1)
 
     def both(cell: Tensor, axis: int) -> Tensor:
-        return low(cell, axis) * cell.narrow(axis, 1, cell.shape[axis] - 1)
+        return join(low(cell, axis), cell.narrow(axis, 1, cell.shape[axis] - 1))
 
     cells = [(values, 1)]
     for axis in (1, 2, 3):
