@@ -1,10 +1,15 @@
 """How many threads numba and torch use is their caller's: no verb of the Python door changes it."""
 
+import os
+import subprocess
+import sys
 from contextvars import Context
 
 import numba
+import numpy as np
 import pytest
 import torch
+from tests import made
 
 import bonectl
 from bonectl.core import threads
@@ -75,3 +80,14 @@ def test_a_process_of_the_command_line_is_governed():
             torch.set_num_threads(before)
 
     Context().run(run)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="GNU's OpenMP tells its settings; other systems have another")
+@pytest.mark.parametrize(("said", "wanted"), [({}, threads.SPINS), ({"GOMP_SPINCOUNT": "77"}, 77)])
+def test_threads_that_wait_do_not_spin_for_long(tmp_path, said, wanted):
+    made.store(tmp_path / "x.npy", np.ones((2, 8, 8), np.float32))
+    line = [sys.executable, "-m", "bonectl", "denoise", "x.npy", "-m", "gaussian(sigma=1)", "-o", "y.npy"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_"))}
+    environment |= {"OMP_DISPLAY_ENV": "verbose"} | said
+    ended = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert f"GOMP_SPINCOUNT = '{wanted}'" in ended.stderr
