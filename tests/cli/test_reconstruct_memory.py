@@ -71,7 +71,7 @@ def test_dry_run(tell, save, size, tmp_path):
     save(lines(12))
     _, out = tell(f"reconstruct scan.npy --dry-run --max-memory '{size}' -o a.npy")
     plan = dict(line.split("\t") for line in out.splitlines())
-    assert plan["block"] == "20 rows at a time"
+    assert plan["block"] == "16 rows at a time"
     assert "6.0 GiB may be taken" in plan["memory"]
     assert plan["time"].startswith("about 1 s on ")
     assert not (tmp_path / "a.npy").exists()

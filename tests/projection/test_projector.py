@@ -218,6 +218,31 @@ def test_any_cut_into_blocks_and_any_number_of_threads_gives_the_same_bits(model
             threads.choose(0)
 
 
+@pytest.mark.parametrize("backend", ["auto", "reference"])
+@pytest.mark.parametrize("model", ["strip", "bandlimited"])
+def test_a_slice_leaks_nothing_into_the_one_it_is_paired_with(model, backend):
+    """Two slices are one complex number; samples midway between two cells of the grid once left 1e-4 in the other."""
+    A = Projector(parallel(33, 1, VOXEL, views=11), model=model, backend=backend)
+    x, y = signed(0, 1, 33, 33), signed(1, 1, *A.codomain)
+    for run, values in ((A, x), (A.T, y)):
+        pair = run(torch.cat([values, torch.zeros_like(values)]))
+        assert pair[1].abs().max() <= 4e-6 * pair[0].abs().max()
+
+
+@pytest.mark.parametrize("columns", [40, 57])
+@pytest.mark.parametrize("model", ["strip", "bandlimited"])
+def test_one_slice_by_itself_is_what_it_is_among_others(model, columns):
+    """The odd slice has kernels of its own: other numbers only in the last bits, and exactly adjoint too."""
+    A = Projector(parallel(40, 1, VOXEL, views=11, columns=columns, centre=18.6), model=model)
+    x, y = signed(0, 4, 40, 40), signed(1, 4, 11, columns)
+    for run, values in ((A, x), (A.T, y)):
+        assert relative(run(values[2:3]), run(values)[2:3]) <= 1e-6
+        assert torch.equal(run(values[:3])[2:], run(values[2:3]))
+    forward, back = A(x[:1]).double(), A.T(y[:1]).double()
+    mismatch = (forward * y[:1]).sum() - (x[:1] * back).sum()
+    assert abs(mismatch) <= 1e-6 * torch.linalg.vector_norm(forward) * torch.linalg.vector_norm(y[:1].double())
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_results_are_fresh(model):
     """Neither a later call nor the caller's writes change an earlier result."""

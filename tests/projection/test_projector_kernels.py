@@ -16,6 +16,7 @@ from bonectl.geometries.parallel import parallel
 from bonectl.projection import fsp
 from bonectl.projection.fsp import TAPS
 from bonectl.projection.numba import workspace
+from bonectl.projection.numba.turning import turn
 from bonectl.projection.numba.vectors import ANY, LANES, ONE, TWO, add, fma, hat, load, rotate, sample, store
 from bonectl.projection.projector import Projector
 
@@ -74,6 +75,15 @@ def test_samples_interpolate_and_hats_are_their_transpose(registers, step, start
         total += out
     weights = np.maximum(0, 1 - np.abs(np.arange(91) - (places + step)[:, None]) / step)
     np.testing.assert_allclose(total, weights @ values[5:], atol=2e-5)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(16, 24), (5, 24), (13, 17), (1, 9), (8, 3)])
+def test_turned_matrices_are_numpys(rows, columns):
+    source = np.random.default_rng(0).random((rows, columns + 3), dtype=np.float32)
+    target = np.zeros((columns, rows + 2), np.float32)
+    turn(source.ravel(), 2, columns + 3, rows, columns, target.ravel(), 1, rows + 2)
+    assert np.array_equal(target[:, 1:-1], source[:, 2:-1].T)
+    assert not target[:, [0, -1]].any()
 
 
 @pytest.mark.parametrize(("size", "cells"), [(100, 126), (100, 200), (3, 10)])

@@ -51,7 +51,9 @@ def test_every_method_makes_of_arrays_what_it_makes_of_tensors(beam, method):
     theirs = run(Projector(g), torch.from_numpy(scan)).numpy()
     assert isinstance(ours, np.ndarray)
     assert ours.dtype == np.float32
-    assert np.abs(ours - theirs).max() <= 2e-6 * np.abs(theirs).max()
+    # norms that differ in the last bit give slices of a cut-off scan that differ by 3e-6: as much as a voxel does whose
+    # scan was rounded otherwise
+    assert np.abs(ours - theirs).max() <= 4e-6 * np.abs(theirs).max()
 
 
 @pytest.mark.parametrize("beam", BEAMS)

@@ -29,6 +29,8 @@ from bonectl.projection.joseph import Beam
 OVERSAMPLING = 1.25
 # Slices are packed by multiples of GRAIN: four complex pairs fill the FFT's vectors.
 GRAIN = 8
+# Slices carried together: a cell of all of them is a line of the cache.
+BLOCK = 16
 # Cells along an axis that the gridding kernel covers.
 TAPS = 5
 HALF = TAPS / 2
@@ -60,8 +62,6 @@ class Tables:
         1 / transform of the gridding kernel along an axis of the slice.
     coefficients : (DEGREE + 1, 8) float32
         Polynomials of the kernel's taps, highest power first, signs alternating.
-    block : int
-        Slices that are carried together.
     """
 
     size: int
@@ -73,17 +73,11 @@ class Tables:
     weights: Array
     spread_out: Array
     coefficients: Array
-    block: int
 
     @property
     def origin(self) -> int:
         """The grid's row and column of the slice's first pixel."""
         return self.cells // 2 - self.size // 2
-
-
-def block(size: int) -> int:
-    """Slices carried together for slices of this side: about what the caches hold."""
-    return 32 if size < 1024 else 16
 
 
 @dataclass(frozen=True)
@@ -137,7 +131,6 @@ def tables(beam: Beam, model: str, filter_: Filter | None = None) -> Tables:
         ),
         spread_out=_spread_out(size, cells),
         coefficients=_tap_polynomials(size / cells),
-        block=block(size),
     )
 
 

@@ -69,7 +69,7 @@ class Map:
         """Slices (rows of the scan in a cone beam) that are worked on together."""
         match self.geometry.kind:
             case "parallel":
-                return joseph.BLOCK if self.model == "joseph" else fsp.block(self.geometry.size)
+                return joseph.BLOCK if self.model == "joseph" else fsp.BLOCK
             case "fan":
                 return divergent.block(self.geometry.size)
             case _:

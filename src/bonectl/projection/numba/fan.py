@@ -45,7 +45,7 @@ def _backproject(p: Tables, scan: Array, first: int, last: int) -> Array:
         rays = p.crossings(begin, end)
 
         def views(low: int, high: int, begin: int = begin, lines: Array = lines) -> None:
-            pack_views(scan, first, last, _order(p), begin + low, lines[low:high])
+            pack_views(scan, first, last, _order(p), begin + low, 0, lines[low:high])
             lines[low:high] *= p.lengths[begin + low : begin + high, :, None]
 
         def spread(low: int, high: int, lines: Array = lines, rays: NDArray[np.float64] = rays) -> None:

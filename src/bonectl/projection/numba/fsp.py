@@ -8,20 +8,20 @@ from scipy.fft import fft, ifft
 
 from bonectl.core import pool
 from bonectl.core.slabs import Array
-from bonectl.projection.fsp import GRAIN, HALO, Tables
-from bonectl.projection.numba import workspace
+from bonectl.projection.fsp import BLOCK, GRAIN, HALO, Tables
+from bonectl.projection.numba import single, workspace
 from bonectl.projection.numba.kernels_fsp import gather, pack_rows, pack_views, scatter, unpack_rows, unpack_views
 from bonectl.projection.numba.vectors import LANES
 
 # Views whose lines are held at a time by the transpose: the grid is gone through once for them.
 VIEWS = 128
 # Rows of the grid that one piece of work of the transpose owns.
-BAND = 32
+BAND = 64
 
 
 def _blocks(slices: int, block: int) -> list[tuple[int, int, int]]:
-    """(first, last, lanes) of each block; the last one is padded to a multiple of `GRAIN` lanes."""
-    return [(low, high, -(-(high - low) // GRAIN) * GRAIN) for low, high in pool.cut(slices, block)]
+    """(first, last, lanes) of each block of pairs; the last one is padded to a multiple of `GRAIN` lanes."""
+    return [(low, high, -(-(high - low) // GRAIN) * GRAIN) for low, high in pool.cut(slices - slices % 2, block)]
 
 
 def _lanes(width: int) -> tuple[float, ...]:
@@ -44,8 +44,10 @@ def _transform(direction: Any, array: Array, axis: int) -> None:
 def project(p: Tables, volume: Array) -> Array:
     """Line integrals (slice, view, column) of a volume (slice, y, x) in 1/cm."""
     scan = np.empty((volume.shape[0], p.order.size, p.columns), dtype=np.float32)
-    for first, last, width in _blocks(volume.shape[0], p.block):
+    for first, last, width in _blocks(volume.shape[0], BLOCK):
         _project(p, volume, first, last, width, scan)
+    if volume.shape[0] % 2:  # by itself whatever comes before it, so that any cut into blocks gives the same bits
+        single.project(p, volume[-1], scan[-1])
     return scan
 
 
@@ -63,7 +65,7 @@ def _project(p: Tables, volume: Array, first: int, last: int, width: int, scan: 
 
     def views(low: int, high: int) -> None:
         spectrum = workspace.empty(high - low, p.length, width)
-        gather(lanes, grid, p.coefficients, p.steps, p.weights, low, spectrum)
+        gather(lanes, LANES[16], grid, p.coefficients, p.steps, p.weights, low, spectrum)
         _transform(ifft, spectrum, 1)
         unpack_views(spectrum, first, last, p.order, low, scan)
 
@@ -77,8 +79,10 @@ def _project(p: Tables, volume: Array, first: int, last: int, width: int, scan: 
 def backproject(p: Tables, scan: Array) -> Array:
     """The transpose of `project`: (slice, view, column) to (slice, y, x)."""
     volume = np.empty((scan.shape[0], p.size, p.size), dtype=np.float32)
-    for first, last, width in _blocks(scan.shape[0], p.block):
+    for first, last, width in _blocks(scan.shape[0], BLOCK):
         _backproject(p, scan, first, last, width, volume)
+    if scan.shape[0] % 2:
+        single.backproject(p, scan[-1], volume[-1])
     return volume
 
 
@@ -92,11 +96,11 @@ def _backproject(p: Tables, scan: Array, first: int, last: int, width: int, volu
 
         def views(low: int, high: int, begin: int = begin, spectrum: Array = spectrum) -> None:
             part = spectrum[low:high]
-            pack_views(scan, first, last, p.order, begin + low, part)
+            pack_views(scan, first, last, p.order, begin + low, 0, part)
             _transform(fft, part, 1)
 
         def bands(low: int, high: int, begin: int = begin, spectrum: Array = spectrum) -> None:
-            scatter(lanes, spectrum, p.coefficients, p.steps, p.weights, begin, low, high, grid)
+            scatter(lanes, LANES[16], spectrum, p.coefficients, p.steps, p.weights, begin, low, high, grid)
 
         pool.each(views, pool.cut(end - begin, 8))
         pool.each(bands, pool.cut(cells + HALO, BAND))

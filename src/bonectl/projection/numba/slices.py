@@ -96,7 +96,7 @@ def collected(
         grid = workspace.zeros(size, size, width)
         for begin, end in pool.cut(order.size, PIECE):
             lines = workspace.zeros(end - begin, scan.shape[2] + 2 * MARGIN, width)
-            pack_views(scan, first, last, order, begin, lines[:, MARGIN:-MARGIN])
+            pack_views(scan, first, last, order, begin, MARGIN, lines)
             if lengths is not None:
                 lines[:, MARGIN:-MARGIN] *= lengths[begin:end, :, None]
 

@@ -139,6 +139,27 @@ def fma(_context: Any, vector: Any, factor: Any, addend: Any) -> Any:
 
 
 @intrinsic
+def multiply_add_all(_context: Any, a: Any, b: Any, c: Any) -> Any:
+    """``a * b + c`` of vectors with one rounding."""
+
+    def code(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        return multiply_add(builder, *values)
+
+    return a(a, b, c), code
+
+
+@intrinsic
+def repeat(_context: Any, lanes: Any, value: Any) -> Any:
+    """``len(lanes)`` times a float."""
+    kind = FloatVector(lanes.count)
+
+    def code(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+        return splat(builder, values[1], kind.llvm)
+
+    return kind(lanes, types.float32), code
+
+
+@intrinsic
 def rotate(_context: Any, vector: Any, real: Any, imag: Any) -> Any:
     """Lanes as complex pairs (re, im), times the complex number ``real + i imag``."""
 

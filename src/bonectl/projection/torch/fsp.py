@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from bonectl.core import pool
-from bonectl.projection.fsp import DEGREE, HALF, HALO, TAPS, Tables
+from bonectl.projection.fsp import BLOCK, DEGREE, HALF, HALO, TAPS, Tables
 from bonectl.projection.torch.memory import BUDGET, accumulate
 
 # Bytes that a point of a line needs beside its lanes.
@@ -67,7 +67,7 @@ def scatter(values: Tensor, points: Points) -> Tensor:
 def project(p: Tables, volume: Tensor, gather: Gather = gather) -> Tensor:
     """Line integrals (slice, view, column) of a volume (slice, y, x) in 1/cm."""
     scan = volume.new_empty(len(volume), p.order.size, p.columns)
-    for first, last in pool.cut(len(volume), p.block):
+    for first, last in pool.cut(len(volume), BLOCK):
         grid = _spectrum(p, volume[first:last])
         for low, high in _chunks(p, grid.shape[1]):
             lines = _lines(p, grid, low, high, gather)
@@ -80,7 +80,7 @@ def backproject(p: Tables, scan: Tensor, scatter: Scatter = scatter) -> Tensor:
     """The transpose of `project`: (slice, view, column) to (slice, y, x)."""
     volume = scan.new_empty(len(scan), p.size, p.size)
     side = p.cells + HALO
-    for first, last in pool.cut(len(scan), p.block):
+    for first, last in pool.cut(len(scan), BLOCK):
         pairs = -(-(last - first) // 2)
         grid = scan.new_zeros(side**2, 2 * pairs)
         for low, high in _chunks(p, 2 * pairs):
@@ -143,7 +143,9 @@ def _points(p: Tables, low: int, high: int, device: torch.device) -> Points:
     steps = torch.from_numpy(p.steps[low:high]).to(device)
     frequency = torch.arange(-top, top + 1, device=device, dtype=torch.float64)
     at = (steps[:, None] * frequency[:, None]).view(-1, 2)
-    base = torch.ceil(at - HALF)
+    # mirrored on the other side of the middle, so that the line of a real slice stays real where a point lies midway
+    base = torch.ceil(at.abs() - HALF)
+    base = torch.where(at >= 0, base, 1 - TAPS - base)
     weights = _taps(p, (base - at + HALF).float())
     base = base.long()
     # the image sits in the middle of its grid, which alternates the signs of its spectrum
