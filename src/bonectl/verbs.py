@@ -212,16 +212,19 @@ def _frames(given: Name | Array | Frames | None) -> Frames | None:
     return Frames(Source(header, lambda: nullcontext(Stack.of(values, header))))
 
 
-def denoise(stack: Stack, model: Name, *, device_name: str = "auto") -> Stack:
+def denoise(stack: Stack, model: Name, *, device_name: str = "auto", anyway: bool = False) -> Stack:
     """The volume without its noise.
 
     Parameters
     ----------
     stack : Stack
     model : str or path
-        A checkpoint, ``"bone.safetensors"``, or a filter that needs no training, ``"gaussian(sigma=1)"``.
+        A checkpoint, ``"mine.safetensors"``, the network that comes along, ``"bone"``, or a filter that needs no
+        training, ``"gaussian(sigma=1)"``.
     device_name : str
         ``"cpu"``, ``"cuda"`` or ``"auto"``.
+    anyway : bool
+        Whether to denoise what lies outside of what the network was validated for.
 
     Raises
     ------
@@ -230,7 +233,7 @@ def denoise(stack: Stack, model: Name, *, device_name: str = "auto") -> Stack:
     """
     from bonectl.ops.denoise_plan import Plan, Request
 
-    request = Request(models=(str(model),), device_name=device_name)
+    request = Request(models=(str(model),), device_name=device_name, anyway=anyway)
     return Plan(request=request, models=request.loaded(), header=stack.header).denoised(stack)
 
 

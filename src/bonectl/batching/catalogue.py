@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from bonectl.core import kit
+from bonectl.core import kit, shipped
 from bonectl.core.spec import parse_sum
 from bonectl.errors import UsageError
 
@@ -87,7 +87,7 @@ def _typed(value: Scalar) -> str:
 
 def _is_file(value: str) -> bool:
     """Whether a part may be a file instead: a trained network."""
-    return value.endswith(".safetensors") or "/" in value
+    return value.endswith(".safetensors") or "/" in value or shipped.is_name(value)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from bonectl.cli.options import KIT_OF, SPEAKS, Group, Request
 from bonectl.cli.report import reporter
-from bonectl.core import kernel_cache, kit, places, progress, threads
+from bonectl.core import kernel_cache, kit, places, progress, shipped, threads
 from bonectl.core.spec import parse_sum
 
 CHECKPOINT = ".safetensors"
@@ -68,13 +68,13 @@ def _check_specs(given: Mapping[str, Any]) -> None:
     """Refuse misspelt parts and knobs at once, before anything heavy is imported."""
     for name, value in given.items():
         for text in value if isinstance(value, list) else [value]:
-            if name in KIT_OF and isinstance(text, str) and not (name == "model" and _names_file(text)):
+            if name in KIT_OF and isinstance(text, str) and not (KIT_OF[name] == "models" and _names_file(text)):
                 kit.check(KIT_OF[name], parse_sum(text))
 
 
 def _names_file(text: str) -> bool:
-    """Whether a --model is a checkpoint and not a part."""
-    return text.endswith(CHECKPOINT) or places.is_there(Path(text))
+    """Whether a model is a checkpoint and not a part."""
+    return text.endswith(CHECKPOINT) or shipped.is_name(text) or places.is_there(Path(text))
 
 
 def _leave_reading_to_us(annotation: Any) -> None:

@@ -42,8 +42,8 @@ def denoise(
             "--model",
             "-m",
             metavar="FILE|SPEC",
-            help="Checkpoint of `bonectl train`, or a filter that needs no training: identity, gaussian(sigma=1) ... "
-            "Several checkpoints give a sample each.",
+            help="Checkpoint of `bonectl train`; bone, a network that comes with bonectl; or a filter that needs no "
+            "training: gaussian(sigma=1) ... Several checkpoints give a sample each.",
         ),
     ],
     samples: Annotated[
@@ -84,6 +84,10 @@ def denoise(
             "the package of that name. The last digits differ (1e-5 of what a network changes).",
         ),
     ] = "torch",
+    anyway: Annotated[
+        bool,
+        typer.Option("--anyway", help="Denoise what lies outside of what a model was validated for, with a warning."),
+    ] = False,
 ) -> None:
     """Remove noise from a volume.
 
@@ -92,6 +96,11 @@ def denoise(
     passed, values that reach ten times as far or noise of twice or half the strength. Attenuation of another
     calibration (another energy) is scaled by its own: the network sees mineral density. Tiles carry the
     receptive field of the model as halo, so no seam is there to be blended.
+
+    The network bone comes with bonectl: "--model bone". It was learned from trabecular bone of one specimen and from
+    phantoms, and judged on bone that it never saw; "bonectl info bone" says with
+    which results, and where it must not be used. Voxels or noise outside of what it was validated for are refused
+    (noise when 32 slices have passed, or all of a shorter stack); --anyway denoises all the same, with a warning.
 
     With --samples, or several checkpoints, the output is the mean of several answers: of checkpoints that were trained
     alike from other seeds, and of each for the slice turned and mirrored (8 ways), in this order. Nothing is
@@ -111,6 +120,7 @@ def denoise(
       bonectl train fbp.npy --target bone.npy --steps 2 --patch 16 \\
         -o quick.safetensors
       bonectl denoise fbp.npy --model quick.safetensors -o denoised.npy
+      bonectl denoise fbp.npy --model bone --anyway -o ready.npy
       bonectl denoise --model quick.safetensors < fbp.npy | bonectl info
       bonectl denoise fbp.npy --model quick.safetensors --samples 4 \\
         --sd sd.npy --each samples -o mean.npy
@@ -121,7 +131,9 @@ def denoise(
     from bonectl.ops.denoise_plan import Plan
     from bonectl.ops.denoise_plan import Request as Asked
 
-    asked = Asked(models=tuple(model), samples=samples, device_name=device, tile=tile, engine=engine)
+    asked = Asked(
+        models=tuple(model), samples=samples, device_name=device, tile=tile, engine=engine, anyway=anyway
+    )  # fmt: skip
     if not asked.is_sampled and (sd is not None or each is not None):
         raise UsageError("--sd and --each are of several samples; give --samples N, or several --model")
     sources = source or [DASH]

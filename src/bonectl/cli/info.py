@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bonectl.cli import streams
+from bonectl.cli import model_card, streams
 from bonectl.cli.command import command
 from bonectl.cli.options import DASH, READS, Request
-from bonectl.core import progress
+from bonectl.core import kit, places, progress, shipped
 from bonectl.core.counted import counted
 from bonectl.core.printable import printable
+from bonectl.errors import MissingInputError
 
 if TYPE_CHECKING:
     from bonectl.core.header import Header
@@ -50,6 +51,11 @@ def info(
     stacks_sha256, loss_weights_sha256 (of losses that have weights), held_out (of psnr_db and each
     bone number the input's and the output's), sha256 (of the weights) and versions.
 
+    Of a network that comes with bonectl (bonectl info bone) the name is enough, where no file or folder has it. Its
+    card also says for which voxel sizes and which noise it was validated, on what, with which results beside those of
+    filters, and where it must not be used: validated, in JSON, is null of a network that nobody tried; voxel_mm the
+    least and largest voxel size of the training stacks, where they differ.
+
     Of a TIFF with a calibration function of ImageJ, values and type are those that ImageJ shows, and the function
     stands as imagej_calibration; see bonectl-stream(5).
 
@@ -73,9 +79,10 @@ def info(
         told = ops.scan_facts(scanners.read(request.source))
         _show(told, _scan_lines(told), as_json=as_json)
         return
-    if request.source != DASH and not request.source.is_dir() and _is_model(request.source):
+    if request.source != DASH and _is_model(request.source):
         _tell_model(request.source, as_json=as_json)
         return
+    _suggest(request.source)
     with streams.opened(request.source, nan=None, stored=True) as stack:
         stack = streams.declared(stack, request)
         name = streams.STDIN if request.source == DASH else streams.plain(str(request.source))
@@ -116,7 +123,19 @@ def _escaped(lines: Iterator[tuple[str, str]]) -> Iterator[tuple[str, str]]:
         yield printable(key), printable(value)
 
 
+def _suggest(path: Path) -> None:
+    """Say which network was meant, where a word that names no file is nearly its name."""
+    if path.suffix or len(path.parts) > 1 or places.is_there(path) or path == DASH:
+        return
+    if near := kit.suggestion(str(path), shipped.networks()):
+        raise MissingInputError(f"{path}: no such file, and no such network{near}")
+
+
 def _is_model(path: Path) -> bool:
+    if path.is_dir():
+        return False
+    if shipped.is_name(path):
+        return True
     if path.name.endswith(".safetensors"):  # (the rest of learning needs torch)
         return path.exists()
     try:
@@ -133,33 +152,10 @@ def _tell_model(path: Path, *, as_json: bool) -> None:
     from bonectl.learning.card import card, doubts
     from bonectl.learning.checkpoint import Checkpoint
 
-    told = card(Checkpoint.load(path), streams.plain(str(path)))
+    told = card(Checkpoint.load(shipped.found(path)), streams.plain(str(path)))
     for line in doubts(told):
         progress.note(line)
-    _show(told, _model_lines(told), as_json=as_json)
-
-
-def _model_lines(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Key and value of a checkpoint, one line each."""
-    for key in ("name", "model", "about", "parameters", "loss", "pairs", "steps", "seed", "unit"):
-        yield key, str(told[key])
-    yield "network_sees", f"(value - {told['offset']:.6g}) / {told['scale']:.6g} of {told['unit']}"
-    steps = ["unknown" if s is None else f"{s:.6g}" for s in told["spacing_mm"]]
-    yield "spacing_mm", " × ".join("-" if a == "view" else s for s, a in zip(steps, told["axes"], strict=True))
-    for key, value in told["acquisition"].items():
-        yield key, f"{value:.7g}" if isinstance(value, float) else str(value)
-    if (noise := told["noise"]) is not None:
-        yield "noise", f"{noise['least']:.4g} to {noise['most']:.4g} {told['unit']}"
-    for stack in told["stacks"]:
-        yield "trained_on", str(stack)
-    for term, digest in told["loss_weights_sha256"].items():
-        yield "loss_weights", f"{term}: {digest[:16]}"
-    for key, pair in told["held_out"].items():
-        if pair["output"] is not None:
-            before = "" if pair["input"] is None else f" (input {pair['input']:.6g})"
-            yield f"held_out_{key}", f"{pair['output']:.6g}{before}"
-    yield "sha256", str(told["sha256"])
-    yield "versions", ", ".join(f"{key} {value}" for key, value in told["versions"].items())
+    _show(told, model_card.lines(told), as_json=as_json)
 
 
 def _scan_lines(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -257,6 +257,7 @@ SPEAKS: Group = {
 KIT_OF = {
     "loss": "losses",
     "model": "models",
+    "teacher": "models",
     "pairs": "pairings",
     "method": "methods",
     "metrics": "metrics",

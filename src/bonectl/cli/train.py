@@ -59,6 +59,21 @@ def train(
     pairs: Annotated[
         str, typer.Option("--pairs", metavar="SPEC", help="How input and target are paired (bonectl-pairings(7)).")
     ] = "supervised",
+    teacher: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--teacher",
+            metavar="FILE|SPEC",
+            help="Learn what this model makes of the inputs, not the targets: a checkpoint, bone, or a filter such as "
+            "gaussian(sigma=1); of several their mean.",
+        ),
+    ] = None,
+    teacher_share: Annotated[
+        float,
+        typer.Option(
+            "--teacher-share", metavar="F", help="Share of the teachers in what is learned; targets: the rest."
+        ),
+    ] = 1.0,
     steps: Annotated[int, typer.Option("--steps", metavar="N", min=1, help="Steps to train.")] = 2000,
     batch: Annotated[int, typer.Option("--batch", metavar="N", min=1, help="Runs of slices per step.")] = 4,
     run: Annotated[
@@ -101,12 +116,17 @@ def train(
     ] = 0,
     seed: Seed = 0,
     nan: NotFinite = NaN.fail,
+    any_voxel_size: Annotated[
+        bool,
+        typer.Option("--any-voxel-size", help="Stacks may differ in voxel size: the network learns for all of them."),
+    ] = False,
     init_from: Annotated[
         Path | None,
         typer.Option(
             "--init-from",
             metavar="FILE",
-            help="Checkpoint whose weights to begin with: of the same model, or of a unet2d for unet25d and unet3d.",
+            help="Checkpoint whose weights to begin with, or bone: of the same model, or of a unet2d for unet25d and "
+            "unet3d.",
             show_default="random weights",
         ),
     ] = None,
@@ -176,6 +196,17 @@ def train(
     bonectl train ..." with --batch 4 sees in every step the patches that one process sees with --batch 8. Stacks should
     be NPY files then: others are unpacked by every process. If one process dies, the others end with status 69.
 
+    With --teacher the network learns what other models make of the inputs: of several it learns the mean of their
+    answers, in one network that costs as much as one (distillation). A teacher is a checkpoint of the same unit and
+    scale, or a filter. All are asked once, before the first step, slab by slab as "bonectl denoise" asks them, and so
+    with all of their context; their answers are a temporary file for each input (in TMPDIR). With --teacher-share 0.7
+    what is learned lies at 0.7 of the teachers' mean and 0.3 of the --target, voxel by voxel. The held-out part is
+    judged by the targets alone. The checkpoint holds the teachers and the digests of their weights, and --resume wants
+    the same.
+
+    With --any-voxel-size stacks may differ in voxel size (their slices in number and side anyway); the checkpoint says
+    from which size to which.
+
     The model lpd learns to reconstruct: IN are scans, each with the volume that it is a scan of as --target, and
     "bonectl reconstruct --method lpd(weights=OUT)" uses what comes out.
 
@@ -190,6 +221,8 @@ def train(
         --loss 'l1 + l2@50%' -o mixed.safetensors
       bonectl train fbp.npy -t bone.npy --steps 2 --patch 32 \\
         --loss 'l1 + 0.5*ssim' --balance -o balanced.safetensors
+      bonectl train fbp.npy -t bone.npy --teacher bone.safetensors \\
+        --teacher mixed.safetensors --steps 2 --patch 32 -o mean.safetensors
       bonectl train bone.npy --pairs 'lowdose(views=60)' --steps 2 --patch 16 \\
         -o simulated.safetensors
       bonectl train scan.npy -t bone.npy --model 'lpd(iterations=2)' \\
@@ -203,7 +236,7 @@ def train(
 
     request = replace(request, output=output, force=force, dry_run=dry_run, as_json=as_json)
     made = [output.with_name(f"{output.name}{ending}") for ending in ("", ".resume", ".csv", ".png")]
-    files.apart([*inputs, *(target or []), model, loss, pairs, init_from], made)
+    files.apart([*inputs, *(target or []), *(teacher or []), model, loss, pairs, init_from], made)
     recipe = Recipe(
         model=model, loss=loss, pairs=pairs, steps=steps, batch=batch, run=run, patch=patch, rate=rate,
         held_out=held_out, balance=balance, critics=critics, patience=patience, seed=seed,
@@ -213,6 +246,7 @@ def train(
     )  # fmt: skip
     asked = Asked(
         inputs=tuple(inputs), targets=tuple(target or ()), recipe=recipe, saving=saving, start=init_from,
+        of_any_voxels=any_voxel_size, teachers=tuple(teacher or ()), teacher_share=teacher_share,
         normalisation=_normalisation(offset, scale), device_name=device, compiled=compile,
         mending=None if nan is NaN.fail else functools.partial(streams.screened, nan=nan),
     )  # fmt: skip

@@ -20,6 +20,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from bonectl.core import shipped
 from bonectl.core.spec import Spec, Value
 from bonectl.errors import UsageError
 
@@ -250,9 +251,16 @@ def in_full(kit: str, spec: Spec) -> Spec:
 def known(kit: str, name: str) -> None:
     """Refuse a name that is not in the kit, with a suggestion."""
     there = names(kit)
-    if name not in there:
-        noun = _NOUNS.get(kit, kit.removesuffix("s"))
-        raise UsageError(f"no {noun} {name!r}{suggestion(name, there)}; there are {', '.join(there)}")
+    if name in there:
+        return
+    trained = list(shipped.networks()) if kit == "models" else []
+    if name in trained:
+        raise UsageError(
+            f"{name} is a network that is trained already; give it alone to `bonectl denoise --model {name}`, or begin "
+            f"with its weights by `bonectl train --init-from {name}`"
+        )
+    noun, also = _NOUNS.get(kit, kit.removesuffix("s")), f", and trained already: {', '.join(trained)}" * bool(trained)
+    raise UsageError(f"no {noun} {name!r}{suggestion(name, [*there, *trained])}; there are {', '.join(there)}{also}")
 
 
 def suggestion(word: str, there: Iterable[str]) -> str:

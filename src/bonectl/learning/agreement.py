@@ -10,10 +10,18 @@ from bonectl.learning.checkpoint import BONE, Normalisation
 TOLERANCE = 1e-3
 
 
-def agree(one: Header, one_name: str, other: Header, other_name: str) -> None:
+def agree(one: Header, one_name: str, other: Header, other_name: str, *, of_any_voxels: bool = False) -> None:
     """Refuse stacks of other units, voxels or laws between attenuation and mineral.
 
     What one of them does not say is taken to be as in the other.
+
+    Parameters
+    ----------
+    one, other : Header
+    one_name, other_name : str
+        How messages call them.
+    of_any_voxels : bool
+        Whether voxels may differ.
 
     Raises
     ------
@@ -22,7 +30,7 @@ def agree(one: Header, one_name: str, other: Header, other_name: str) -> None:
     """
     if one.unit != other.unit:
         raise UsageError(f"{one_name} is in {one.unit}, {other_name} in {other.unit}; give stacks of the same unit")
-    for axis, p, q in zip(one.axes, one.spacing, other.spacing, strict=True):
+    for axis, p, q in () if of_any_voxels else zip(one.axes, one.spacing, other.spacing, strict=True):
         if p is not None and q is not None and not isclose(p, q, rel_tol=TOLERANCE):
             raise UsageError(
                 f"{one_name} has a step of {p:g} mm along {axis}, {other_name} of {q:g} mm; give stacks of the same "

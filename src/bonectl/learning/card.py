@@ -52,6 +52,8 @@ def card(checkpoint: Checkpoint, name: str) -> dict[str, Any]:
             "psnr_db": {"input": training.get("held_out_psnr_input_db"), "output": psnr[-1][1]},
             **{key: {"input": before.get(key), "output": value} for key, value in after.items()},
         },
+        "voxel_mm": training.get("voxel_mm"),
+        "validated": dict(checkpoint.validated) or None,
         "sha256": checkpoint.digest,
         "versions": dict(checkpoint.versions),
     }

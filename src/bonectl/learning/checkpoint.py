@@ -7,7 +7,7 @@ that of all other facts and so of the whole file. There is no time stamp: the sa
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self, TypeVar
@@ -119,6 +119,10 @@ class Checkpoint:
         The rest of the recipe, and what was measured on the held-out part; JSON values.
     versions : mapping
         Software by name.
+    validated : mapping
+        For what the network was tried after its training, JSON values: ``voxel_mm`` and ``noise`` (in the unit) are
+        the least and largest for which it may be used, and the rest says what was found
+        (``examples/bone-model/README.md``). Empty for a network that nobody tried.
     weights : mapping of Tensor
         The model's state, on the CPU.
 
@@ -141,6 +145,7 @@ class Checkpoint:
     seed: int
     training: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    validated: Mapping[str, Any] = field(default_factory=dict)
     weights: Mapping[str, Tensor] = field(repr=False)
 
     def __post_init__(self) -> None:
@@ -150,7 +155,11 @@ class Checkpoint:
             step is None or (isfinite(step) and step > 0) for step in self.spacing
         ):
             raise UsageError(f"spacing {self.spacing!r}; a positive length in mm, or None, is needed for each axis")
-        for name in ("acquisition", "training", "versions", "weights"):
+        for end in ("voxel_mm", "noise") if self.validated else ():
+            least, most = self.validated[end]
+            if not 0 < least <= most < inf:
+                raise UsageError(f"validated for {end} of {least!r} to {most!r}; both must be positive")
+        for name in ("acquisition", "training", "versions", "validated", "weights"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     @property
@@ -196,7 +205,7 @@ class Checkpoint:
             "training": dict(self.training),
             "versions": dict(self.versions),
             "sha256": self.digest,
-        }
+        } | ({"validated": dict(self.validated)} if self.validated else {})
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -240,6 +249,7 @@ class Checkpoint:
             seed=int(facts["seed"]),
             training=dict(facts["training"]),
             versions={str(name): str(version) for name, version in facts["versions"].items()},
+            validated=dict(facts.get("validated", {})),
             weights=weights,
         )
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from bonectl.core import kit, memory, progress
+from bonectl.core import kit, memory, progress, shipped
 from bonectl.core.counted import counted
 from bonectl.core.header import Header
 from bonectl.core.slabs import Array, windows
@@ -26,12 +26,12 @@ from bonectl.core.spec import Spec, parse
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, MemoryShortageError, UsageError
 from bonectl.learning import device
-from bonectl.learning.agreement import scale
+from bonectl.learning.agreement import TOLERANCE, scale
 from bonectl.learning.checkpoint import Checkpoint, Normalisation
 from bonectl.learning.denoiser import Denoiser, Reach, Trainable
 from bonectl.learning.tiles import apply
 from bonectl.learning.weights import shown
-from bonectl.ops.denoise_watch import watched
+from bonectl.ops.denoise_watch import outside, watched
 from bonectl.stacks.screening import single
 
 # Slices per block. A CPU is fastest with one: what a layer leaves is still in its caches when the next one reads
@@ -60,11 +60,19 @@ class Model:
         Its spec.
     checkpoint : Checkpoint, optional
         What it was trained on; None for a filter that needs no training.
+    anyway : bool
+        Whether what lies outside of what it was validated for is denoised all the same.
     """
 
     network: Denoiser
     name: str
     checkpoint: Checkpoint | None = None
+    anyway: bool = False
+
+    @property
+    def validated(self) -> Mapping[str, Any]:
+        """What it was tried for (``Checkpoint.validated``); empty for one that nobody tried."""
+        return {} if self.checkpoint is None else self.checkpoint.validated
 
 
 def trained(path: Path) -> Model:
@@ -77,7 +85,7 @@ def trained(path: Path) -> Model:
     UsageError
         Its model reconstructs scans.
     """
-    checkpoint = Checkpoint.load(path)
+    checkpoint = Checkpoint.load(shipped.found(path))
     try:
         spec = parse(checkpoint.model)
         with torch.device("meta"), _Undrawn():  # nothing is allocated before the weights are known to fit
@@ -178,7 +186,8 @@ def denoise(stack: Stack, model: Model, *, device_name: str = "auto", tile: int 
     where = device.choose(device_name)
     network = model.network.to(where).eval()
     worker = Worker(network, normalisation, where, tile)
-    return Stack(header.replace(dtype="<f4"), _blocks(watched(stack, model.checkpoint, normalisation), worker))
+    passing = watched(stack, model.checkpoint, normalisation, anyway=model.anyway)
+    return Stack(header.replace(dtype="<f4"), _blocks(passing, worker))
 
 
 def _blocks(stack: Stack, worker: "Worker") -> Iterator[Array]:
@@ -294,8 +303,27 @@ def normalisation_for(header: Header, model: Model) -> Normalisation:
             f"the input has axes {', '.join(header.axes)}, but the model was trained on "
             f"{', '.join(checkpoint.axes)}; convert with --order"
         )
+    if checkpoint.validated:
+        _check_voxels(header, model)
     _compare(header, checkpoint)
     return scale(header) if checkpoint.calibrated and header.calibration is not None else known
+
+
+def _check_voxels(header: Header, model: Model) -> None:
+    """Refuse voxels that a model was not validated for.
+
+    Raises
+    ------
+    UsageError
+        Their size is not known, or lies outside of the range.
+    """
+    least, most = model.validated["voxel_mm"]
+    for axis, step in zip(header.axes, header.spacing, strict=True):
+        if step is None:
+            outside(f"the voxel size along {axis} is not known; give --voxel-size", anyway=model.anyway)
+        elif not least * (1 - TOLERANCE) <= step <= most * (1 + TOLERANCE):
+            message = f"the step along {axis} is {step:g} mm, the model was validated for {least:g} to {most:g} mm"
+            outside(f"{message}; train at this voxel size", anyway=model.anyway)
 
 
 def _compare(header: Header, checkpoint: Checkpoint) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bonectl.core import shipped
 from bonectl.core.cost import Cost
 from bonectl.core.header import DIGITS, Fact, Header
 from bonectl.core.stack import Stack
@@ -24,7 +25,8 @@ class Request:
     Parameters
     ----------
     models : tuple of str
-        Checkpoints by their paths, or filters that need no training by their specs; several give a sample each.
+        Checkpoints by their paths, or by name where they come with bonectl, or filters that need no training by their
+        specs; several give a sample each.
     samples : int
         Answers that are asked for; 0 is one for each model.
     device_name : str
@@ -33,6 +35,8 @@ class Request:
         Largest side of a tile without its halo [pixels].
     engine : str
         What computes the networks: ``torch``, or ``openvino`` on a CPU.
+    anyway : bool
+        Whether what lies outside of what a model was validated for is denoised all the same.
 
     Raises
     ------
@@ -46,6 +50,7 @@ class Request:
     device_name: str = "auto"
     tile: int = TILE
     engine: str = "torch"
+    anyway: bool = False
 
     def __post_init__(self) -> None:
         if not self.models:
@@ -84,21 +89,25 @@ class Request:
         UnavailableError
             The engine is not installed.
         """
-        models = tuple(map(_model, self.models))
+        models = tuple(replace(model(text), anyway=self.anyway) for text in self.models)
         if self.engine == "torch":
             return models
         from bonectl.learning.compiled import Compiled
 
         # Filters have no weights that a graph could hold, and are what they are by torch.
-        return tuple(
-            replace(model, network=Compiled(model.network)) if model.network.learns else model for model in models
-        )
+        return tuple(replace(one, network=Compiled(one.network)) if one.network.learns else one for one in models)
 
 
-def _model(text: str) -> Model:
-    """A checkpoint by its path, or a filter by its spec."""
+def model(text: str) -> Model:
+    """Load a checkpoint by its path or name, or make a filter by its spec.
+
+    Raises
+    ------
+    UsageError, MissingInputError, PermissionDeniedError, DataError
+        As `bonectl.ops.denoise.trained` and `bonectl.ops.denoise.untrained`.
+    """
     path = Path(text)
-    if path.suffix == ".safetensors" or path.is_file() or ("/" in text and "(" not in text):
+    if shipped.is_name(text) or path.suffix == ".safetensors" or path.is_file() or ("/" in text and "(" not in text):
         return trained(path)
     return untrained(text)
 

@@ -123,7 +123,7 @@ def sampled(
     networks = [model.network.to(where).eval() for model in models]
     workers = [Worker(network, scale, where, tile) for network, scale in zip(networks, scales, strict=True)]
     members = [(workers[k % len(workers)], k // len(workers)) for k in range(count)]
-    passing = watched(stack, models[0].checkpoint, scales[0])
+    passing = watched(stack, models[0].checkpoint, scales[0], anyway=models[0].anyway)
     return Samples(stack.header.replace(dtype="<f4"), count, _blocks(passing, members))
 
 

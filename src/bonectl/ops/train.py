@@ -17,6 +17,9 @@ from bonectl.core import atomic, memory, progress
 from bonectl.core.cost import Cost
 from bonectl.errors import MemoryShortageError, MissingInputError, WriteError
 from bonectl.learning.ranks import joined
+from bonectl.learning.sample import Volume
+from bonectl.ops import teaching
+from bonectl.ops.denoise import Model
 from bonectl.training import curves
 from bonectl.training.learner import Estimates, Learner
 from bonectl.training.patches import Batches
@@ -101,7 +104,12 @@ def train(request: Request, *, stop: Callable[[], bool] = never) -> Trained:
     MemoryShortageError
         The patches of a step do not fit into memory.
     """
-    with _planned(request) as plan, progress.silence() if not plan.ranks.leads else nullcontext(), _within_memory():
+    with (
+        _planned(request) as (untaught, models, inputs),
+        progress.silence() if not untaught.ranks.leads else nullcontext(),
+        _within_memory(),
+        teaching.taught(untaught, models, inputs) as plan,
+    ):
         learner, batches = plan.begun()
         examiner = _Examiner(learner, batches, bone=plan.tells_bone)
         if request.saving.resume:
@@ -122,20 +130,22 @@ def estimated(request: Request) -> tuple[dict[str, object], Cost]:
     BonectlError
         As `train`.
     """
-    with _planned(request) as plan, progress.silence(), _within_memory():
-        return plan.facts(), plan.cost()
+    with _planned(request) as (plan, models, _), progress.silence(), _within_memory():
+        return plan.facts(), teaching.cost(plan, models)
 
 
 @contextmanager
-def _planned(request: Request) -> Iterator[Plan]:
-    """The plan of a run, while its stacks are open and its other processes there."""
+def _planned(request: Request) -> Iterator[tuple[Plan, tuple[Model, ...], list[Volume]]]:
+    """The plan of a run, its teachers and its inputs, while its stacks are open and its other processes there."""
     atomic.check(request.saving.output, force=request.saving.force or request.saving.resume)
     if request.saving.tensorboard is not None:
         curves.writer()  # refuses before the work
     with joined(request.device_name) as ranks, opened([*request.inputs, *request.targets], request.mending) as volumes:
         with progress.silence() if not ranks.leads else nullcontext():
-            plan = Plan.of(request, volumes, ranks)
-        yield plan
+            models = teaching.teachers(request)
+            plan = Plan.of(request, volumes, ranks, teaching.lessons(request, models))
+            teaching.check(plan, models)
+        yield plan, models, volumes[: len(request.inputs)]
 
 
 @contextmanager

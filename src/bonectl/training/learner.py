@@ -6,7 +6,7 @@ import os
 import platform
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,8 @@ class Task:
         Whose weights to begin with.
     world : int
         Processes that train together.
+    taught : mapping
+        Who teaches, and how much that counts (``bonectl.training.lessons``); empty where nobody does.
     """
 
     recipe: Recipe
@@ -68,6 +70,7 @@ class Task:
     digests: tuple[str, ...]
     start: Checkpoint | None = None
     world: int = 1
+    taught: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -82,6 +85,7 @@ class Task:
             "stacks_sha256": list(self.digests),
             "shapes": [list(header.shape) for header in self.headers],
             "init_from_sha256": None if self.start is None else self.start.digest,
+            **self.taught,
         }
 
 
@@ -294,7 +298,7 @@ class Learner:
             pairs=str(task.pairs),
             normalisation=task.normalisation,
             axes=first.axes,
-            spacing=first.spacing,
+            spacing=provenance.spacing(task.headers),
             acquisition=provenance.exposure(task.headers),
             calibrated=provenance.calibrated(first, task.normalisation),
             pseudo=any(header.calibration is not None and header.calibration.pseudo for header in task.headers),
@@ -312,7 +316,8 @@ class Learner:
                 "level": None if self.level is None else asdict(self.level),
                 "loss_weights_sha256": self.objective.weight_files(),
                 "lengths": [list(length) for length in self.lengths],
-            },
+            }
+            | provenance.voxels(task.headers),
             versions={
                 "bonectl": bonectl.__version__,
                 "torch": torch.__version__,

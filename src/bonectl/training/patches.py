@@ -173,6 +173,8 @@ class Patches(Drawing):
         Its batch, run, patch, held-out part and seed. Run and patch shrink to what the smallest stack has.
     ranks : Ranks
         The processes that train together; each makes ``recipe.batch`` runs of a batch.
+    judged : Pairing, optional
+        What validation looks at, where targets of the training are not what the network shall be judged by.
 
     Raises
     ------
@@ -187,9 +189,11 @@ class Patches(Drawing):
         reach: Reach,
         recipe: Recipe,
         ranks: Ranks = ALONE,
+        *,
+        judged: Pairing | None = None,
     ) -> None:
         super().__init__(pairing.headers, normalisation, recipe, ranks)
-        self.pairing = pairing
+        self.pairing, self.judged = pairing, judged or pairing
         self.reach = reach
         self.side = _fit(recipe.patch, self.extents, reach.grid)
         if self.side < recipe.patch:
@@ -215,7 +219,7 @@ class Patches(Drawing):
         """Yield the held-out patches with the number of their stack, one run of slices at a time."""
         for index, patch in enumerate(self._held_out()):
             random = draws.generator(self.seed, "validation", index)
-            yield patch.volume, self._stacked([self.pairing.cut(patch, self.reach.slices, random)])
+            yield patch.volume, self._stacked([self.judged.cut(patch, self.reach.slices, random)])
 
     def _pair(self, step: int, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Draw a place, cut the pair, turn it by one of the eight symmetries of the square."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bonectl.core import kit, memory, progress, threads
+from bonectl.core import kit, memory, progress, shipped, threads
 from bonectl.core.cost import Cost
 from bonectl.core.header import VOLUME, Header
 from bonectl.core.spec import Spec
@@ -17,6 +17,7 @@ from bonectl.learning.live import Live
 from bonectl.learning.ranks import Ranks
 from bonectl.learning.sample import Pairing, Volume
 from bonectl.training.learner import Learner, Task
+from bonectl.training.lessons import Lessons, Taught
 from bonectl.training.objective import Objective
 from bonectl.training.patches import Batches, Patches
 from bonectl.training.recipe import Recipe
@@ -42,6 +43,8 @@ class Plan:
         What is learned, with every default and the scale of the data.
     ranks : Ranks
         Where to compute, and with which other processes.
+    lessons : Lessons, optional
+        What teachers say of the inputs.
     """
 
     request: Request
@@ -49,9 +52,10 @@ class Plan:
     source: Pairing | Scans
     task: Task
     ranks: Ranks
+    lessons: Lessons | None = None
 
     @classmethod
-    def of(cls, request: Request, volumes: Sequence[Volume], ranks: Ranks) -> "Plan":
+    def of(cls, request: Request, volumes: Sequence[Volume], ranks: Ranks, lessons: Lessons | None = None) -> "Plan":
         """Plan a run.
 
         Parameters
@@ -60,6 +64,7 @@ class Plan:
         volumes : sequence of Volume
             Its inputs and its targets, open.
         ranks : Ranks
+        lessons : Lessons, optional
 
         Raises
         ------
@@ -71,7 +76,7 @@ class Plan:
         recipe, inputs = request.recipe, volumes[: len(request.inputs)]
         objective = Objective(recipe.loss, recipe.steps, balanced=recipe.balance, seed=recipe.seed, ranks=ranks)
         source = _source(request.model, request.pairs, inputs, volumes[len(inputs) :])
-        normalisation = _normalisation(source.headers, inputs, request.normalisation)
+        normalisation = _normalisation(source.headers, inputs, request)
         found = _surveyed(source, inputs, volumes[len(inputs) :])
         task = Task(
             recipe=recipe,
@@ -81,10 +86,11 @@ class Plan:
             headers=source.headers,
             stacks=tuple(Path(volume.name).name for volume in volumes),
             digests=found,
-            start=None if request.start is None else Checkpoint.load(request.start),
+            start=None if request.start is None else Checkpoint.load(shipped.found(request.start)),
             world=ranks.world,
+            taught={} if lessons is None else lessons.facts,
         )
-        return cls(request=request, objective=objective, source=source, task=task, ranks=ranks)
+        return cls(request=request, objective=objective, source=source, task=task, ranks=ranks, lessons=lessons)
 
     @property
     def tells_bone(self) -> bool:
@@ -100,7 +106,7 @@ class Plan:
     def begun(self) -> tuple[Learner, Batches]:
         """Return the state of the run before its first step, and where its batches come from."""
         learner = Learner(self.task, self.objective, self.ranks, compiled=self.request.compiled)
-        return learner, _batches(self.source, learner)
+        return learner, _batches(self.source, learner, self.lessons)
 
     def facts(self) -> dict[str, object]:
         """Return what decides the result, as JSON values."""
@@ -119,6 +125,7 @@ class Plan:
             "seed": recipe.seed,
             "device": str(self.ranks.where),
         }
+        facts |= self.task.taught
         start = self.task.start
         return facts if start is None else facts | {"init_from_sha256": start.digest}
 
@@ -187,7 +194,7 @@ def _surveyed(source: Pairing | Scans, inputs: Sequence[Volume], targets: Sequen
     return found
 
 
-def _batches(source: Pairing | Scans, learner: Learner) -> Batches:
+def _batches(source: Pairing | Scans, learner: Learner, lessons: Lessons | None) -> Batches:
     """Cut batches out of what is learned from.
 
     Raises
@@ -202,7 +209,8 @@ def _batches(source: Pairing | Scans, learner: Learner) -> Batches:
     pairs, model = learner.task.pairs.name, learner.task.model.name
     if kit.fact("pairings", pairs, "BLIND") and not learner.network.reach.blind:
         raise UsageError(f"{model} would learn from {pairs} to copy its input, noise and all; give --model blind")
-    return Patches(source, normalisation, learner.network.reach, recipe, ranks)
+    taught = Taught(source, lessons) if lessons is not None and lessons.volumes else source
+    return Patches(taught, normalisation, learner.network.reach, recipe, ranks, judged=source)
 
 
 def _tells_bone(source: Pairing | Scans, recipe: Recipe) -> bool:
@@ -221,9 +229,7 @@ def _tells_bone(source: Pairing | Scans, recipe: Recipe) -> bool:
     return tells
 
 
-def _normalisation(
-    headers: Sequence[Header], inputs: Sequence[Volume], given: tuple[float, float] | None
-) -> Normalisation:
+def _normalisation(headers: Sequence[Header], inputs: Sequence[Volume], request: Request) -> Normalisation:
     """Return the one map that all stacks share.
 
     Raises
@@ -233,7 +239,7 @@ def _normalisation(
     """
     first, apart = headers[0], len(inputs) // len(headers)  # noise2inverse has a header for a group of inputs
     for number, header in enumerate(headers):
-        agree(first, inputs[0].name, header, inputs[number * apart].name)
-    if given is not None:
-        return Normalisation(first.unit, *given)
+        agree(first, inputs[0].name, header, inputs[number * apart].name, of_any_voxels=request.of_any_voxels)
+    if request.normalisation is not None:
+        return Normalisation(first.unit, *request.normalisation)
     return Normalisation.of(first)

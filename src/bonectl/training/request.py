@@ -25,6 +25,13 @@ class Request:
         Where the checkpoint goes.
     normalisation : tuple of float, optional
         Offset and scale in the data's unit, where its calibration does not give them.
+    of_any_voxels : bool
+        Whether stacks may differ in their voxel size.
+    teachers : tuple of str
+        Models whose mean answer is learned, as far as `teacher_share` says: checkpoints by path or name, filters by
+        spec.
+    teacher_share : float
+        Share of the teachers in what is learned; the true targets have the rest.
     start : Path, optional
         Checkpoint whose weights to begin with: of the same model, or of one that sees fewer slices
         (``bonectl.learning.inflate``).
@@ -38,7 +45,7 @@ class Request:
     Raises
     ------
     UsageError
-        There is nothing to train on, no such model or pairing, or no such knob of one.
+        There is nothing to train on, no such model or pairing, or no such knob of one, or nothing for teachers to say.
     """
 
     inputs: tuple[Path, ...]
@@ -46,6 +53,9 @@ class Request:
     recipe: Recipe = field(default_factory=Recipe)
     saving: Saving
     normalisation: tuple[float, float] | None = None
+    of_any_voxels: bool = False
+    teachers: tuple[str, ...] = ()
+    teacher_share: float = 1.0
     start: Path | None = None
     device_name: str = "auto"
     compiled: bool = False
@@ -56,6 +66,14 @@ class Request:
             raise UsageError("nothing to train on; give noisy stacks")
         kit.check("models", [parse(self.recipe.model)])
         kit.check("pairings", [parse(self.recipe.pairs)])
+        if not self.teachers:
+            return
+        if not 0 < self.teacher_share <= 1:
+            raise UsageError(f"--teacher-share {self.teacher_share:g}; give more than 0, and at most 1")
+        if self.pairs.name != "supervised" or kit.fact("models", self.model.name, "LEARNS") == "scans":
+            raise UsageError(
+                "teachers say what a volume with a --target is without its noise; leave out --pairs and lpd"
+            )
 
     @property
     def model(self) -> Spec:

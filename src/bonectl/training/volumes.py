@@ -49,6 +49,20 @@ def opened(paths: Sequence[Path], mending: Mending | None = None) -> Iterator[li
         yield [_opened(path, files, mending) for path in paths]
 
 
+@contextmanager
+def kept(stack: Stack, name: str) -> Iterator[Volume]:
+    """Work a stack out into a temporary file without a name, and open it.
+
+    Raises
+    ------
+    WriteError
+        The temporary folder is full.
+    """
+    with _spool() as spool:
+        header = _unpacked(stack, f"teachers of {name}", spool)
+        yield Volume(Slices(spool, 0, header.shape, header.dtype, name), header, name)
+
+
 class Slices:
     """An array in a file, of which slices are read as they are asked for.
 
@@ -110,7 +124,7 @@ def _opened(path: Path, files: ExitStack, mending: Mending | None) -> Volume:
     _refuse_readings(path)
     with scanners.open(path) as stack:
         spool = files.enter_context(_spool())
-        header = _unpacked(stack if mending is None else mending(stack, str(path)), path, spool)
+        header = _unpacked(stack if mending is None else mending(stack, str(path)), f"unpack {path.name}", spool)
     return Volume(Slices(spool, 0, header.shape, header.dtype, str(path)), header, str(path))
 
 
@@ -140,9 +154,9 @@ def _spool() -> Iterator[BinaryIO]:
         yield file
 
 
-def _unpacked(stack: Stack, path: Path, spool: BinaryIO) -> Header:
+def _unpacked(stack: Stack, doing: str, spool: BinaryIO) -> Header:
     """Write the values of a stack, and nothing else; returns its header."""
-    with progress.task(f"unpack {path.name}", stack.header.shape[0]) as advance:
+    with progress.task(doing, stack.header.shape[0]) as advance:
         for slab in stack.slabs:
             try:
                 temporary.write_all(spool, slab)
