@@ -244,6 +244,16 @@ def test_real_projections_become_a_scan(run, shared_data, tmp_path):
             "reconstruct in.npy --method sirt(iterations=2) --angles 180 --axes sinogram --voxel-size 0.1 --input-unit",
             "too large",
         ),
+        *(
+            (
+                value,
+                "f4",
+                f"reconstruct in.npy --method {method} --angles 180 --axes sinogram --voxel-size 0.1 --input-unit",
+                f"a line integral of {value:.4g} at (0, 0, 0) is too large: at most 1,000,000 can be",
+            )
+            for method in ("tv(iterations=2)", "fista(iterations=2)", "fbp")
+            for value in (3e38, -2e6)
+        ),
         (
             3e38,
             "f4",

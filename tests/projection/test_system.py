@@ -70,6 +70,13 @@ def test_what_does_not_fit_is_refused_in_the_words_of_tensors():
     assert A(np.zeros((0, 24, 24), dtype=np.float32)).shape == (0, 20, 36)
 
 
+@pytest.mark.parametrize(("backend", "model"), [("reference", "strip"), ("reference", "joseph"), ("astra", "joseph")])
+def test_a_backend_that_arrays_do_not_have_is_refused(backend, model):
+    """It was taken without a word, and the compiled kernels ran."""
+    with pytest.raises(UsageError, match=f"backend {backend} is for tensors"):
+        System(BEAMS["parallel"], backend=backend, model=model)
+
+
 def test_squares_add_up_in_double_precision():
     """Ten million times 0.1 squared, of which the last would no longer count in float32."""
     values = np.full((1, 1000, 10000), 0.1, dtype=np.float32)

@@ -133,9 +133,18 @@ class Map:
 class System(Map):
     """The map of one geometry for NumPy arrays on a CPU; knobs and errors as `bonectl.projection.projector.Projector`.
 
+    Arrays have one engine, the compiled kernels: another backend than ``auto`` is refused.
+
     ``A(x)`` takes attenuation (..., z, y, x) [1/cm] and gives line integrals (..., row, view, col), float32;
     ``A.T(y)`` is the exact transpose, and ``A.T.T is A``.
     """
+
+    def __init__(self, geometry: Geometry, *, backend: str = "auto", **knobs: Any) -> None:
+        super().__init__(geometry, backend=backend, **knobs)
+        if backend != "auto":
+            raise UsageError(
+                f"backend {backend} is for tensors, by Projector; arrays go through compiled kernels alone"
+            )
 
     def __call__(self, x: Array) -> Array:
         """Line integrals (..., row, view, col) of attenuation (..., z, y, x) [1/cm]."""

@@ -29,6 +29,9 @@ Convert = Callable[[Array, int], tuple[Array, int]]
 # Bytes that a thread converts at a time.
 PIECE = 1 << 20
 
+# No line integral is larger: of a million, exp(-1,000,000) of the beam passes, and squares still add up in float32.
+MOST = 1e6
+
 # A detector of which more than this share is dead was not read with the beam on [share of its pixels].
 MOST_DEAD = 0.01
 
@@ -245,7 +248,7 @@ def line_integrals(scan: Stack, fields: Fields | None = None) -> Stack:
     Parameters
     ----------
     scan : Stack
-        (row, view, col) in counts, transmission, or line integral (passed on unchanged).
+        (row, view, col) in counts, transmission, or line integral (passed on unchanged, up to `MOST`).
     fields : Fields, optional
         Readings without a sample; counts without them need ``acquisition["white"]`` in the header.
 
@@ -254,8 +257,8 @@ def line_integrals(scan: Stack, fields: Fields | None = None) -> Stack:
     UsageError
         When the unit is none of these, white is unknown for counts, or fields are given for another unit.
     DataError
-        When fields and scan differ in size; while streaming: for values that are not finite, and for a row
-        without one positive transmission.
+        When fields and scan differ in size; while streaming: for values that are not finite, for line integrals
+        beyond `MOST`, and for a row without one positive transmission.
     """
     header = scan.header
     if header.unit not in READY:
@@ -323,7 +326,13 @@ def _shared(slab: Array, start: int, convert: Convert) -> tuple[Array, int]:
     return done, raised.count
 
 
-def _as_float(slab: Array, _low: int) -> tuple[Array, int]:
+def _as_float(slab: Array, low: int) -> tuple[Array, int]:
+    if max(slab.max(), -slab.min()) > MOST:
+        row, view, column = (int(i) for i in np.argwhere(np.abs(slab) > MOST)[0])
+        raise DataError(
+            f"a line integral of {slab[row, view, column]:.4g} at ({low + row}, {view}, {column}) is too large: "
+            f"at most {MOST:,.0f} can be; are these values in another unit?"
+        )
     return slab, 0
 
 
