@@ -19,12 +19,11 @@ FOLDER = Path(__file__).resolve().parents[1] / "examples" / "loss-study"
 def parts(monkeypatch):
     """The modules of the study."""
     monkeypatch.syspath_prepend(str(FOLDER))
-    import figures
     import findings
     import report
     import study
 
-    return SimpleNamespace(figures=figures, findings=findings, report=report, study=study)
+    return SimpleNamespace(findings=findings, report=report, study=study)
 
 
 def rows(findings, scores, directions=("a > b", "b > a"), doses=(100.0, 1000.0)):
@@ -142,7 +141,7 @@ def played(parts, monkeypatch, tmp_path):
                 "conditions": {"threshold": 400.0, "voxel_x_mm": 0.0585},
                 "rows": [{"name": name, "value": 2.0 + len(volumes), "percent": -2.0} for name in names],
             }
-            return json.dumps([one] * len(volumes) if len(volumes) > 1 else one).encode()
+            return json.dumps([one] * len(volumes) if len(volumes) > 1 else one).encode(), 1.0
         made = Path(argv[argv.index("-o") + 1])
         stacks = (
             [Path(part) for part in argv[1 : argv.index("--model")]]
@@ -153,7 +152,7 @@ def played(parts, monkeypatch, tmp_path):
             np.save(made.parent / f"{stack.stem}.npy", np.zeros((2, 2, 2), "f4"))
         if argv[0] == "train":
             made.write_bytes(b"")
-        return b""
+        return b"", 7.0
 
     monkeypatch.setattr(parts.study.Study, "say", say)
 
@@ -166,7 +165,7 @@ def played(parts, monkeypatch, tmp_path):
     return SimpleNamespace(study=study, lines=lines, folder=tmp_path)
 
 
-def test_a_study_goes_on_where_it_stopped_and_its_verdict_is_that_of_its_rows(parts, played):
+def test_a_study_goes_on_where_it_stopped(parts, played):
     played.study().run()
     trained = [line for line in played.lines if line[0] == "train"]
     assert len(trained) == 2 * 4 * 3  # bones, cells, seeds: none on the third bone
@@ -175,24 +174,55 @@ def test_a_study_goes_on_where_it_stopped_and_its_verdict_is_that_of_its_rows(pa
     assert {*parts.findings.FLOORS, *parts.findings.CONTROLS, parts.findings.THRICE, parts.findings.MIXTURE} < set(
         runs.cells
     )
-    verdict = parts.report.verdict(runs)
-    (played.folder / "verdict.md").write_text(verdict, encoding="utf-8")
-    parts.study.check(played.folder)
+    costs = parts.study.tables.read(played.folder / "costs.tsv")
+    assert len(costs) == 24
+    assert {one["cpu_s"] for one in costs} == {"7"}
     before = (played.folder / "runs.tsv").read_bytes()
     del played.lines[:]
     shutil.rmtree(played.folder / "from-lhdl3155" / "ssim")
     played.study().run()
     assert len([line for line in played.lines if line[0] == "train"]) == 3
     assert (played.folder / "runs.tsv").read_bytes() == before
-    (played.folder / "verdict.md").write_text(verdict.replace("undecided", "reproduced"), encoding="utf-8")
-    with pytest.raises(SystemExit, match="is not what"):
-        parts.study.check(played.folder)
+    shutil.rmtree(played.folder / "from-lhdl3155")
+    left = played.folder / "from-lhdl3155" / "l1" / "0-on-lhdl2923.work"
+    left.mkdir(parents=True)
+    (left / ".bonectl-1.part.npy").write_bytes(b"")  # of a command that was killed
+    played.study().run()
+    assert (played.folder / "runs.tsv").read_bytes() == before
+    assert not left.exists()
 
 
-def test_pictures_are_drawn_of_what_is_there(parts):
-    runs = rows(parts.findings, {"input": [90], "gaussian": [30], "l1": [5, 5.2, 5.1], "l1+vgg": [4.9, 5.1, 5.2]})
-    for picture in (parts.figures.dose, parts.figures.forest):
-        assert picture(runs, runs.directions).startswith(b"\x89PNG")
+def curve(parts, value, **more):
+    """A measurement whose Fourier shell correlation crosses its cut there [1/mm], or nowhere."""
+    names = ("bvtv", "connd", "tbth", "tmd", "bmd_distance", "mtf10")
+    rows = [{"name": name, "value": 2.0, "percent": -2.0} for name in names]
+    rows.append({"name": "fsc_frequency", "value": value, "percent": None})
+    return {"conditions": {"voxel_x_mm": 0.0585}, "rows": rows} | more
+
+
+def test_a_correlation_that_never_crosses_its_cut_is_all_or_nothing(parts, tmp_path):
+    """Below from the first shell on it is 100 % off, above to the end 0: told by the volumes, never guessed."""
+    truth = np.random.default_rng(0).normal(size=(16, 16, 16)).astype("f4")
+    for name, volume, error in (("wrong", -truth, 100.0), ("right", truth, 0.0)):
+        np.save(tmp_path / f"{name}.npy", volume)
+        np.save(tmp_path / "truth.npy", truth)
+        table = curve(parts, None)
+        parts.study.settle(table, tmp_path / f"{name}.npy", tmp_path / "truth.npy")
+        assert parts.study.numbers(table, 7.0)["fsc"] == error
+    crossing = curve(parts, 0.5 * 0.5 / 0.0585)
+    parts.study.settle(crossing, tmp_path / "none.npy", tmp_path / "none.npy")  # nothing is read
+    assert parts.study.numbers(crossing, 7.0)["fsc"] == pytest.approx(50)
+
+
+def test_a_table_that_does_not_say_on_which_side_a_correlation_stays_is_made_again(parts, tmp_path):
+    path = tmp_path / "table.json"
+    for table, whole in (
+        (curve(parts, 3.0), True),
+        (curve(parts, None), False),
+        (curve(parts, None, fsc_never=0), True),
+    ):
+        path.write_text(json.dumps({"test-1-300": table}))
+        assert parts.study.is_whole(path) is whole
 
 
 @pytest.mark.slow
@@ -207,4 +237,12 @@ def test_the_smallest_study_runs_from_end_to_end(parts, tmp_path):
     assert runs.score(runs.directions, "input", 0, "connd") > 50
     assert runs.score(runs.directions, "oversmoothed", 0, "tmd") > 10
     assert "control `oversmoothed` is worse than L1 by" in (tmp_path / "verdict.md").read_text(encoding="utf-8")
-    parts.study.check(tmp_path)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for picture in ("slices", "resolution", "density", "training"):
+        assert f'<figure id="{picture}">' in page
+    parts.study.check(tmp_path)  # what is shipped says the same without the run
+    shutil.copytree(tmp_path / "evidence", tmp_path / "alone" / "evidence")
+    for name in ("runs.tsv", "verdict.md", "summary.md", "leaderboard.tsv", "report.html", "report.pdf"):
+        shutil.copy(tmp_path / name, tmp_path / "alone")
+    parts.study.check(tmp_path / "alone")
+    assert sum(one.stat().st_size for one in (tmp_path / "evidence").iterdir()) < 1e6

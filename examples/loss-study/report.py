@@ -141,13 +141,17 @@ def beside_l1(runs: Runs, directions: Sequence[str]) -> Iterator[str]:
         yield ""
     rows = []
     for axis in AXES:
-        known = {cell: runs.over(directions, cell, axis.name) for cell in FLOORS if cell in runs.cells}
-        known = {cell: values for cell, values in known.items() if values}
-        if known:
-            floor = min(sorted(known), key=lambda cell: fmean(known[cell]))
+        if floor := best_floor(runs, directions, axis.name):
             word, one = no_worse(runs, directions, floor, "l1", axis)
             rows.append([axis.label, floor, "" if one is None else f"{word}: {one.text}"])
     yield from table(["axis", "best floor (its knob knows the dose)", "less error than L1"], rows)
+
+
+def best_floor(runs: Runs, directions: Sequence[str], axis: str) -> str:
+    """The floor that errs least on the mean; empty where there is none."""
+    known = {cell: runs.over(directions, cell, axis) for cell in FLOORS if cell in runs.cells}
+    known = {cell: values for cell, values in known.items() if values}
+    return min(sorted(known), key=lambda cell: fmean(known[cell]), default="")
 
 
 def sufficing(runs: Runs, directions: Sequence[str]) -> Iterator[str]:

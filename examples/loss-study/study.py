@@ -9,25 +9,34 @@ goes on where it stopped. What is compared, and by which rule, is in findings.py
 """
 
 import argparse
-import csv
 import itertools
 import json
 import shlex
-import subprocess
+import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
+from threading import Lock
 
-import figures
+import cells
+import commands
+import document
+import evidence
 import findings
+import leaderboard
 import numpy as np
+import page
+import pages
 import report
+import summary
+import tables
 from findings import MIXTURE, MOST, THRICE
 
 from bonectl.core import threads
+from bonectl.metrics.fsc import CRITERIA, shells
 
 HERE = Path(__file__).resolve().parent
 DATA = HERE.parent / "data"
@@ -52,7 +61,7 @@ BONE_TERMS = {"hist": HIST, "euler+bvtv+hist": f"{EULER} + {BVTV} + {HIST}"}
 # Highest learning rate of a critic alone: at that of the others it runs wild.
 ALONE = {"wgan": 0.002}
 GRID = (("", "l1", "l2"), ("", "ssim", "vgg"), ("", "wgan"))
-MEANS = {MIXTURE: (("l1", 0), ("l1+vgg", 0), ("ssim", 0)), THRICE: (("l1", 0), ("l1", 1), ("l1", 2))}
+MEANS = {cell: cells.members(cell) for cell in (MIXTURE, THRICE)}
 
 # Filters, with the knob that is tuned: for each dose on the bone that is trained on, by the mean of the four bone
 # numbers' errors. They know the dose and were chosen by what they are judged by; networks have neither.
@@ -154,17 +163,15 @@ class Study:
     jobs: int = 1
     device: str = "auto"
     bones: list[Bone] = field(default_factory=list)
+    noting: Lock = field(default_factory=Lock)
 
     def __post_init__(self) -> None:
         self.threads = ("--threads", str(max(1, threads.available() // self.jobs)))
         self.losses = losses(self.size)
 
-    def say(self, *stages: Sequence[str | Path]) -> bytes:
-        """Run a pipe of bonectl commands; what the last one printed."""
-        line = " | ".join(shlex.join(["bonectl", *map(str, stage), "--quiet"]) for stage in stages)
-        print(line, file=sys.stderr, flush=True)
-        done = subprocess.run(["bash", "-o", "pipefail", "-c", line], check=True, stdout=subprocess.PIPE)
-        return done.stdout
+    def say(self, *stages: Sequence[str | Path]) -> tuple[bytes, float]:
+        """Run a pipe of bonectl commands; what the last one printed, and CPU seconds."""
+        return commands.run(*stages)
 
     def make(self, made: Path, *stages: Sequence[str | Path]) -> Path:
         """Run a pipe whose last command writes `made`, unless it is there."""
@@ -176,7 +183,7 @@ class Study:
     def microct(self, source: Path) -> Bone:
         """A truth to train on and to test on."""
         truth = self.make(self.output / "bones" / f"{source.stem.split('_')[0]}.npy", ["convert", source])
-        said = self.say(["measure", truth, *CYLINDER, "--threshold", "otsu", "--metrics", "bvtv", "--json"])
+        said, _ = self.say(["measure", truth, *CYLINDER, "--threshold", "otsu", "--metrics", "bvtv", "--json"])
         threshold = round(float(json.loads(said)["conditions"]["threshold"]))
         return Bone(truth.stem, truth, threshold, self.edges(truth, threshold))
 
@@ -199,7 +206,7 @@ class Study:
             "--metrics",
             "mtf(reach=3)",
         ]
-        said = self.say([*line, "--intervals", "none", "--json"])
+        said, _ = self.say([*line, "--intervals", "none", "--json"])
         return {row["name"]: row["value"] for row in json.loads(said)["rows"]}["mtf10"]
 
     def scan(self, bone: Bone, photons: float, draw: str, method: str = "") -> Path:
@@ -234,39 +241,59 @@ class Study:
         argv += itertools.chain.from_iterable(("--target", bone.truth) for _ in scans)
         argv += itertools.chain.from_iterable((f"--{key}", str(value)) for key, value in knobs.items())
         going_on = model.with_name(f"{model.name}.resume").exists()
-        self.say(
+        _, used = self.say(
             [*argv, "--balance", "--no-picture", *self.threads, "-o", model, "--resume" if going_on else "--force"]
         )
         model.with_name(f"{model.name}.resume").unlink(missing_ok=True)
+        if not going_on:  # of a network that was interrupted only the last part is known
+            self.note({"bone": bone.name, "cell": cell, "seed": seed, "cpu_s": used})
         return model
 
-    def measured(self, bone: Bone, table: Path, scans: Mapping[str, Path], models: Sequence[str | Path]) -> list[dict]:
-        """Denoise scans and measure them beside the truth; the volumes are not kept. One entry for each scan."""
-        if not table.exists():
-            table.parent.mkdir(parents=True, exist_ok=True)
+    def note(self, cost: dict[str, object]) -> None:
+        """Add what a network cost to `costs.tsv`."""
+        with self.noting:
+            path = self.output / "costs.tsv"
+            tables.write(path, [*tables.read(path), cost])
+
+    def measured(
+        self, bone: Bone, table: Path, scans: Mapping[str, Path], made: Callable[[Path], object]
+    ) -> list[dict]:
+        """Denoise scans, by `made` into a folder under their names, and measure them beside the truth.
+
+        The volumes are not kept. One entry for each scan.
+        """
+        if not is_whole(table):
             work = table.with_suffix(".work")
-            work.mkdir(exist_ok=True)
-            knobs = itertools.chain.from_iterable(("--model", model) for model in models)
-            self.say(["denoise", *scans.values(), *knobs, "--device", self.device, *self.threads, "--force",
-                      "-o", work / "{name}.npy"])  # fmt: skip
+            shutil.rmtree(work, ignore_errors=True)  # what an interrupted run left
+            work.mkdir(parents=True)
+            made(work)
             volumes = [work / path.name for path in scans.values()]
             how = ("--threshold", str(bone.threshold), *CYLINDER, "--metrics", METRICS, "--intervals", "none")
-            said = self.say(["measure", *volumes, "--reference", bone.truth, *how, "--json", *self.threads])
+            said, _ = self.say(["measure", *volumes, "--reference", bone.truth, *how, "--json", *self.threads])
             keep_masks(volumes[: len(self.size.photons)], bone.threshold, table.with_suffix(".masks.npz"))
-            for volume in volumes:
-                volume.unlink()
-            work.rmdir()
             found = json.loads(said)
+            found = found if isinstance(found, list) else [found]
+            for one, volume in zip(found, volumes, strict=True):
+                settle(one, volume, bone.truth)
+            shutil.rmtree(work)
             part = table.with_suffix(".part")
-            part.write_text(json.dumps(dict(zip(scans, found if isinstance(found, list) else [found], strict=True))))
+            part.write_text(json.dumps(dict(zip(scans, found, strict=True))))
             part.replace(table)
         return [{"scan": name, **numbers(one, bone.mtf10)} for name, one in json.loads(table.read_text()).items()]
 
+    def denoised(self, scans: Mapping[str, Path], models: Sequence[str | Path], work: Path) -> None:
+        """Denoise scans by one model, or by the mean of several."""
+        knobs = itertools.chain.from_iterable(("--model", model) for model in models)
+        self.say(["denoise", *scans.values(), *knobs, "--device", self.device, *self.threads, "--force",
+                  "-o", work / "{name}.npy"])  # fmt: skip
+
     def filtered(self, bone: Bone, text: str, kind: str, folder: Path) -> list[dict]:
         """What a filter, or a window of the reconstruction, makes of all scans of one kind of a bone."""
-        method = text if text.startswith("fbp") else ""
-        table = folder / f"{bone.name}-{kind}-{text}.json"
-        return self.measured(bone, table, self.scans(bone, kind, method), ["identity" if method else text])
+        method, model = cells.filtered(text)
+        scans = self.scans(bone, kind, method)
+        return self.measured(
+            bone, folder / f"{bone.name}-{kind}-{text}.json", scans, lambda work: self.denoised(scans, [model], work)
+        )
 
     def floors(self, trained: Bone, tested: Bone) -> Iterator[dict]:
         """Rows of all floors and controls on one bone: at each dose that of the knobs which erred least in training."""
@@ -288,7 +315,8 @@ class Study:
         members = [(cell, 0)] if cell in self.losses else MEANS[cell]
         models = [self.train(trained, name, (seed + step) % self.size.seeds) for name, step in members]
         table = self.output / f"from-{trained.name}" / cell / f"{seed}-on-{tested.name}.json"
-        found = self.measured(tested, table, self.scans(tested, "test"), models)
+        scans = self.scans(tested, "test")
+        found = self.measured(tested, table, scans, lambda work: self.denoised(scans, models, work))
         for photons in self.size.photons:
             yield row(trained, tested, cell, seed, photons, of_dose(found, photons))
 
@@ -309,10 +337,33 @@ class Study:
                 rows += itertools.chain.from_iterable(pool.map(lambda one: list(self.networks(*one, seed)), work))  # noqa: B023
                 if not seed:  # one after another: two bones are tested on by what is tuned on one
                     rows += itertools.chain.from_iterable(self.floors(*one) for one in pairs)
-                write(rows, self.output)
+                tables.write(self.output / "runs.tsv", rows)
             work = [(a, b, cell, s) for (a, b), cell in itertools.product(pairs, means) for s in range(self.size.seeds)]
             rows += itertools.chain.from_iterable(pool.map(lambda one: list(self.networks(*one)), work))
-        write(rows, self.output)
+        tables.write(self.output / "runs.tsv", rows)
+
+    def add(self, name: str, command: str) -> None:
+        """Try a command of others on every test scan, and keep its rows in `added/`, where no verdict looks.
+
+        In the command {scan} is the volume to denoise, {output} the NPY file to write, [mgHA/cm3] both, and {trained}
+        the name of the only bone that it may have learned from.
+        """
+        rows: list[dict] = []
+        for trained, tested in itertools.permutations([bone for bone in self.bones if bone.trained_on], 2):
+            scans = self.scans(tested, "test")
+
+            def made(work: Path, scans: Mapping[str, Path] = scans, trained: Bone = trained) -> None:
+                for scan in scans.values():
+                    line = command
+                    words = {"{scan}": scan, "{output}": work / scan.name, "{trained}": trained.name}
+                    for key, word in words.items():
+                        line = line.replace(key, shlex.quote(str(word)))
+                    commands.shell(line)
+
+            table = self.output / "added" / name / f"from-{trained.name}-on-{tested.name}.json"
+            found = self.measured(tested, table, scans, made)
+            rows += (row(trained, tested, name, 0, dose, of_dose(found, dose)) for dose in self.size.photons)
+        tables.write(self.output / "added" / f"{name}.tsv", [one | {"command": command} for one in rows])
 
 
 def numbers(table: dict, mtf10: float) -> dict[str, float]:
@@ -323,7 +374,8 @@ def numbers(table: dict, mtf10: float) -> dict[str, float]:
     known = {row["name"]: row for row in table["rows"]}
     found: dict[str, float] = {f"{axis} bias": known[name]["percent"] for axis, name in PERCENTS.items()}
     nyquist = 0.5 / table["conditions"]["voxel_x_mm"]
-    found["fsc bias"] = 100 * (known["fsc_frequency"]["value"] / nyquist - 1)
+    meets = known["fsc_frequency"]["value"]  # none where it never falls below the cut, or lies there from the start
+    found["fsc bias"] = table["fsc_never"] if meets is None else 100 * (meets / nyquist - 1)
     found["w1 bias"] = known["bmd_distance"]["value"]
     sharp = known["mtf10"]["value"]  # none where an edge cannot be told
     found["mtf bias"] = MOST if sharp is None else 100 * (sharp / mtf10 - 1)
@@ -357,37 +409,69 @@ def keep_masks(volumes: Sequence[Path], threshold: float, path: Path) -> None:
     np.savez_compressed(path, **masks)
 
 
-def write(rows: Sequence[dict], output: Path) -> None:
-    """All rows so far as `runs.tsv`, six digits each."""
-    names = list(dict.fromkeys(itertools.chain.from_iterable(rows)))
-    part = output / "runs.part"
-    with part.open("w", newline="", encoding="utf-8") as file:
-        lines = ([shown(one.get(name)) for name in names] for one in rows)
-        csv.writer(file, delimiter="\t", lineterminator="\n").writerows([names, *lines])
-    part.replace(output / "runs.tsv")
+def is_whole(path: Path) -> bool:
+    """Whether a table is there, and says of every curve that does not cross its cut on which side it stays."""
+    if not path.exists():
+        return False
+    return all(crosses(one) or "fsc_never" in one for one in json.loads(path.read_text()).values())
 
 
-def shown(value: object) -> str:
-    """Six digits are more than any of these numbers has."""
-    return f"{value:.6g}" if isinstance(value, float) else "" if value is None else str(value)
+def crosses(table: dict) -> bool:
+    """Whether the Fourier shell correlation crosses its cut."""
+    return next(row["value"] for row in table["rows"] if row["name"] == "fsc_frequency") is not None
 
 
-def conclude(folder: Path) -> None:
-    """Write the verdicts and pictures of a folder's `runs.tsv`."""
-    runs = findings.read(folder / "runs.tsv")
-    between = report.between(runs)
-    (folder / "dose.png").write_bytes(figures.dose(runs, between))
-    (folder / "forest.png").write_bytes(figures.forest(runs, between))
-    (folder / "verdict.md").write_text(report.verdict(runs), encoding="utf-8")
-    print(folder / "verdict.md")
+def settle(table: dict, volume: Path, truth: Path) -> None:
+    """Say what a correlation that never crosses its cut is off by [%]: all if it begins below it, nothing if not."""
+    if not crosses(table):
+        correlation, _ = shells(np.load(volume), np.load(truth))
+        table["fsc_never"] = -MOST if correlation[1] < CRITERIA["reference"] else 0.0
 
 
-def check(folder: Path) -> None:
-    """End with status 1 where verdicts are not those that `runs.tsv` gives; write them where there are none."""
-    if not (folder / "verdict.md").exists():
-        conclude(folder)
-    elif (folder / "verdict.md").read_text(encoding="utf-8") != report.verdict(findings.read(folder / "runs.tsv")):
-        sys.exit(f"{folder / 'verdict.md'} is not what runs.tsv gives; without it, --check writes it")
+PICTURES = ("dose-both", "findings-both", "slices")
+
+
+def derived(folder: Path) -> dict[str, str]:
+    """Every text that `runs.tsv` and the files beside it give, by its name, but for the page."""
+    return {
+        "verdict.md": report.verdict(findings.read(folder / "runs.tsv")),
+        "summary.md": summary.summary(folder),
+        "leaderboard.tsv": tables.text(leaderboard.lines(folder)),
+    }
+
+
+def check(folder: Path, device: str = "auto") -> None:
+    """Write what is not there, of verdicts, sentences, leaderboard, report and pictures; compare the texts that are.
+
+    Ends with status 1 where a text is not the one that `runs.tsv` gives. Of the output folder of a run the evidence is
+    gathered first.
+    """
+    if evidence.is_run(folder):
+        evidence.gather(folder, device)
+    blocks = document.document(folder)
+    texts = derived(folder) | {"report.html": page.html(blocks, drawn=not (folder / "report.html").exists())}
+    wrong = []
+    for name, text in texts.items():
+        path = folder / name
+        if not path.exists():
+            path.write_text(text, encoding="utf-8")
+            print(path)
+        elif page.words(path.read_text(encoding="utf-8")) != page.words(text):
+            wrong.append(name)
+    if wrong:
+        sys.exit(f"{folder}: {', '.join(wrong)}: not what runs.tsv gives; without them, --check writes them")
+    draw(folder, blocks)
+
+
+def draw(folder: Path, blocks: Sequence[document.Block]) -> None:
+    """Write the report as PDF, and some pictures of it, where they are not there."""
+    if not (folder / "report.pdf").exists():
+        (folder / "report.pdf").write_bytes(pages.pdf(blocks))
+    for block in blocks:
+        if isinstance(block, document.Picture) and block.name in PICTURES:
+            path = folder / f"{block.name.removesuffix('-both')}.png"
+            if not path.exists():
+                path.write_bytes(page.png(block))
 
 
 def main() -> None:
@@ -402,17 +486,25 @@ def main() -> None:
         default=(DATA / "lhdl3155_58um.tif", DATA / "lhdl2923_58um.tif"),
     )  # fmt: skip
     parser.add_argument("--third", type=Path, metavar="STACK", help="a scan of a calibrated scanner, only tested on")
-    parser.add_argument("--check", type=Path, metavar="FOLDER", help="compare verdict.md with runs.tsv, or write it")
+    parser.add_argument("--check", type=Path, metavar="FOLDER", help="compare a report with runs.tsv, or write it")
+    parser.add_argument(
+        "--add", metavar="NAME", help="try a method of yours on the study's scans: a leaderboard's line"
+    )
+    parser.add_argument("--command", help="of --add: what denoises {scan} to {output}, trained on the bone {trained}")
     given = parser.parse_args()
+    if (given.add is None) != (given.command is None):
+        parser.error("--add NAME and --command LINE go together")
     if given.check:
-        check(given.check)
+        check(given.check, given.device)
         return
     study = Study(SIZES[given.size], given.output, given.jobs, given.device)
     study.bones = [*map(study.microct, given.bones), *map(study.clinical, [given.third] if given.third else [])]
+    if given.add:
+        leaderboard.check_name(given.add, [*study.losses, *MEANS, *TUNED, *CONTROL_FILTERS])
+        study.add(given.add, given.command)
+        return
     study.run()
-    networks = {cell: sorted(given.output.glob(f"from-*/{cell}/*.safetensors.csv")) for cell in study.losses}
-    (given.output / "curves.png").write_bytes(figures.curves(networks))
-    conclude(given.output)
+    check(given.output, given.device)
 
 
 if __name__ == "__main__":
