@@ -273,6 +273,21 @@ def test_what_a_run_keeps_is_shown_and_what_it_cost_told(parts, tmp_path):
     assert first["connd"] == pytest.approx(np.mean(runs.over(runs.directions, "l1", "connd")))
 
 
+def test_a_study_that_was_stopped_says_what_it_cannot_judge(parts, tmp_path):
+    """One seed, no mean of three yet: everything is told and drawn, and nothing is called decided."""
+    made_up(tmp_path / "runs.tsv", seeds=1, cells=CELLS[:12], third=False, doses=(100, 1000))
+    said = parts.page.html(parts.document.document(tmp_path), drawn=False)
+    assert "The claim was not tried: no cell is mean(l1, l1+vgg, ssim)." in said
+    assert "1 of the 3 seeds that a judgement takes" in said
+    assert "1000 needed" not in re.sub(r"<table>.*?</table>", "", said, flags=re.DOTALL)
+    assert "mean of the networks of three" not in said
+    for picture in parts.document.document(tmp_path):
+        if isinstance(picture, parts.document.Picture) and picture.name in ("findings-both", "difference-both"):
+            drawn = parts.page.svg(picture)
+            assert ("needs more seeds" in drawn) == (picture.name == "findings-both")
+            assert "blue band" not in drawn
+
+
 def test_others_add_a_line_and_no_verdict_changes(parts, tmp_path, monkeypatch):
     """Their command is run on every test scan, by the words of its line; the rows stand apart from the study's."""
     said, study = [], parts.study.Study(parts.study.SIZES["smoke"], tmp_path)

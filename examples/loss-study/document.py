@@ -15,7 +15,7 @@ import plates
 import report
 import summary
 import tables
-from findings import FINDINGS, LSC, Runs, is_loss
+from findings import FINDINGS, LSC, MIXTURE, Runs, is_loss
 from matplotlib.figure import FigureBase
 
 Draw = Callable[[FigureBase, float], None]
@@ -139,6 +139,8 @@ def group(runs: Runs, lines: Sequence[Mapping[str, str]], directions: Sequence[s
     label = "third" if "never" in where else "both"
     yield Heading(f"Pictures {where}", 2)
     height = 206.0
+    mean = "the mean of the networks of three losses, " if MIXTURE in runs.cells else ""
+    blue = "Blue band: 95 % by Student's t over seeds of the mean of three losses, dose by dose and not adjusted. "
     yield Picture(
         f"dose-{label}",
         lambda canvas, h: figures.dose(canvas, runs, directions, h),
@@ -146,37 +148,29 @@ def group(runs: Runs, lines: Sequence[Mapping[str, str]], directions: Sequence[s
         f"Error against dose {where}, a panel for each axis, in its unit; both axes are logarithmic, and all panels "
         "show the same range of errors. An error is the mean of the sizes |measured - true| over scans, seeds and "
         "directions; percent is of the truth's own value, FSC of the Nyquist frequency, and an error of more than "
-        "100 % "
-        f"counts as 100. Green: within {LSC} %, the least significant change. Named are L1, the mean of the networks "
-        "of three losses, the raw scan, the control with a Gaussian of 2 voxels, and of each axis the floor and the "
-        "loss "
-        f"with the least mean error, both chosen after the fact. {n}",
+        f"100 % counts as 100. Green: within {LSC} %, the least significant change. Named are L1, "
+        f"{mean}the raw scan, the control with a Gaussian of 2 voxels, and of each axis the "
+        f"floor and the loss with the least mean error, both chosen after the fact. {n}",
     )
     yield Picture(
         f"difference-{label}",
         lambda canvas, h: figures.differences(canvas, runs, directions, h),
         height,
         f"What the figure before hides: less error than L1 at every dose {where}, in the unit of each axis. **These "
-        f"axes "
-        f"magnify**: each shows 1.5, 3 or 5 margins on either side of L1, as many as the named losses need, and "
-        f"lines leave it "
-        "where they are further off (their last value stands in brackets). Grey band: the margin within which a cell "
-        "counts as no worse. Blue band: "
-        f"95 % by Student's t over seeds of the mean of three losses, dose by dose and not adjusted. {n}",
+        "axes magnify**: each shows 1.5, 3 or 5 margins on either side of L1, as many as the named losses need, "
+        "and lines leave it where they are further off (their last value stands in brackets). Grey band: the "
+        "margin within which a cell counts as no worse. "
+        f"{blue if mean else ''}{n}",
     )
     yield Picture(
         f"findings-{label}",
         lambda canvas, h: figures.tested(canvas, runs, directions, h),
         172.0,
         f"The {len(FINDINGS)} registered findings {where}: paired difference of the errors, seed by seed, with its "
-        f"95 % "
-        "interval by Student's t over seeds, drawn in units of the axis's margin (grey band: within it) and written "
-        "in the "
-        "unit of the axis. Right of 0: as the finding says. Filled: p below 0.05 after Holm over all of them; open: "
-        "not. "
-        "Blue: reproduced; vermilion: not reproduced; grey: undecided, with the seeds that a power of 0.8 would take "
-        "at "
-        f"this effect and Holm's strictest level. {n}",
+        "95 % interval by Student's t over seeds, drawn in units of the axis's margin (grey band: within it) and "
+        "written in the unit of the axis. Right of 0: as the finding says. Filled: p below 0.05 after Holm over "
+        "all of them; open: not. Blue: reproduced; vermilion: not reproduced; grey: undecided, with the seeds that "
+        f"a power of 0.8 would take at this effect and Holm's strictest level. {n}",
     )
     cells = len(runs.cells)
     yield Picture(
@@ -184,19 +178,17 @@ def group(runs: Runs, lines: Sequence[Mapping[str, str]], directions: Sequence[s
         lambda canvas, h: figures.forest(canvas, runs, directions, h),
         32 + 5.2 * cells,
         f"Less error than L1 of every cell {where}: mean over doses, paired by seed, with 95 % intervals by "
-        f"Student's t "
-        "over seeds; filled where the interval leaves out 0. **Not adjusted for their number**, and told beside the "
-        f"registered findings. Each axis shows 1.5, 3 or 5 margins on either side, as many as losses need; an arrow "
-        f"with a number lies outside. "
-        f"Grey band: the margin of “no worse”. {n}",
+        "Student's t over seeds; filled where the interval leaves out 0. **Not adjusted for their number**, and "
+        "told beside the registered findings. Each axis shows 1.5, 3 or 5 margins on either side, as many as "
+        f"losses need; an arrow with a number lies outside. Grey band: the margin of “no worse”. {n}",
     )
     yield Picture(
         f"bought-{label}",
         lambda canvas, h: figures.doses_bought(canvas, runs, directions, h),
         34 + 5.2 * cells,
-        f"The lowest dose from which on a number stays within {LSC} % {where}, on straight lines over the logarithm of "
-        "the dose: a dot for every network and direction, a bar at their median; a dot at the left edge holds at the "
-        f"lowest dose that was tried, and one under “never” errs more at the highest. Told, not tested. {n}",
+        f"The lowest dose from which on a number stays within {LSC} % {where}, on straight lines over the logarithm "
+        "of the dose: a dot for every network and direction, a bar at their median; a dot at the left edge holds "
+        f"at the lowest dose that was tried, and one under “never” errs more at the highest. Told, not tested. {n}",
     )
 
 
@@ -212,6 +204,6 @@ def evidence_blocks(folder: Path) -> Iterator[Block]:
             yield Picture(name, *made)
     if missing:
         yield Words(
-            f"Left out, because the folder holds no evidence for it: {', '.join(missing)}. "
-            "`study.py --check` on the output folder of a run gathers it."
+            f"Left out, because the folder holds no evidence for it: {', '.join(missing)}. `study.py --check` on "
+            "the output folder of a run gathers it."
         )

@@ -246,7 +246,8 @@ def differences(canvas: FigureBase, runs: Runs, directions: Sequence[str], heigh
         label(panel, last, tall)
     key(
         panels[len(AXES)],
-        "above 0: less error than L1\ngrey band: the margin of “no worse”\nblue band: 95 % over seeds\n"
+        "above 0: less error than L1\ngrey band: the margin of “no worse”\n"
+        f"{'blue band: 95 % over seeds' if MIXTURE in runs.cells else ''}\n"
         "thin grey: all other cells\nin brackets: lies outside",
     )
 
@@ -275,7 +276,7 @@ def tested(canvas: FigureBase, runs: Runs, directions: Sequence[str], height: fl
         axis = by_name[finding.axis]
         tint = {"reproduced": pictures.BLUE, "not reproduced": pictures.VERMILION}.get(verdict, FILTER)
         interval(panel, place, judged.mean / axis.margin, judged.half / axis.margin, reach, tint, filled=p < ALPHA)
-        needed = seeds_needed(judged.effect, len(FINDINGS))
+        needed = seeds_needed(judged.effect, len(FINDINGS)) if judged.half < inf else "more"
         seeds = f"needs {needed or 'over 1000'} seeds" if verdict == "undecided" else f"{judged.seeds} seeds"
         words.text(0, place - 0.19, f"{judged.text} {short(axis)}", va="center", fontsize=LETTERS)
         words.text(0, place + 0.21, f"{verdict}, p {p:.3g}, {seeds}", va="center", fontsize=LETTERS, color=dark(tint))

@@ -19,15 +19,11 @@ from findings import AXES, LSC, Row, Runs, bought, shown_dose, student
 
 BONE = ("bvtv", "connd", "tbth", "tmd")
 EXPLAINED = (
-    "Every method, that with the least mean error of the four bone numbers (BV/TV, Conn.D, Tb.Th, TMD) first: means "
-    "over doses, "
-    "scans, seeds and both directions between the bones that are trained on, in % of the truth's, W1 in mgHA/cm³, "
-    "FSC in % "
-    "of Nyquist's frequency; PSNR in dB; then the lowest dose "
-    f"[photons per pixel and view] from which on a number stays within {LSC} %, median over networks. Floors and "
-    f"controls "
-    "know the dose, networks do not. CPU seconds are of the machine of the run, the start of the process among them; "
-    "they "
+    "Every method, that with the least mean error of the four bone numbers (BV/TV, Conn.D, Tb.Th, TMD) first: "
+    "means over doses, scans, seeds and both directions between the bones that are trained on, in % of the "
+    "truth's, W1 in mgHA/cm³, FSC in % of Nyquist's frequency; PSNR in dB; then the lowest dose [photons per pixel "
+    f"and view] from which on a number stays within {LSC} %, median over networks. Floors and controls know the "
+    "dose, networks do not. CPU seconds are of the machine of the run, the start of the process among them; they "
     "are left out where the run did not note them. Intervals, command lines and versions are in `leaderboard.tsv`; "
     "`study.py --add` adds a line."
 )

@@ -94,24 +94,20 @@ def slices(folder: Path) -> Made:
         "No strut of the reference is broken in L1 by this rule, so that nothing is magnified."
         if shown is None
         else f"Third row: the place in the box, magnified; blue: outline of the reference, orange: of the column's "
-        f"own. "
-        f"The place, {', '.join(f'{letter} {at}' for letter, at in zip('zyx', shown.place, strict=True))}, was "
-        f"chosen by "
-        f"rule: of all breaks of L1 the one whose slice leaves the largest second piece ({shown.shown} pixels)."
+        f"own. The place, {', '.join(f'{letter} {at}' for letter, at in zip('zyx', shown.place, strict=True))}, was "
+        f"chosen by rule: of all breaks of L1 the one whose slice leaves the largest second piece ({shown.shown} "
+        "pixels)."
     )
     knobs = "; ".join(filter(None, example.knobs))
+    columns_named = " and ".join({"l1": "L1"}.get(cell, cell) for cell in example.cells if cell in ("l1", MIXTURE))
     caption = (
         f"The slice {plane} = {example.cut[1]} of {example.scan}: reference, raw scan, the floor whose four bone "
-        f"numbers "
-        f"err least at this dose{f' ({knobs})' if knobs else ''}, L1 and {MIXTURE}, n = 1 scan. Grey "
+        f"numbers err least at this dose{f' ({knobs})' if knobs else ''}, {columns_named}, n = 1 scan. Grey "
         f"{WINDOW[0]:g} to {WINDOW[1]:g} mgHA/cm³; orange: outline of bone, above {example.threshold:g} mgHA/cm³. "
-        f"Second "
-        f"row: difference from the reference, {APART[0]:g} to {APART[1]:g} mgHA/cm³. {zoom} A break is a cube of "
-        f"{2 * HALF + 1} voxels around bone of the reference that is missing, in which the reference's strut is one "
-        f"piece "
-        f"(26 neighbours) and the other's bone covers it in two pieces or more of at least {FEWEST} voxels. Breaks "
-        f"in the "
-        f"whole volume: {counts}."
+        f"Second row: difference from the reference, {APART[0]:g} to {APART[1]:g} mgHA/cm³. {zoom} A break is a "
+        f"cube of {2 * HALF + 1} voxels around bone of the reference that is missing, in which the reference's "
+        "strut is one piece (26 neighbours) and the other's bone covers it in two pieces or more of at least "
+        f"{FEWEST} voxels. Breaks in the whole volume: {counts}."
     )
     rows, columns = example.slices.shape[1:]
     side = figures.WIDTH / len(example.cells) - 2
@@ -229,15 +225,12 @@ def resolution(folder: Path) -> Made:
     apart = [{cell: curve - all_["l1"] for cell, curve in all_.items()} for all_ in (fsc, mtf) if "l1" in all_]
     caption = (
         f"Resolution of one scan ({example.scan}), n = 1 scan, a line for each cell. Above: Fourier shell "
-        f"correlation with "
-        f"the truth, whose own is 1 everywhere, against spatial frequency up to Nyquist's; dotted: {CUT}, where the "
-        f"axis FSC "
-        "reads the frequency. MTF exp(-2 π² σ² f²), σ being fitted to the edges of the reference bone, and the "
-        "truth's own; "
-        "dotted: 10 %, where the axis MTF reads it. Below: the same less L1's, as far as L1's own "
-        f"is above {NOISE}. **These axes magnify**: of the 0 to 1 "
-        f"above they show the least of ± {', '.join(f'{one:g}' for one in REACHES)} that holds the truth and the mean "
-        "of three losses. Thin grey: all other cells."
+        "correlation with the truth, whose own is 1 everywhere, against spatial frequency up to Nyquist's; dotted: "
+        f"{CUT}, where the axis FSC reads the frequency. MTF exp(-2 π² σ² f²), σ being fitted to the edges of the "
+        "reference bone, and the truth's own; dotted: 10 %, where the axis MTF reads it. Below: the same less "
+        f"L1's, as far as L1's own is above {NOISE}. **These axes magnify**: of the 0 to 1 above they show the "
+        f"least of ± {', '.join(f'{one:g}' for one in REACHES)} that holds the truth and the mean of three losses. "
+        "Thin grey: all other cells."
     )
     return lambda canvas, h: four(canvas, frequency, (fsc, mtf), apart, folder, h), 126.0, caption
 
@@ -283,10 +276,9 @@ def density(folder: Path) -> Made:
     apart = {cell: 100 * np.cumsum(values - shares["truth"]) for cell, values in shares.items() if cell != "truth"}
     caption = (
         f"Density of the voxels in the cylinder of one scan ({example.scan}), n = 1 scan, a line for each cell. "
-        f"Left: share "
-        f"of voxels in each of {len(low)} bins of {high[0] - low[0]:g} mgHA/cm³, a logarithmic axis. Right: cumulative "
-        "distribution less the truth's, in the colours of the left; the area between a line and 0 is W1. Thin grey: "
-        "all other cells."
+        f"Left: share of voxels in each of {len(low)} bins of {high[0] - low[0]:g} mgHA/cm³, a logarithmic axis. "
+        "Right: cumulative distribution less the truth's, in the colours of the left; the area between a line and "
+        "0 is W1. Thin grey: all other cells."
     )
     return lambda canvas, h: two(canvas, (low + high) / 2, high, shares, apart, folder, h), 82.0, caption
 
@@ -336,11 +328,9 @@ def training(folder: Path) -> Made:
     given = f"; before denoising it is {fmean(before):.1f} dB" if before else ""
     caption = (
         f"Training: PSNR of the slices that were held out of the training stacks{given}, and the loss that is "
-        f"trained, relative to its mean over the first eighth of the steps (left out where it is not positive, as an "
-        f"adversary's). Means over n = {len(networks)} networks: {len(found)} cells, trained on "
-        f"{' and '.join(bones)}. An "
-        f"axis of "
-        "PSNR shows the range of the networks alone."
+        "trained, relative to its mean over the first eighth of the steps (left out where it is not positive, as "
+        f"an adversary's). Means over n = {len(networks)} networks: {len(found)} cells, trained on "
+        f"{' and '.join(bones)}. An axis of PSNR shows the range of the networks alone."
     )
     return lambda canvas, h: figures.training(canvas, found, h), 88.0, caption
 

@@ -13,6 +13,7 @@ from findings import (
     BY_NAME,
     CONTROLS,
     FINDINGS,
+    LEAST_SEEDS,
     LSC,
     MIXTURE,
     Axis,
@@ -53,8 +54,7 @@ def run(runs: Runs, both: Sequence[str], others: Sequence[str]) -> Iterator[str]
     each = f"{many[0]} to {many[-1]} seeds" if len(many) > 1 else f"{many[0]} seed{'s' if many[0] > 1 else ''}"
     doses = ", ".join(f"{dose:g}" for dose in runs.doses)
     yield (
-        f"{count} networks: {len(losses)} losses × {each} × {len(bones)} bones ({', '.join(bones)}), each "
-        f"tried at "
+        f"{count} networks: {len(losses)} losses × {each} × {len(bones)} bones ({', '.join(bones)}), each tried at "
         f"{doses} photons per pixel and view on the other bone{' and on a third' if others else ''} "
         f"({', '.join([*both, *others])})."
     )
@@ -123,8 +123,7 @@ def claim(runs: Runs, directions: Sequence[str]) -> Iterator[str]:
         (held if word == "no worse" else failed).append(text)
     yield (
         f"**The claim** ({MIXTURE} is better than L1 by Conn.D and by TMD, and no worse than the best loss by any "
-        f"axis) "
-        f"**{'does not hold' if failed else 'holds'}**: {len(held)} of its {len(held) + len(failed)} parts do."
+        f"axis) **{'does not hold' if failed else 'holds'}**: {len(held)} of its {len(held) + len(failed)} parts do."
     )
     if failed:
         yield f"Parts of the claim that fail: {listed(failed)}."
@@ -155,6 +154,9 @@ def finding_text(finding: Finding, verdict: str, judged: Judgement | None, p: fl
     numbers = f"{said(judged, BY_NAME[finding.axis])}, d {judged.effect:+.2f}, p {p:.3g}"
     if verdict != "undecided":
         return f"{finding.text} ({numbers})"
+    if judged.half == inf:
+        few = f"{judged.seeds} of the {LEAST_SEEDS} seeds that a judgement takes"
+        return f"{finding.text} ({said(judged, BY_NAME[finding.axis])}; {few})"
     needed = seeds_needed(judged.effect, len(FINDINGS))
     return f"{finding.text} ({numbers}; {judged.seeds} seeds, {needed or 'over 1000'} needed)"
 
