@@ -242,7 +242,8 @@ def test_the_smallest_study_runs_from_end_to_end(parts, tmp_path):
         assert f'<figure id="{picture}">' in page
     parts.study.check(tmp_path)  # what is shipped says the same without the run
     shutil.copytree(tmp_path / "evidence", tmp_path / "alone" / "evidence")
-    for name in ("runs.tsv", "verdict.md", "summary.md", "leaderboard.tsv", "report.html", "report.pdf"):
+    texts = ("runs.tsv", "deviations.md", "verdict.md", "summary.md", "leaderboard.tsv", "report.html", "report.pdf")
+    for name in texts:
         shutil.copy(tmp_path / name, tmp_path / "alone")
     parts.study.check(tmp_path / "alone")
     assert sum(one.stat().st_size for one in (tmp_path / "evidence").iterdir()) < 1e6
