@@ -35,26 +35,28 @@ def test_table_and_card_follow_from_what_was_judged():
 def test_the_bone_it_was_judged_on_was_in_no_training_stack(checkpoint):
     names = {Path(name).name.partition("_")[0] for name in checkpoint.training["stacks"]}
     assert names == {"lhdl3155", "phantom"}
-    assert {row["bone"].partition("_")[0] for row in ROWS} == {"lhdl2923"}
+    assert {row["bone"].partition("_")[0] for row in ROWS} == {"lhdl2923", "trab1240"}
 
 
-def test_where_a_filter_is_nearer_the_card_says_so(checkpoint):
-    told = [line for line in checkpoint.validated["worse_than_a_filter"] if "photons:" in line]
+def test_where_a_filter_or_the_scan_itself_is_nearer_the_card_says_so(checkpoint):
+    told = [line for line in checkpoint.validated["loses_at"] if "photons:" in line]
     for scan in checkpoint.validated["judged"]:
         for name, number in scan["numbers"].items():
             far = (lambda value: -value) if name == "psnr" else abs
-            beaten = min(map(far, number["filters"].values())) < far(number["output"])
+            beaten = min(map(far, [number["input"], *number["filters"].values()])) < far(number["output"])
             line = f"{scan['bone']}, {scan['photons']:g} photons: {name} "
             assert beaten == any(one.startswith(line) for one in told), line
+    assert not [line for line in told if ": psnr" in line]
+    assert [line for line in told if ": bvtv" in line]
 
 
 def test_controls_fail_beside_it():
-    """A scan as it came and one that is smoothed too much are worse by PSNR and by W1 than the network, everywhere."""
+    """A scan as it came and one that is smoothed too much are worse by PSNR, and by W1 on the specimen of this kind."""
     for row in of(way="network"):
         for way in ("input", "oversmoothed"):
             (control,) = of(way=way, bone=row["bone"], photons=row["photons"], seed=row["seed"])
             assert float(control["psnr"]) < float(row["psnr"])
-            assert float(control["w1"]) > float(row["w1"])
+            assert float(control["w1"]) > float(row["w1"]) or row["bone"] == "trab1240_61um"
 
 
 @pytest.mark.slow

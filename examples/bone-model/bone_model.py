@@ -88,11 +88,12 @@ def main() -> None:
     """Read the arguments; train, judge and ship, or check what was shipped."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--output", type=Path, default=Path("bone-model-output"))
+    parser.add_argument("--third", type=Path, metavar="STACK", help="trab1240_61um.npy: only judged on (README.md)")
     parser.add_argument("--check", action="store_true", help="whether table.md and the card follow from judged.tsv")
     given = parser.parse_args()
     if given.check:
         sys.exit("; ".join(card.apart(judge.read(HERE / "judged.tsv"), (HERE / "table.md").read_text("utf-8"))) or 0)
-    work = Work(given.output)
+    work = Work(given.output, given.third)
     network = train(work)
     judge.write(list(judge.Judge(work, network).rows()), given.output / "judged.tsv")
     rows = judge.read(given.output / "judged.tsv")

@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import fmean
 
 import numpy as np
-from work import ENERGY, Exposure, Work
+from work import ENERGY, THIRD, Exposure, Work
 
 import bonectl
 from bonectl.core.table import Row
@@ -59,14 +59,19 @@ COARSE = filters(
     gaussian=(0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0), tv=(0.005, 0.01, 0.02, 0.05, 0.1, 0.16, 0.25, 0.4),
     nlm=(0.012, 0.025, 0.05, 0.1, 0.2, 0.35, 0.6), cutoff=(1, 0.85, 0.7, 0.5, 0.35),
 )  # fmt: skip
+MIDDLE = filters(
+    gaussian=(0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0, 1.2, 1.4),
+    tv=(0.005, 0.01, 0.02, 0.05, 0.1, 0.16, 0.25, 0.4, 0.7),
+    nlm=(0.012, 0.025, 0.05, 0.1, 0.2, 0.35, 0.6, 0.9), cutoff=(1, 0.85, 0.7, 0.5, 0.35, 0.25),
+)  # fmt: skip
 FINE = filters(
     gaussian=(0.3, 0.5, 0.8, 1.1, 1.4, 1.8, 2.2, 2.7), tv=(0.01, 0.02, 0.05, 0.12, 0.25, 0.45, 0.8, 1.4),
     nlm=(0.03, 0.07, 0.15, 0.3, 0.5, 0.8, 1.2), cutoff=(1, 0.8, 0.6, 0.45, 0.3, 0.2),
 )  # fmt: skip
 REGIMES = (
-    Regime(tuned="lhdl3155_58um", judged=("lhdl2923_58um",), views=120, draws=2, filters=COARSE),
+    Regime(tuned="lhdl3155_58um", judged=("lhdl2923_58um", THIRD), views=120, draws=2, filters=COARSE),
     Regime(tuned="lhdl3155_19um", judged=("lhdl2923_19um",), views=240, draws=1, crop="0:64,:,:", filters=FINE),
-    Regime(tuned="lhdl3155_39um", judged=("lhdl2923_39um",), views=180, draws=2, filters=COARSE),
+    Regime(tuned="lhdl3155_39um", judged=("lhdl2923_39um",), views=180, draws=2, filters=MIDDLE),
 )
 CONTROLS = {"input": "identity", "oversmoothed": "gaussian(sigma=4)"}
 
@@ -88,8 +93,8 @@ class Judge:
         """One for each scan and each way of denoising it: `judged.tsv`."""
         for regime in REGIMES:
             chosen = self.tuned(regime)
-            for name in regime.judged:
-                for scan in self.scans(regime, name, regime.draws, 2000):
+            for name in regime.judged if self.work.third else [one for one in regime.judged if one != THIRD]:
+                for scan in self.scans(regime, name, 1 if name == THIRD else regime.draws, 2000):
                     for way in (*CONTROLS, *FILTERS, "network"):
                         text = chosen.get((way, scan.photons)) or CONTROLS.get(way) or str(self.network)
                         head = {"bone": name, "photons": scan.photons, "views": scan.views, "seed": scan.seed}

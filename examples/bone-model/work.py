@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DATA = Path(__file__).resolve().parents[1] / "data"
+THIRD = "trab1240_61um"  # a scan of another scanner, which is not in examples/data
 ENERGY = 25  # of all scans [keV]
 
 
@@ -47,9 +48,12 @@ class Work:
     Parameters
     ----------
     output : Path
+    third : Path, optional
+        A volume that is only judged on.
     """
 
     output: Path
+    third: Path | None = None
 
     def say(self, *stages: Sequence[str | Path]) -> bytes:
         """Run a pipe of bonectl commands; what the last one printed."""
@@ -66,6 +70,8 @@ class Work:
 
     def truth(self, name: str, crop: str = "") -> Path:
         """A specimen at one of its voxel sizes, or a part of it; 39 um are pairs of 19.5."""
+        if name == THIRD and self.third is not None:
+            return self.third
         source = name.replace("_39um", "_19um")
         changed = [*(["--crop", crop] if crop else []), *(["--bin", "2"] if source != name else [])]
         made = self.output / "truths" / f"{name}{'_part' if crop else ''}.npy"

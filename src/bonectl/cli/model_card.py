@@ -7,7 +7,7 @@ from typing import Any
 MANY = 20
 
 # What is told first of what a network was tried for.
-ORDER = ("voxel_mm", "noise", "learned_from", "judged_on", "judged", "worse_than_a_filter", "not_for")
+ORDER = ("voxel_mm", "noise", "learned_from", "judged_on", "judged", "loses_at", "not_for")
 
 
 def lines(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
