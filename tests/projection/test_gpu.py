@@ -105,14 +105,33 @@ def test_astra_sees_the_same_from_the_same_side(kind):
     assert relative(theirs.T(scan), ours.T(scan).cpu()) <= 0.05
 
 
-def test_the_benchmark_runs_or_says_why_not():
+def benchmark(*options):
     """In a process of its own, because a failing GPU call may end it."""
-    done = subprocess.run(
-        [sys.executable, str(BENCH), "--small", "--rounds", "1"],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=500,
-    )
+    line = [sys.executable, str(BENCH), *options]
+    return subprocess.run(line, check=False, capture_output=True, text=True, timeout=500)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="torch sees a CUDA device")
+def test_the_benchmark_refuses_a_machine_without_a_gpu():
+    done = benchmark()
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (69, "", 1)
+    assert "torch sees no CUDA device" in done.stderr
+
+
+ROWS = ("| cone joseph transpose | ", "| cone 24³, 12 views, reconstruction | ", "| FBP 24³, 24 views | ", "| eager | ")
+
+
+def test_the_benchmark_agrees_with_the_cpu_and_ends_when_time_is_up():
+    done = benchmark("--device", "cpu", "--sizes", "24", "--rounds", "1", "--seconds", "0")
     assert done.returncode == 0, done.stderr
-    assert "no CUDA device" in done.stdout or "| parallel 64²" in done.stdout
+    assert all(row in done.stdout for row in ROWS)
+    assert done.stdout.count("time is up") == 16
+
+
+@pytest.mark.slow
+def test_the_benchmark_runs_on_a_cpu_in_place_of_a_gpu():
+    """Its logic alone: closed forms, training and denoising at a size that takes seconds."""
+    done = benchmark("--device", "cpu", "--sizes", "24", "--rounds", "1")
+    assert done.returncode == 0, done.stderr
+    assert all(row in done.stdout for row in ROWS)
+    assert "not measured" not in done.stdout
