@@ -43,17 +43,8 @@ $(VENV)/.peers: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	@touch $@
 
-bench: $(VENV)/.peers ## measure against the peers, in one run
-	$(BIN)/python bench/startup.py
-	$(BIN)/python bench/projector.py --large
-	$(BIN)/python bench/memory.py
-	-$(BIN)/python bench/gpu.py # ends with status 69 where there is no GPU
-	$(BIN)/python bench/measure.py
-	$(BIN)/python bench/measure.py 512 --one-call
-	$(BIN)/python bench/denoise.py
-	$(BIN)/python bench/train.py
-	$(BIN)/python bench/preparations.py
-	$(BIN)/python bench/axis.py
+bench: $(VENV)/.peers ## measure against the peers, in one run, into bench/RESULTS.md; the machine must be idle
+	$(BIN)/python bench/results.py
 
 clean: ## remove what was made
 	rm -rf $(VENV) demo-output build dist .pytest_cache .mypy_cache .ruff_cache

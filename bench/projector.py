@@ -205,7 +205,9 @@ def compare(size: int, views: int, slices: int, rounds: int, *, every: bool) -> 
                 ("BP", Case(model, partial(B.T, scene.y), slices, count, scene.back_off, BACK), peer["BP"]),
             ]
         one = Case("bandlimited", lambda: A["bandlimited"](scene.x[:1]), 1, rounds, scene.lines_off, LINES)
-        pairs += [("FP of one slice", one, peer["FP"]), ("FBP", ours, peer["iradon"])]
+        alone = Case("fbp", lambda: fbp(A["bandlimited"], scene.y[:1]), 1, rounds, scene.discs_off, DISCS)
+        pairs += [("FP of one slice", one, peer["FP"]), ("FBP of one slice", alone, peer["FBP"])]
+        pairs += [("FBP", ours, peer["iradon"])]
     race(pairs, rounds)
     return pairs
 
@@ -352,7 +354,7 @@ def limits() -> dict[str, float]:
 def main() -> None:
     """Print the table."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--large", action="store_true", help="also 1024 x 1024, 1500 views")
+    options.add_argument("--large", action="store_true", help="also 1024² and 2048² of 1500 views")
     options.add_argument("--divergent", action="store_true", help="leave the parallel beam out")
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--threads", type=int, default=0)
@@ -371,7 +373,7 @@ def main() -> None:
     )
     print("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|")
     judge = Judge()
-    sizes = [(512, 768, 32, True)] + ([(1024, 1500, 16, False)] if chosen.large else [])
+    sizes = [(512, 768, 32, True)] + ([(1024, 1500, 16, False), (2048, 1500, 8, False)] if chosen.large else [])
     for size, views, slices, every in sizes if not chosen.divergent else []:
         updates = float(size) ** 2 * views
         pairs = compare(size, views, slices, chosen.rounds, every=every)

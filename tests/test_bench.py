@@ -47,3 +47,44 @@ def test_a_control_that_passes_is_noted():
     assert judge.wrong == []
     judge.refuse("noise", 0.5, 0.7)
     assert judge.wrong == ["noise, the control, passes: error 0.5, at most 0.7 is right"]
+
+
+@pytest.fixture
+def results(monkeypatch, tmp_path):
+    """The module, with a page and scripts of its own."""
+    sys.path.insert(0, str(BENCH))
+    import results
+
+    (tmp_path / "good.py").write_text("print('| a | 1 |')")
+    (tmp_path / "bad.py").write_text("import sys; sys.exit('wrong results')")
+    (tmp_path / "RESULTS.md").write_text("# Words\n")
+    monkeypatch.setattr(results, "HERE", tmp_path)
+    monkeypatch.setattr(results, "RESULTS", tmp_path / "RESULTS.md")
+    monkeypatch.setattr(results, "RUNS", (("good.py",), ("bad.py",)))
+    monkeypatch.setattr(results.os, "getloadavg", lambda: (0.1, 0.1, 0.1))
+    return results
+
+
+def test_one_command_writes_what_all_benchmarks_print_and_keeps_the_words(results, tmp_path):
+    assert results.main([]) == 1  # one of them was wrong
+    assert results.main(["--only", "good"]) == 0
+    page = (tmp_path / "RESULTS.md").read_text()
+    assert page.startswith("# Words\n")
+    assert page.count("### `bench/good.py`\n\n| a | 1 |") == 1
+    assert "bad.py" not in page
+    assert "| tomocupy | conda and CUDA alone" in page
+
+
+def test_a_busy_machine_and_a_benchmark_that_is_none_are_refused(results, monkeypatch, tmp_path):
+    monkeypatch.setattr(results.os, "getloadavg", lambda: (2.0, 2.0, 2.0))
+    assert results.main([]) == 75
+    assert results.main(["--only", "none"]) == 2
+    assert (tmp_path / "RESULTS.md").read_text() == "# Words\n"
+
+
+def test_all_benchmarks_are_run(monkeypatch):
+    sys.path.insert(0, str(BENCH))
+    import results
+
+    scripts = {path.name for path in BENCH.glob("*.py")}
+    assert scripts - {run[0] for run in results.RUNS} == {"results.py", "rtk.py", "truth.py"}
