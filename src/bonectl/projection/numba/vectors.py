@@ -8,7 +8,8 @@ width, so that results do not depend on it.
 
 The width rides in the type of a tuple: ``LANES[16]`` is a tuple of sixteen zeros, and ``load(lanes, array, i)``
 gives a vector of ``len(lanes)`` floats. Offsets count floats from the start of a C-contiguous float32 array; they
-are not checked. numba's cache watches the file of a kernel only: after a change here, touch those that import it.
+are not checked. numba's cache watches the file of a kernel only: after a change here, remove what it kept of those that
+import it.
 """
 
 # numba's decorators are untyped
