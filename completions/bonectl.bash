@@ -20,7 +20,7 @@ _bonectl() {
     "prepare --nan") COMPREPLY=($(compgen -W $'fail\nzero\nfill' -- "$cur")); return ;;
     "prepare --format") COMPREPLY=($(compgen -W $'metaimage\nnifti\nnifti_gz\nnpy\nnrrd\nome\ntiff' -- "$cur")); return ;;
     "prepare --progress") COMPREPLY=($(compgen -W $'auto\nbar\njson\nnone' -- "$cur")); return ;;
-    "reconstruct --method") COMPREPLY=($(compgen -W $'bonewater\ncgls\nfbp\nfdk\nfista\nlpd\nsirt\ntv' -- "$cur")); return ;;
+    "reconstruct --method") COMPREPLY=($(compgen -W $'bonewater\ncgls\nfbp\nfdk\nfista\nlpd\npnp\nsirt\ntv' -- "$cur")); return ;;
     "reconstruct --unit") COMPREPLY=($(compgen -W $'1/cm\nmgHA/cm3' -- "$cur")); return ;;
     "reconstruct --calibrate") COMPREPLY=($(compgen -W $'energy\nlinear\npeaks\nrods\nscanco' -- "$cur")); return ;;
     "reconstruct --geometry") COMPREPLY=($(compgen -W $'cone\nfan\nparallel' -- "$cur")); return ;;
@@ -33,7 +33,7 @@ _bonectl() {
     "reconstruct --progress") COMPREPLY=($(compgen -W $'auto\nbar\njson\nnone' -- "$cur")); return ;;
     "train --model"|"train -m") COMPREPLY=($(compgen -W $'blind\ndrunet\ngaussian\nidentity\nlpd\nmsd\nnafnet\nnlm\nnlm3d\nredcnn\ntv\ntv3d\nunet25d\nunet2d\nunet3d' -- "$cur")); return ;;
     "train --loss"|"train -l") COMPREPLY=($(compgen -W $'bvtv\ncharbonnier\ncldice\necc\nencoder\neuler\nfft\ngan\ngrad\nhinge\nhist\nhuber\nl1\nl2\nlowpass\nlsgan\nmsssim\nragan\nrandvgg\nskelrec\nssim\nsurface\nvgg\nw1\nwgan' -- "$cur")); return ;;
-    "train --pairs") COMPREPLY=($(compgen -W $'lowdose\nnoise2inverse\nnoise2self\nsupervised' -- "$cur")); return ;;
+    "train --pairs") COMPREPLY=($(compgen -W $'lowdose\nnoise2inverse\nnoise2self\nsupervised\nwhite' -- "$cur")); return ;;
     "train --teacher") COMPREPLY=($(compgen -W $'blind\ndrunet\ngaussian\nidentity\nlpd\nmsd\nnafnet\nnlm\nnlm3d\nredcnn\ntv\ntv3d\nunet25d\nunet2d\nunet3d' -- "$cur")); return ;;
     "train --nan") COMPREPLY=($(compgen -W $'fail\nzero\nfill' -- "$cur")); return ;;
     "train --progress") COMPREPLY=($(compgen -W $'auto\nbar\njson\nnone' -- "$cur")); return ;;

@@ -35,6 +35,42 @@ def test_supervised_cuts_both_at_the_same_place():
     assert x.dtype == t.dtype == np.float32
 
 
+def test_white_adds_noise_of_a_strength_of_its_own_to_clean_voxels():
+    clean = volume("clean", shape=(8, 100, 100))
+    pairing = bind("white(least=0.02, most=0.2)", [clean])
+    spot = patch(side=90, row=0, column=0)
+    strengths = []
+    for seed in range(12):
+        x, t = pairing.cut(spot, 1, np.random.default_rng(seed))
+        np.testing.assert_array_equal(t, clean.values[2:5, :90, :90].astype(np.float32))
+        strengths.append(np.std(x[1:-1] - t) / 1200)
+        assert abs(np.mean(x[1:-1] - t)) < 5 * strengths[-1] * 1200 / 90
+    assert min(strengths) > 0.019
+    assert max(strengths) < 0.21
+    assert max(strengths) > 2 * min(strengths)
+    again = pairing.cut(spot, 1, np.random.default_rng(11))[0]
+    assert again.tobytes() == x.tobytes()
+
+
+def test_white_gives_a_slice_that_stands_in_twice_one_noise():
+    x, _ = bind("white", [volume("clean")]).cut(patch(first=0, depth=2), 2, RANDOM)
+    np.testing.assert_array_equal(x[0], x[1])
+    np.testing.assert_array_equal(x[1], x[2])
+
+
+@pytest.mark.parametrize(
+    ("text", "targets", "message"),
+    [
+        ("white", ["clean"], "no --target"),
+        ("white(least=0)", [], "least up to most"),
+        ("white(least=0.3, most=0.2)", [], "least up to most"),
+    ],
+)
+def test_white_refuses(text, targets, message):
+    with pytest.raises(UsageError, match=message):
+        bind(text, [volume("clean")], [volume(name) for name in targets])
+
+
 def test_noise2self_never_shows_a_slice_its_own_values():
     """Each slice holds its own number: none may be among those that stand beside it, at the ends neither."""
     numbers = np.broadcast_to(np.arange(8.0)[:, None, None], (8, 10, 12))

@@ -62,8 +62,13 @@ for beam in part.facts["BEAMS"]:
     print(json.dumps([beam, told, status("VmHWM") - before]), flush=True)
 """
 
-# lpd is a network: it needs a checkpoint.
-CASES = [(name, beam) for name in kit.names("methods") if name != "lpd" for beam in kit.fact("methods", name, "BEAMS")]
+# lpd and pnp hold a network: they need a checkpoint.
+CASES = [
+    (name, beam)
+    for name in kit.names("methods")
+    if name not in ("lpd", "pnp")
+    for beam in kit.fact("methods", name, "BEAMS")
+]
 
 
 @cache

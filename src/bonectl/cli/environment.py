@@ -4,6 +4,7 @@ VARIABLES = {
     "BONECTL_DEBUG": "When set, errors show their traceback, as with --debug.",
     "BONECTL_ENCODER_WEIGHTS": "File of the network behind the loss encoder, where its knob weights names none.",
     "BONECTL_LPD_WEIGHTS": "File of the network of the method lpd, where its knob weights names none.",
+    "BONECTL_PNP_WEIGHTS": "File of the network behind the method pnp, where its knob weights names none.",
     "BONECTL_VGG_WEIGHTS": "File of the VGG network behind the loss vgg, where its knob weights names none.",
     "TORCH_HOME": "Where the weights of VGG are looked for last, below hub/checkpoints; ~/.cache/torch if not set.",
     "SOURCE_DATE_EPOCH": "Time that history entries carry, in seconds since 1970, for identical bytes.",

@@ -58,20 +58,30 @@ def is_recorded(values: Values) -> bool:
     return not is_array(values) and bool(values.requires_grad) and bool(import_module("torch").is_grad_enabled())
 
 
-def squares(values: Values, axes: tuple[int, ...]) -> Values:
-    """Sum of squares over the last axes, summed in float64, in the values' type and to be broadcast against them."""
-    if not is_array(values):
-        return values.double().square().sum(axis=axes, keepdims=True).to(values.dtype)
-    head = values.shape[: values.ndim - len(axes)]
-    rows = values.reshape(-1, *values.shape[len(head) :])
-    sums = np.empty(len(rows), dtype=np.float64)
+def inner(first: Values, second: Values, axes: tuple[int, ...]) -> Values:
+    """Sum of products over the last axes, summed in float64, in the values' type and to be broadcast against them.
+
+    What comes out of an item does not depend on how many there are.
+    """
+    if not is_array(first):
+        return (first.double() * second.double()).sum(axis=axes, keepdims=True).to(first.dtype)
+    head = first.shape[: first.ndim - len(axes)]
+    pairs = [values.reshape(-1, *first.shape[len(head) :]) for values in (first, second)]
+    sums = np.empty(len(pairs[0]), dtype=np.float64)
 
     def work(low: int, high: int) -> None:
         for n in range(low, high):
-            sums[n] = sum(np.square(part, dtype=np.float64).sum() for part in rows[n])
+            sums[n] = sum(
+                np.multiply(*parts, dtype=np.float64).sum() for parts in zip(*(all_[n] for all_ in pairs), strict=True)
+            )
 
-    pool.each(work, pool.cut(len(rows), 1))
-    return sums.astype(values.dtype).reshape(*head, *[1] * len(axes))
+    pool.each(work, pool.cut(len(sums), 1))
+    return sums.astype(first.dtype).reshape(*head, *[1] * len(axes))
+
+
+def squares(values: Values, axes: tuple[int, ...]) -> Values:
+    """Sum of squares over the last axes, as `inner`."""
+    return inner(values, values, axes)
 
 
 def norm(values: Values, axes: tuple[int, ...]) -> Values:
