@@ -12,9 +12,12 @@ PARTS = [(name, part) for name, part in ALL if name not in kit.FILES]
 
 
 def parameters(loaded):
-    """Those of a function, or of a class's constructor and of the base's that it hands ``**knobs`` on to."""
+    """Those of a function, or of a class's constructor and of those of its bases that ``**knobs`` are handed on to."""
     found = []
-    for made in inspect.getmro(loaded)[:2] if isinstance(loaded, type) else [loaded]:
+    makers = (
+        [made for made in inspect.getmro(loaded) if "__init__" in vars(made)] if isinstance(loaded, type) else [loaded]
+    )
+    for made in makers:
         own = list(inspect.signature(made).parameters.values())
         found += [p for p in own if p.kind is not p.VAR_KEYWORD]
         if len(found) == len(own):

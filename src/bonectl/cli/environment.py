@@ -11,6 +11,9 @@ VARIABLES = {
     "TMPDIR": "Folder of temporary files without a name: scans that are transposed, inputs of train that are unpacked.",
     "HOME": "Where compiled kernels, weights and the settings of matplotlib are looked for, and what ~ stands for; not "
     "needed.",
+    "GOMP_SPINCOUNT": "How many turns a thread that waits for others spins before it sleeps; 10000 if neither this nor "
+    "OMP_WAIT_POLICY is set.",
+    "OMP_WAIT_POLICY": "How threads wait for each other (active or passive), in place of GOMP_SPINCOUNT.",
     "NUMBA_CACHE_DIR": "Folder where compiled kernels are kept between runs; without it beside the program, else in "
     "the user's cache folder, else in a private folder among the temporary files.",
     "XDG_CACHE_HOME": "The user's cache folder, for compiled kernels; ~/.cache if not set.",
