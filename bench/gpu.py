@@ -18,7 +18,6 @@ fits the time or the memory is marked so. Without the device it says so in one l
 """
 
 import argparse
-import importlib.metadata
 import sys
 import tempfile
 import time
@@ -30,7 +29,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from truth import Ball, Judge, apart, scan, solid
+from truth import Ball, Judge, apart, scan, solid, versions
 
 import bonectl
 from bonectl.core.geometry import Geometry
@@ -120,9 +119,8 @@ def main() -> int:
         return UnavailableError.status
     sizes = [int(size) for size in chosen.sizes.split(",")]
     run = Run(torch.device(chosen.device), chosen.rounds, time.monotonic() + chosen.seconds, Judge())
-    versions = (f"{name} {importlib.metadata.version(name)}" for name in ("bonectl", "torch", "astra-toolbox"))
     name = torch.cuda.get_device_name() if chosen.device == "cuda" else "a CPU in place of a GPU"
-    print(f"{', '.join(versions)}; {name}\n\n| agreement with the CPU at {SMALL} | error |\n|---|---|")
+    print(f"{versions('torch', 'astra-toolbox')}; {name}\n\n| agreement with the CPU at {SMALL} | error |\n|---|---|")
     agreement(run)
     bandwidth = copied(run)
     print(

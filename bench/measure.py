@@ -14,7 +14,6 @@ the memory is the highest of the whole process, the volume itself included.
 
 import argparse
 import importlib
-import importlib.metadata
 import resource
 import threading
 import time
@@ -28,7 +27,7 @@ import numba
 import numpy as np
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 from skimage.measure import euler_number, label, marching_cubes, mesh_surface_area
-from truth import Judge
+from truth import Judge, versions
 
 from bonectl.core import threads
 from bonectl.core.header import Header
@@ -225,8 +224,7 @@ def compare(side: int, count: int) -> None:
                 work()
     mask, grey = bone(side)
     peers = [name for name in ("edt", "localthickness") if peer(name) is not None]
-    packages = ("bonectl", "scikit-image", "scipy", "numba", *peers)
-    print(", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages))
+    print(versions("scikit-image", "scipy", "numba", *peers))
     print(f"{side}³ voxels, BV/TV {mask.mean():.3f}, {count} threads\n")
     print(
         "| task | tool | wall, s | CPU, s | MiB | error | wall / ours | CPU / ours |\n|---|---|---|---|---|---|---|---|"

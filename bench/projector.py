@@ -12,7 +12,6 @@ status 1 where one is wrong.
 """
 
 import argparse
-import importlib.metadata
 import importlib.util
 import json
 import os
@@ -31,7 +30,7 @@ import numpy as np
 import torch
 from numba import njit
 from skimage.transform import iradon
-from truth import Ball, Judge, apart, bodies, look, rasterised, scan, solid, worst
+from truth import Ball, Judge, apart, bodies, look, rasterised, scan, solid, versions, worst
 
 from bonectl.core import threads
 from bonectl.core.geometry import Geometry
@@ -360,8 +359,7 @@ def main() -> None:
     options.add_argument("--threads", type=int, default=0)
     chosen = options.parse_args()
     threads.choose(chosen.threads)
-    packages = ("bonectl", "astra-toolbox", "scikit-image", "numba", "scipy", "torch", "numpy")
-    print(", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages))
+    print(versions("astra-toolbox", "scikit-image", "numba", "scipy", "torch", "numpy"))
     print(f"{platform.machine()}, {threads.available()} processors, {threads.count()} threads used\n")
     machine = limits()
     units = {"FMA": "1e9 multiply-adds/s"}

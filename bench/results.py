@@ -17,6 +17,8 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from truth import versions
+
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "RESULTS.md"
 BEGIN, END = "<!-- what bench/results.py printed: begin -->", "<!-- end -->"
@@ -89,7 +91,7 @@ def heading(load: float) -> str:
     return "\n".join(
         [
             f"{day} UTC; {processor()}, {len(os.sched_getaffinity(0))} cores, load {load:.2f} at the beginning"
-            f"{' (busy: times mean little)' if load > IDLE else ''}; bonectl {there('bonectl') or 'of this folder'}, "
+            f"{' (busy: times mean little)' if load > IDLE else ''}; {versions()}, "
             f"Python {platform.python_version()}.",
             "",
             "| peer | version, or why it is not there |",

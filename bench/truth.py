@@ -6,6 +6,7 @@ the peer's alike. The truth is a closed form (`tests/world/closed_forms.py`) or 
 
 import sys
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.world.closed_forms import Ball, bodies, look, rasterised, scan
 
-__all__ = ["Ball", "Judge", "apart", "bodies", "look", "rasterised", "scan", "solid", "worst"]
+from bonectl import __version__
+
+__all__ = ["Ball", "Judge", "apart", "bodies", "look", "rasterised", "scan", "solid", "versions", "worst"]
 
 
 def solid(shape: tuple[int, ...], ball: Ball, *, cylinder: bool = False) -> tuple[np.ndarray, np.ndarray]:
@@ -33,6 +36,11 @@ def apart(found: np.ndarray, truth: np.ndarray) -> float:
 def worst(volume: np.ndarray, balls: tuple[Ball, ...]) -> float:
     """The largest relative error of the mean inside one of some balls."""
     return max(abs(look(np.asarray(volume), ball).value - 1) for ball in balls)
+
+
+def versions(*packages: str) -> str:
+    """What was timed, in words: bonectl as it lies here, which what was installed once need not be, and packages."""
+    return ", ".join([f"bonectl {__version__}", *(f"{name} {version(name)}" for name in packages)])
 
 
 @dataclass
