@@ -16,10 +16,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
-from bonectl.core import atomic
+from bonectl.core import atomic, kit
 from bonectl.core.header import AXES, Fact, Header
+from bonectl.core.spec import parse
 from bonectl.errors import DataError, UsageError
 from bonectl.learning.weights import digest, read, sealed, shown, unsealed
 
@@ -166,6 +167,28 @@ class Checkpoint:
     def digest(self) -> str:
         """SHA-256 of the weights: names, types, shapes and bytes, in the order of the names."""
         return digest(self.weights)
+
+    def network(self, path: Path, what: str) -> nn.Module:
+        """Return the network with its weights, frozen and not in training.
+
+        Parameters
+        ----------
+        path : Path
+            Where it was loaded from.
+        what : str
+            Whose weights they should be.
+
+        Raises
+        ------
+        DataError
+            They do not fit the model.
+        """
+        try:
+            network: nn.Module = kit.bind("models", parse(self.model))()
+            network.load_state_dict(dict(self.weights))
+        except (UsageError, RuntimeError) as error:
+            raise DataError(f"{path}: these are no weights of {what} ({str(error).splitlines()[0]})") from error
+        return network.requires_grad_(False).eval()
 
     def save(self, path: Path) -> None:
         """Write the file whole or not at all; an older one stays until then.

@@ -7,9 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bonectl.core import arrays, kit, progress
+from bonectl.core import arrays, progress
 from bonectl.core.arrays import Values
-from bonectl.core.spec import parse
 from bonectl.errors import DataError, UsageError
 from bonectl.learning.checkpoint import Checkpoint
 from bonectl.learning.primal_dual import PrimalDual
@@ -103,14 +102,10 @@ def start(A: Projector, y: Tensor) -> Tensor:
 def _trained(path: Path, edition: tuple[int, int, int], place: str) -> tuple[PrimalDual, float]:
     """Return the network of a file, frozen, and the attenuation that it sees as 1 [1/cm]."""
     checkpoint = Checkpoint.load(path)
-    try:
-        network = kit.bind("models", parse(checkpoint.model))()
-        network.load_state_dict(dict(checkpoint.weights))
-    except (UsageError, RuntimeError) as error:
-        raise DataError(f"{path}: these are no weights of lpd ({str(error).splitlines()[0]})") from error
+    network = checkpoint.network(path, "lpd")
     if not isinstance(network, PrimalDual):
         raise DataError(f"{path}: these are no weights of lpd, but of {checkpoint.model}; they are for bonectl denoise")
-    return network.to(place).requires_grad_(False).eval(), checkpoint.normalisation.scale
+    return network.to(place), checkpoint.normalisation.scale
 
 
 @lru_cache(maxsize=64)

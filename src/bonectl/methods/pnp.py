@@ -8,9 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bonectl.core import arrays, kit, physics, progress
+from bonectl.core import arrays, physics, progress
 from bonectl.core.arrays import Values
-from bonectl.core.spec import parse
 from bonectl.errors import DataError, UsageError
 from bonectl.learning.checkpoint import Checkpoint
 from bonectl.learning.denoiser import Denoiser
@@ -32,6 +31,8 @@ INNER = 6
 FIRST, LITTLE = 20, 0.03
 # Side of a tile that the network is given, without its halo [pixels].
 TILE = 512
+# Below any square that counts: a slice of nothing has a residual of 0.
+TINY = 1e-30
 
 
 def pnp(
@@ -157,10 +158,6 @@ class _DataStep:
         return self.scale * self.A.T(self.trust * self.A(x)) + strength * x
 
 
-# Below any square that counts: a slice of nothing has a residual of 0.
-TINY = 1e-30
-
-
 class _Prior:
     """What a network makes of attenuation, slice by slice.
 
@@ -208,11 +205,7 @@ class _Prior:
 def _trained(path: Path, edition: tuple[int, int, int]) -> tuple[Denoiser, Checkpoint]:
     """Return the network of a file, frozen, and what is known of it."""
     checkpoint = Checkpoint.load(path)
-    try:
-        network = kit.bind("models", parse(checkpoint.model))()
-        network.load_state_dict(dict(checkpoint.weights))
-    except (UsageError, RuntimeError) as error:
-        raise DataError(f"{path}: these are no weights of a denoiser ({str(error).splitlines()[0]})") from error
+    network = checkpoint.network(path, "a denoiser")
     if not isinstance(network, Denoiser):
         raise DataError(f"{path}: these are no weights of a denoiser, but of {checkpoint.model}")
     if network.reach.slices:
@@ -220,4 +213,4 @@ def _trained(path: Path, edition: tuple[int, int, int]) -> tuple[Denoiser, Check
             f"{path}: {checkpoint.model} looks at neighbouring slices, and pnp works slice by slice; train unet2d, "
             "drunet, nafnet, msd or redcnn"
         )
-    return network.requires_grad_(False).eval(), checkpoint
+    return network, checkpoint
