@@ -42,11 +42,12 @@ def modules():
     import page
     import report
     import study
+    import summary
     import tables
 
     return SimpleNamespace(
         breaks=breaks, cells=cells, document=document, figures=figures, findings=findings, page=page, report=report,
-        study=study, tables=tables,
+        study=study, summary=summary, tables=tables,
     )  # fmt: skip
 
 
@@ -160,6 +161,33 @@ def test_the_verdict_of_given_rows_is_what_it_was_when_the_study_was_registered(
     made_up(tmp_path / "runs.tsv")
     verdict = parts.report.verdict(parts.findings.read(tmp_path / "runs.tsv"))
     assert hashlib.sha256(verdict.encode()).hexdigest() == VERDICT
+
+
+def test_the_summary_says_by_what_the_controls_fail_as_the_verdict_does(parts, tmp_path):
+    made_up(tmp_path / "runs.tsv")
+    runs = parts.findings.read(tmp_path / "runs.tsv")
+    verdict = parts.report.verdict(runs).splitlines()
+    said = list(parts.summary.controls(runs, parts.report.between(runs)))
+    assert [line for line in said if line.endswith((": .", ": "))] == []
+    assert said == [line for line in verdict if line.startswith("The control `")][: len(said)]
+
+
+def test_losses_that_lose_nothing_to_l1_are_told_with_what_they_gain(parts, tmp_path):
+    """When L1 is far off all are, but those that are as far off by any axis."""
+    made_up(tmp_path / "runs.tsv")
+    head, *lines = [line.split("\t") for line in (tmp_path / "runs.tsv").read_text("utf-8").splitlines()]
+    for line in lines:
+        if line[1] == "l1":
+            line[5:12] = [str(2 * float(value)) for value in line[5:12]]  # the errors
+        if line[1] == "l1+vgg":
+            line[6] = str(9 * float(line[6]))  # Conn.D
+    (tmp_path / "runs.tsv").write_text("".join("\t".join(line) + "\n" for line in [head, *lines]), "utf-8")
+    runs = parts.findings.read(tmp_path / "runs.tsv")
+    (said,) = parts.summary.free(runs, parts.report.between(runs))
+    assert "`l1+ssim` (BV/TV " in said
+    assert "`l1+vgg`" not in said
+    assert "`l1`" not in said
+    assert "`input`" not in said
 
 
 def test_what_a_mean_is_made_of_stands_in_its_name(parts):
@@ -351,6 +379,7 @@ def test_a_readme_repeats_of_the_report_only_what_it_says(readme):
     if not SHIPPED.exists():
         assert not parts
         pytest.skip("the registered run has not ended: there is no report/ yet")
+    assert parts
     told = (SHIPPED / "summary.md").read_text(encoding="utf-8").splitlines()
     for line in "".join(parts).splitlines():
         assert line in told, line
