@@ -58,6 +58,8 @@ VGG = "vgg(slices=2)"
 ADVERSARY = "0.1*wgan(conditional=true, width={critic})"
 HIST, BVTV, EULER = "0.3*hist@50%", "0.3*bvtv(threshold={threshold})@50%", "0.3*euler(threshold={threshold})@50%"
 BONE_TERMS = {"hist": HIST, "euler+bvtv+hist": f"{EULER} + {BVTV} + {HIST}"}
+# What stands for the topology in place of `euler`: of the size `topology`, and registered by itself (registered-2.md).
+TOPOLOGY = ("ecc", "skelrec", "cldice")
 # Highest learning rate of a critic alone: at that of the others it runs wild.
 ALONE = {"wgan": 0.002}
 GRID = (("", "l1", "l2"), ("", "ssim", "vgg"), ("", "wgan"))
@@ -116,13 +118,14 @@ SIZES = {
     "smoke": Size(photons=(300, 3000), draws=(1, 1), cells=("l1", "ssim", "l1+vgg", "l1+wgan"), seeds=3, steps=4,
                   patch=24, batch=1, run=2, model="unet2d(width=2, scales=2)", critic=2, knobs=1),
     "small": Size(cells=SMALL),
+    "topology": Size(cells=("l1", *(f"l1+{name}+bvtv+hist" for name in TOPOLOGY))),
     "full": Size(photons=(50, 100, 200, 500, 1000, 2000, 5000, 10000, 30000), draws=(5, 5), seeds=12, steps=20000,
                  batch=8, run=16, model="unet25d(width=32, scales=3)", critic=64),
 }  # fmt: skip
 
 
 def losses(size: Size) -> dict[str, str]:
-    """Loss text of every cell, by its name: the 17 of the paper's grid, and the bone losses."""
+    """Loss text of every cell, by its name: the 17 of the paper's grid, the bone losses, and what the size names."""
     texts = {"vgg": VGG, "wgan": ADVERSARY}
     cells = {}
     for names in itertools.product(*GRID):
@@ -131,7 +134,10 @@ def losses(size: Size) -> dict[str, str]:
             terms[0] = terms[0].removeprefix("0.1*")  # alone, an adversary has all of the gradient
             cells["+".join(filter(None, names))] = " + ".join(terms)
     cells |= {f"l1+{name}": f"l1 + {terms}" for name, terms in BONE_TERMS.items()}
-    return {name: cells[name] for name in (size.cells or cells)}
+    named = cells | {
+        f"l1+{name}+bvtv+hist": f"l1 + {EULER.replace('euler', name)} + {BVTV} + {HIST}" for name in TOPOLOGY
+    }
+    return {name: named[name] for name in (size.cells or cells)}
 
 
 @dataclass(frozen=True)
