@@ -56,8 +56,12 @@ def test_a_folder_that_may_not_be_written_to(tmp_path, monkeypatch):
 
 
 def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
+    real = Path.open
+
     def refuse(self, *args, **kwargs):
-        raise PermissionError(13, "Permission denied")
+        if self == tmp_path / "a.npy":  # others are needed to find out what reads it
+            raise PermissionError(13, "Permission denied")
+        return real(self, *args, **kwargs)
 
     (tmp_path / "a.npy").write_bytes(b"")
     monkeypatch.setattr(Path, "open", refuse)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from bonectl.core.ahead import ahead
 from bonectl.core.slabs import Array
 from bonectl.core.stack import Stack
 
@@ -11,10 +12,11 @@ from bonectl.core.stack import Stack
 def held_back(stack: Stack) -> Iterator[Array]:
     """The slabs, C-contiguous, each yielded only when the next one has arrived or the stack has ended.
 
-    So whoever writes them as they come has a complete output only if all work before it succeeded.
+    So whoever writes them as they come has a complete output only if all work before it succeeded. While one is
+    written, the work on the one after the next goes on.
     """
     held: Array | None = None
-    for slab in _checked(stack):
+    for slab in ahead(_checked(stack)):
         if held is not None:
             yield held
         held = slab

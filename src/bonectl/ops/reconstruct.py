@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from bonectl.core import progress
+from bonectl.core.ahead import ahead
 from bonectl.core.angles import SAME_DIRECTION, looks_like_radians
 from bonectl.core.counted import counted
 from bonectl.core.geometry import Geometry
@@ -100,7 +101,7 @@ def _slabs(rows: Stack, plan: Plan, size: int, worker: OnDevice) -> Iterator[Arr
     run = partial(plan.run, A)
     view = FieldOfView(total)
     with progress.task("reconstruct", total) as advance:
-        for index, block in enumerate(rows.blocks(size)):
+        for index, block in enumerate(ahead(rows.blocks(size))):
             if index == 0:
                 _warn(plan.geometry, closed=plan.is_closed)
             view.look(A.geometry, block)

@@ -22,6 +22,8 @@ FLOAT = 4
 VIEWS, LINE = 64, 6
 # Bytes of tables for each view and frequency (column) of it.
 TABLES = 24
+# Zeros on either side of a cone's columns, along the axis: what groups of outputs and their taps can reach.
+PAD = 40
 # Slabs that arrive are checked, converted and kept until they fill a block: about so many copies of one.
 SLABS = 6
 
@@ -81,8 +83,9 @@ def needed(header: Header, geometry: Geometry, method: str, slices: int, slab: i
     scan = FLOAT * slices * geometry.views * geometry.columns
     volume = FLOAT * (prod(geometry.volume_shape) if geometry.kind == "cone" else slices * geometry.size**2)
     moments = [Moment(*told) for told in kit.fact("methods", name, "MOMENTS")]
-    waiting = volume if slices < geometry.rows else 0  # a writer holds each block until the next one has come
-    fixed: float = memory.KERNELS + _tables(geometry) + waiting + _arriving(header, slab, held=held)
+    # while a block is worked on, the next is read, and the last but one is written; the last waits for this one
+    overlapped = scan + 2 * volume if slices < geometry.rows else 0
+    fixed: float = memory.KERNELS + _tables(geometry) + overlapped + _arriving(header, slab, held=held)
     usual = max(m.scans * scan + m.volumes * volume + _work(geometry, m.work, slices, volume) for m in moments)
     if "beside" in kit.describe("methods", name).functions:
         fixed += scan * kit.load("methods", name, "beside")(geometry)
@@ -115,9 +118,10 @@ def _work(geometry: Geometry, work: str, slices: int, volume: int) -> float:
     assert geometry.sod is not None
     assert geometry.sdd is not None
     reach = sqrt(0.5) * geometry.size * geometry.voxel / geometry.sod
-    rows = ceil(geometry.rows + 4 * GRAIN / max(1 - reach, 0.1))
+    rows = ceil(geometry.rows + 2 * PAD / max(1 - reach, 0.1))
     lines = FLOAT * (VIEWS // 2) * geometry.columns * rows
-    return lines + {"project": 1.1, "back": 2, "collect": 1}[work] * volume
+    padded = volume + FLOAT * geometry.size**2 * 2 * PAD
+    return lines + {"project": padded, "back": 2 * volume, "collect": volume}[work]
 
 
 def _arriving(header: Header, slab: int, *, held: bool) -> float:
