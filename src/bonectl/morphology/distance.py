@@ -95,36 +95,41 @@ def _envelope(
         begin = end
 
 
+# Lines that are worked on together, which lie side by side: values of one cache line.
+TOGETHER = 16
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _across(plane: Distances, weight: float) -> None:
+    """`_envelope` of every column of (n, x), in place; some columns at a time, so that rows are read and written."""
+    n, cols = plane.shape
+    lines = np.empty((TOGETHER, n), np.float32)
+    best = np.empty(n, np.float32)
+    place = np.empty(n, np.int32)
+    start = np.empty(n + 1, np.float64)
+    for first in range(0, cols, TOGETHER):
+        count = min(TOGETHER, cols - first)
+        for i in range(n):
+            for k in range(count):
+                lines[k, i] = plane[i, first + k]
+        for k in range(count):
+            _envelope(lines[k], n, weight, place, start, best)
+            lines[k] = best
+        for i in range(n):
+            for k in range(count):
+                plane[i, first + k] = lines[k, i]
+
+
 @njit(cache=True, parallel=True, nogil=True)  # type: ignore[untyped-decorator]
 def _along_y(weight: float, out: Distances) -> None:
-    planes, rows, cols = out.shape
-    for z in prange(planes):
-        line = np.empty(rows, np.float32)
-        best = np.empty(rows, np.float32)
-        place = np.empty(rows, np.int32)
-        start = np.empty(rows + 1, np.float64)
-        for x in range(cols):
-            for y in range(rows):
-                line[y] = out[z, y, x]
-            _envelope(line, rows, weight, place, start, best)
-            for y in range(rows):
-                out[z, y, x] = best[y]
+    for z in prange(out.shape[0]):
+        _across(out[z], weight)
 
 
 @njit(cache=True, parallel=True, nogil=True)  # type: ignore[untyped-decorator]
 def _along_z(weight: float, out: Distances) -> None:
-    planes, rows, cols = out.shape
-    for y in prange(rows):
-        line = np.empty(planes, np.float32)
-        best = np.empty(planes, np.float32)
-        place = np.empty(planes, np.int32)
-        start = np.empty(planes + 1, np.float64)
-        for x in range(cols):
-            for z in range(planes):
-                line[z] = out[z, y, x]
-            _envelope(line, planes, weight, place, start, best)
-            for z in range(planes):
-                out[z, y, x] = best[z]
+    for y in prange(out.shape[1]):
+        _across(out[:, y], weight)
 
 
 def squared_distance(inside: NDArray[np.bool_], weights: Weights = CUBIC) -> Distances:

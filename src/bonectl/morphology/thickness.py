@@ -17,7 +17,7 @@ from bonectl.errors import DataError
 from bonectl.morphology.distance import FAR, Distances, squared_distance
 from bonectl.morphology.inscribed import STEPS, inscribe
 from bonectl.morphology.isosurface import Level, smoothed, surface_points
-from bonectl.morphology.painting import next_inside, paint, paint_balls
+from bonectl.morphology.painting import empty, paint, paint_balls
 from bonectl.morphology.ridge import ridge_balls
 
 Mask = NDArray[np.bool_]
@@ -76,9 +76,8 @@ def squared_radius(
         middles = tuple(slice(finer // 2, n // finer * finer, finer) for n in inside.shape)
         squared, inside = squared[middles] / np.float32(finer**2), np.ascontiguousarray(inside[middles])
     centres, radii = ridge_balls(squared, tolerance)
-    ahead = next_inside(inside)
     squared.fill(0)
-    paint(centres, radii, tolerance, ahead, squared, 2 * threads)
+    paint(centres, radii, tolerance, empty(inside), squared, 2 * threads)
     return squared
 
 
@@ -196,13 +195,16 @@ def _between_voxels(
 ) -> Distances:
     """`radius`, of balls that each end at the surface of their size."""
     squared = _checked_distance(inside, unknown)
+    small = squared.max() <= np.iinfo(np.uint16).max  # whole numbers, which take half of the memory
+    kept = squared.astype(np.uint16 if small else np.float32)
     target = _centred(squared, inside, region)
     centres, radii = ridge_balls(squared, tolerance)
     # Only balls that are the largest somewhere matter: a small share of all.
-    owns = paint(centres, radii, tolerance, next_inside(target), squared, 2 * threads)
+    owns = paint(centres, radii, tolerance, empty(target), squared, 2 * threads)
     centres, radii = centres[owns], radii[owns]
-    del squared, owns
-    squared = _checked_distance(inside, unknown)  # again: quicker than memory for a copy
+    del owns
+    squared[...] = kept
+    del kept
     balls, least = [np.empty((0, 4), np.float32)], 0.0
     for limit, level in levels:
         these = (radii >= least) & (radii < limit)
@@ -213,9 +215,8 @@ def _between_voxels(
             del points, start
     found = np.concatenate(balls)
     found = found[np.argsort(-found[:, 3], kind="stable")]
-    ahead = next_inside(target)
     squared.fill(0)
-    paint_balls(found, tolerance, ahead, squared, 2 * threads)
+    paint_balls(found, tolerance, empty(target), squared, 2 * threads)
     _fill(target, squared)
     return squared
 
