@@ -7,6 +7,9 @@ import tempfile
 from pathlib import Path
 from typing import BinaryIO, cast
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bonectl.core import reading, temporary
 from bonectl.core.counted import counted
 from bonectl.errors import DataError, WriteError
@@ -27,22 +30,29 @@ def opened(path: Path) -> BinaryIO:
 
 
 def receive(file: BinaryIO, size: int) -> bytearray:
+    """Read `size` bytes, or fewer where the file ends: a header's, which are looked at one by one."""
+    return bytearray(receive_values(file, size))
+
+
+def receive_values(file: BinaryIO, size: int) -> NDArray[np.uint8]:
     """Read `size` bytes, or fewer where the file ends.
 
-    Memory follows the bytes that arrive: a header that claims terabytes costs `_AT_ONCE` at most.
+    Memory follows the bytes that arrive: a header that claims terabytes costs `_AT_ONCE` at most. It is not cleared
+    first, and large pages serve it, as NumPy asks for them.
     """
-    buffer = bytearray(min(size, _AT_ONCE))
+    buffer = np.empty(min(size, _AT_ONCE), np.uint8)
     filled = 0
     while filled < size:
         if filled == len(buffer):
-            buffer.extend(bytes(min(size - filled, max(filled, _AT_ONCE))))
-        with memoryview(buffer) as view:
-            got = _readinto(file, view[filled:])
+            more = np.empty(min(size, filled + max(filled, _AT_ONCE)), np.uint8)
+            more[:filled] = buffer
+            buffer = more
+            del more
+        got = _readinto(file, buffer.data[filled:])
         if not got:
             break
         filled += got
-    del buffer[filled:]
-    return buffer
+    return buffer[:filled]
 
 
 def _readinto(file: BinaryIO, view: memoryview) -> int:

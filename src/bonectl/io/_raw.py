@@ -7,6 +7,7 @@ from math import isfinite, prod
 from typing import BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bonectl.core import arrival
 from bonectl.core.counted import counted
@@ -109,16 +110,16 @@ def _slabs(file: BinaryIO, stored: str, header: Header, name: str) -> Iterator[A
         block = received(file, count * header.slice_bytes, name)
         if len(block) < count * header.slice_bytes:
             raise arrival.promised(name, start + len(block) // header.slice_bytes, total)
-        if start + count == total and received(file, 1, name):
+        if start + count == total and len(received(file, 1, name)):
             raise DataError(f"{name}: more bytes follow the last slice; re-copy the file")
-        values: Array = np.frombuffer(block, dtype=stored)
+        values: Array = block.view(stored)
         yield values.reshape(count, *header.shape[1:]).astype(native, copy=False)
 
 
-def received(file: BinaryIO, size: int, name: str) -> bytearray:
-    """As `bonectl.core.arrival.receive`, with the file's name in what goes wrong."""
+def received(file: BinaryIO, size: int, name: str) -> NDArray[np.uint8]:
+    """As `bonectl.core.arrival.receive_values`, with the file's name in what goes wrong."""
     try:
-        return arrival.receive(file, size)
+        return arrival.receive_values(file, size)
     except BonectlError as error:
         raise type(error)(f"{name}: {error}") from error
 

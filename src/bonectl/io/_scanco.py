@@ -6,8 +6,6 @@ from dataclasses import asdict, dataclass
 from math import isfinite
 from typing import Any, BinaryIO
 
-import numpy as np
-
 from bonectl.core import arrival
 from bonectl.core.calibration import Calibration
 from bonectl.core.header import Header
@@ -91,10 +89,10 @@ def slabs(file: BinaryIO, header: Header, name: str) -> Iterator[Array]:
     size = thickness(header.slice_bytes)
     for start in range(0, header.shape[0], size):
         count = min(size, header.shape[0] - start)
-        raw = arrival.receive(file, count * header.slice_bytes)
+        raw = arrival.receive_values(file, count * header.slice_bytes)
         whole = len(raw) // header.slice_bytes
         if whole:
-            part = np.frombuffer(raw, header.dtype, whole * header.slice_bytes // header.item_bytes)
+            part: Array = raw[: whole * header.slice_bytes].view(header.dtype)
             yield part.reshape(whole, *header.shape[1:])
         if whole < count:
             raise arrival.promised(name, start + whole, header.shape[0])

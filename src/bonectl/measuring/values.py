@@ -38,12 +38,9 @@ def collected(stack: Stack, what: str) -> Array:
 
 
 def finite(stack: Stack, what: str) -> Iterator[Array]:
-    """The blocks of a stack; values that are not finite are refused with their place, and slices that are missing.
-
-    A stack that is known to be finite is not looked through again.
-    """
+    """The blocks of a stack; values that are not finite are refused with their place, and slices that are missing."""
     start = 0
-    for block in (stack if stack.finite else screening.finite(stack, what)).blocks(BLOCK):
+    for block in screening.finite(stack, what).blocks(BLOCK):
         start += len(block)
         if start > stack.header.shape[0]:
             break

@@ -270,7 +270,7 @@ def line_integrals(scan: Stack, fields: Fields | None = None) -> Stack:
         raise UsageError(f"flats and darks are for counts; this scan is in {header.unit} already")
     done = header.replace(unit="line integral", dtype="<f4")
     if header.unit == "line integral":
-        return Stack(done, _converted(scan, _as_float))
+        return Stack(done, _as_they_are(scan), finite=True)
     photons = header.acquisition.get("photons")
     known = float(photons) if isinstance(photons, int | float) and photons > 0 else None
     if header.unit == "transmission":
@@ -326,14 +326,28 @@ def _shared(slab: Array, start: int, convert: Convert) -> tuple[Array, int]:
     return done, raised.count
 
 
-def _as_float(slab: Array, low: int) -> tuple[Array, int]:
-    if max(slab.max(), -slab.min()) > MOST:
-        row, view, column = (int(i) for i in np.argwhere(np.abs(slab) > MOST)[0])
+def _as_they_are(scan: Stack) -> Iterator[Array]:
+    """Slabs of line integrals, which are not copied; what is too large is refused."""
+    low = 0
+    for slab in single(finite(scan, "the scan"), "the scan").slabs:
+        lines = slab.astype(np.float32, copy=False)
+
+        def look(first: int, last: int, lines: Array = lines, low: int = low) -> None:
+            _refuse_too_large(lines[first:last], low + first)
+
+        pool.each(look, pool.cut(len(lines), thickness(lines[:1].nbytes, PIECE)))
+        low += len(lines)
+        yield lines
+        del slab, lines, look  # or they would be held while the next one arrives
+
+
+def _refuse_too_large(lines: Array, low: int) -> None:
+    if max(lines.max(), -lines.min()) > MOST:
+        row, view, column = (int(i) for i in np.argwhere(np.abs(lines) > MOST)[0])
         raise DataError(
-            f"a line integral of {slab[row, view, column]:.4g} at ({low + row}, {view}, {column}) is too large: "
+            f"a line integral of {lines[row, view, column]:.4g} at ({low + row}, {view}, {column}) is too large: "
             f"at most {MOST:,.0f} can be; are these values in another unit?"
         )
-    return slab, 0
 
 
 def _from_counts(slab: Array, low: int, fields: Fields, least: float) -> tuple[Array, int]:

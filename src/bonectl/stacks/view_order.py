@@ -66,7 +66,7 @@ def ordered(stack: Stack, order: str, *, limit: int | None = None) -> Stack:
         return stack
     (a, b, c), (da, db, dc) = header.shape, header.spacing
     changed = header.replace(axes=ORDERS[order], shape=(b, a, c), spacing=(db, da, dc))
-    return Stack(changed, swapped(stack, held=is_held(header, limit)))
+    return Stack(changed, swapped(stack, held=is_held(header, limit)), stack.finite)
 
 
 def swapped(stack: Stack, *, held: bool) -> Iterator[Array]:
