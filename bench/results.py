@@ -32,6 +32,7 @@ RUNS = (
     ("measure.py", "512", "--one-call"),
     ("denoise.py",),
     ("train.py",),
+    ("adam.py",),
     ("preparations.py",),
     ("axis.py",),
     ("samples.py",),

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from bonectl.cli import model_card
 from bonectl.core import shipped
+from bonectl.learning.card import card
 from bonectl.learning.checkpoint import Checkpoint
 
 FOLDER = Path(__file__).resolve().parents[1] / "examples" / "bone-model"
@@ -48,6 +50,12 @@ def test_where_a_filter_or_the_scan_itself_is_nearer_the_card_says_so(checkpoint
             assert beaten == any(one.startswith(line) for one in told), line
     assert not [line for line in told if ": psnr" in line]
     assert [line for line in told if ": bvtv" in line]
+
+
+def test_of_a_network_of_several_voxels_the_card_tells_their_range(checkpoint):
+    told = dict(model_card.lines(card(checkpoint, "bone")))
+    assert "spacing_mm" not in told
+    assert told["voxel_mm"] == "0.0173 to 0.0667"
 
 
 def test_controls_fail_beside_it():

@@ -34,10 +34,11 @@ def lines(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _exposure(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Voxels, dose and noise of the training."""
-    steps = ["unknown" if s is None else f"{s:.6g}" for s in told["spacing_mm"]]
-    yield "spacing_mm", " × ".join("-" if a == "view" else s for s, a in zip(steps, told["axes"], strict=True))
     if (voxels := told["voxel_mm"]) is not None:
         yield "voxel_mm", f"{voxels[0]:.6g} to {voxels[1]:.6g}"
+    else:
+        steps = ["unknown" if s is None else f"{s:.6g}" for s in told["spacing_mm"]]
+        yield "spacing_mm", " × ".join("-" if a == "view" else s for s, a in zip(steps, told["axes"], strict=True))
     for key, value in told["acquisition"].items():
         yield key, f"{value:.7g}" if isinstance(value, float) else str(value)
     if (noise := told["noise"]) is not None:
