@@ -18,7 +18,7 @@ Words = NDArray[np.uint64]
 
 _ALL, _ONE, _LAST = np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64(1), np.uint64(63)
 _SIX = np.uint64(6)
-TILE = 2
+TILE = 4
 
 
 def empty(inside: NDArray[np.bool_]) -> Words:
@@ -44,10 +44,10 @@ def _mask(k: np.uint64, low: np.uint64, high: np.uint64) -> np.uint64:
 def _any(left: Words, first: int, last: int) -> bool:
     """Whether a bit of voxels first..last of a row is set."""
     low, high = np.uint64(first), np.uint64(last)
-    found = False
-    for k in range(low >> _SIX, (high >> _SIX) + _ONE):
-        found |= left[k] & _mask(k, low, high) != 0
-    return found
+    for k in range(low >> _SIX, (high >> _SIX) + _ONE):  # noqa: SIM110 (compiled, where any() takes no generator)
+        if left[k] & _mask(k, low, high):
+            return True
+    return False
 
 
 @njit(cache=True, nogil=True)
