@@ -305,7 +305,7 @@ def test_a_study_that_was_stopped_says_what_it_cannot_judge(parts, tmp_path):
     """One seed, no mean of three yet: everything is told and drawn, and nothing is called decided."""
     made_up(tmp_path / "runs.tsv", seeds=1, cells=CELLS[:12], third=False, doses=(100, 1000))
     said = parts.page.html(parts.document.document(tmp_path), drawn=False)
-    assert "The claim was not tried: no cell is mean(l1, l1+vgg, ssim)." in said
+    assert "The claim of registered.md was not tried: no cell is mean(l1, l1+vgg, ssim)." in said
     assert "1 of the 3 seeds that a judgement takes" in said
     assert "1000 needed" not in re.sub(r"<table>.*?</table>", "", said, flags=re.DOTALL)
     assert "mean of the networks of three" not in said
@@ -370,16 +370,35 @@ def test_the_shipped_report_is_what_its_rows_give():
     assert {path.name: path.stat().st_mtime_ns for path in SHIPPED.iterdir()} == before
 
 
+def test_the_second_report_is_what_its_rows_give_and_its_claim_can_hold(parts, tmp_path):
+    folder = FOLDER / "report-2"
+    runs = parts.findings.read(folder / "runs.tsv")
+    assert (folder / "verdict.md").read_text(encoding="utf-8") == parts.report.verdict(runs)
+    assert (folder / "summary.md").read_text(encoding="utf-8") == parts.summary.summary(folder)
+    both = parts.report.between(runs)
+    assert ["does not hold" in line for line in parts.summary.topology(runs, both)] == [True] * 3
+    head, *lines = [line.split("\t") for line in (folder / "runs.tsv").read_text("utf-8").splitlines()]
+    place = head.index("connd")
+    for line in lines:
+        if line[1] == "l1":
+            line[place] = str(float(line[place]) + 5)
+    (tmp_path / "runs.tsv").write_text("".join("\t".join(line) + "\n" for line in [head, *lines]), "utf-8")
+    better = parts.findings.read(tmp_path / "runs.tsv")
+    assert ["**holds**" in line for line in parts.summary.topology(better, both)] == [True] * 3
+
+
 @pytest.mark.parametrize("readme", [FOLDER / "README.md", FOLDER.parents[1] / "README.md"], ids=["study", "top"])
 def test_a_readme_repeats_of_the_report_only_what_it_says(readme):
     """Between its marks stand lines of summary.md, word for word."""
     parts = re.findall(
-        r"<!-- from (?:\S*/)?report/summary.md -->\n(.*?)<!-- end -->", readme.read_text(encoding="utf-8"), re.DOTALL
+        r"<!-- from (?:\S*/)?report(?:-2)?/summary.md -->\n(.*?)<!-- end -->",
+        readme.read_text(encoding="utf-8"),
+        re.DOTALL,
     )
     if not SHIPPED.exists():
         assert not parts
         pytest.skip("the registered run has not ended: there is no report/ yet")
     assert parts
-    told = (SHIPPED / "summary.md").read_text(encoding="utf-8").splitlines()
+    told = [line for path in FOLDER.glob("report*/summary.md") for line in path.read_text("utf-8").splitlines()]
     for line in "".join(parts).splitlines():
         assert line in told, line
