@@ -223,6 +223,10 @@ def test_tries_are_the_slices_that_reconstruct_makes(made, good, run):
             tries[number], volume[2], rtol=1e-4, atol=1e-4
         )  # rows in pairs round otherwise than one alone
     assert (made / "s.png").read_bytes().startswith(b"\x89PNG")
+    notes = header(made / "t.npy")["history"][-1]["notes"]
+    assert notes["tried"] == "stripes.size = 5, 9, 13"
+    assert notes["steps"].startswith("badpixels")
+    assert {"flats_sha256", "darks_sha256"} <= set(notes)
     words = good(f"prepare scan.npy --steps 'flats + stripes(size=9)' {BEAM} --try 'stripes(method=smoothing|sorting)'")
     assert [line.split("\t")[0] for line in words.out.decode().splitlines()] == ["value", "smoothing", "sorting"]
     assert run("prepare", "scan.npy", "--try", "stripes(size=5:13:4)", "--sheet", "s.png").status == 73

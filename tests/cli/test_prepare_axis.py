@@ -83,7 +83,11 @@ def test_a_reconstruction_finds_it_from_files_and_pipes(half, good, shell):
     assert done.returncode == 0, done.stderr
     assert (half / "pipe.npy").read_bytes() == (half / "file.npy").read_bytes()
     good(f"reconstruct half.npy {PLAIN} --angles 360 --prepare halfturn -o v.npy")
-    assert "halfturn(centre=14." in told(half / "v.npy")["history"][-1]["notes"]["steps"]
+    notes = told(half / "v.npy")["history"][-1]["notes"]
+    assert "halfturn(centre=14." in notes["steps"]
+    assert notes["centre_from"] == "auto"
+    assert 0 < notes["centre_sd"] < 0.1
+    assert not 13 < notes["centre"] < 16  # that of the joined scan
 
 
 def test_the_axis_alone_is_found_and_written(half, good):

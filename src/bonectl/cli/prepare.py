@@ -135,14 +135,14 @@ def prepare(
         if tries is None or not tries.settles(specs):
             stack, where = where.looked_for(stack, request, specs, beam, limit, opened)
         specs = where.told(specs)
+        notes = {} if request.dry_run else _notes(preparing.written(specs), flats, darks) | where.facts()
         if tries is not None:
-            tries.run(lambda: _again(opened, where), specs, beam, request)
+            tries.run(lambda: _again(opened, where), specs, beam, request, notes)
             return
         stack = where.put(stack)
         last = order.value if order else None
         done = preparing.prepared(stack, specs, beam=beam, order=last, limit=limit)
         cost = preparing.cost(stack.header, specs, order=last, limit=limit) if request.dry_run else None
-        notes = {} if request.dry_run else _notes(preparing.written(specs), flats, darks) | where.facts()
         streams.writing(done, request, notes, cost)
 
 

@@ -1,6 +1,7 @@
 """`bonectl prepare --try`: one slice for each value of a knob, for the eye."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from bonectl.core.spec import Spec
 from bonectl.errors import UsageError
 
 if TYPE_CHECKING:
+    from bonectl.core.header import Fact
     from bonectl.ops.try_steps import Opened
     from bonectl.scanning.preparing import Beam
 
@@ -63,8 +65,10 @@ class KnobTries:
         """Whether the axis of a step that joins the scan is what is tried."""
         return self.knob == "centre" and any(spec.name == self.part for spec in specs)
 
-    def run(self, opened: "Opened", specs: tuple[Spec, ...], beam: "Beam", request: Request) -> None:
-        """A line for each value on standard output; a picture and a stack where asked for.
+    def run(
+        self, opened: "Opened", specs: tuple[Spec, ...], beam: "Beam", request: Request, notes: "Mapping[str, Fact]"
+    ) -> None:
+        """A line for each value on standard output; a picture and a stack, with `notes`, where asked for.
 
         Raises
         ------
@@ -89,7 +93,8 @@ class KnobTries:
             with atomic.replacing(self.sheet, force=request.force) as temporary:
                 temporary.write_bytes(picture)
         if request.output != DASH:
-            streams.writing(done.stack(), request, {"tried": f"{self.part}.{self.knob} = {', '.join(done.values)}"})
+            tried = f"{self.part}.{self.knob} = {', '.join(done.values)}"
+            streams.writing(done.stack(), request, {**notes, "tried": tried})
         streams.say(done.tsv().rstrip("\n"))
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bonectl.core.cost import Cost
     from bonectl.core.header import Fact, Header
     from bonectl.core.stack import Stack
+    from bonectl.scanning.axis import Axis
     from bonectl.scanning.reconstruction import ReconstructRequest
 
 
@@ -26,10 +27,13 @@ class Steps:
     specs : tuple of Spec
     beside : ScanFiles
         With the flats and darks that options name or a scanner left.
+    found : Axis, optional
+        Where a search for them found the axis.
     """
 
     specs: tuple[Spec, ...]
     beside: ScanFiles
+    found: "Axis | None" = None
 
     @classmethod
     def of(cls, text: str | None, beside: ScanFiles) -> "Steps":
@@ -76,7 +80,7 @@ class Steps:
             found = joining.estimated(geometry)
         else:
             scan, found = axis.looked(scan, look, request, again, limit)
-        settled = replace(self, specs=joining.told(self.specs, found.column))
+        settled = replace(self, specs=joining.told(self.specs, found.column), found=found)
         return scan, settled, replace(asked, centre=found.column)
 
     def done(self, stack: "Stack", request: Request, asked: "ReconstructRequest") -> "Stack":
@@ -107,7 +111,11 @@ class Steps:
         """What the history says of them."""
         from bonectl.scanning import preparing
 
-        return {"steps": preparing.written(self.specs)} if self.specs else {}
+        if not self.specs:
+            return {}
+        # where the axis is after them, the geometry tells
+        sought = {} if self.found is None else {k: v for k, v in self.found.facts().items() if k != "centre"}
+        return {"steps": preparing.written(self.specs)} | sought
 
     def cost(self, cost: "Cost", header: "Header", limit: int | None) -> "Cost":
         """What a reconstruction takes with them."""
