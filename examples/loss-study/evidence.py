@@ -53,6 +53,8 @@ def gather(folder: Path, device: str = "auto") -> None:
         tables.write(to / "training.tsv", list(training(folder)))
     if not (to / "methods.tsv").exists():
         Example(folder, runs, device).write(to)
+    if not (to / "truths.tsv").exists():
+        tables.write(to / "truths.tsv", list(truths(folder, runs)))
     if not (to / "about.tsv").exists():
         tables.write(to / "about.tsv", [{"what": what, "is": text} for what, text in about().items()])
 
@@ -63,11 +65,29 @@ def about() -> dict[str, str]:
     try:
         line = ["git", "-C", str(HERE), "log", "-1", "--format=%H", "--", rules[0]]
         commit = subprocess.run(line, capture_output=True, text=True, check=True).stdout.strip()
+        line = ["git", "-C", str(HERE), "log", "-1", "--format=%H", "--", "registered-2.md"]
+        second = subprocess.run(line, capture_output=True, text=True, check=True).stdout.strip()
         line = ["git", "-C", str(HERE), "diff", "--quiet", commit, "--", *rules]
         changed = subprocess.run(line, capture_output=True, check=False).returncode
     except (OSError, subprocess.CalledProcessError):
         return {}
-    return {"registered": commit, "changed since": "yes" if changed else "no"} if commit else {}
+    told = {"registered": commit, "changed since": "yes" if changed else "no"} if commit else {}
+    return told | ({"registered-2": second} if second else {})
+
+
+def truths(folder: Path, runs: Runs) -> Iterator[dict]:
+    """The numbers of every bone, at the threshold that it is judged at."""
+    for bone in sorted({one.split(" > ")[1] for one in runs.directions}):
+        truth = folder / "bones" / f"{bone}.npy"
+        table = json.loads(next(folder.glob(f"from-*/l1/0-on-{bone}.json")).read_text(encoding="utf-8"))
+        threshold = next(iter(table.values()))["conditions"]["threshold"]
+        metrics = "bvtv + euler + connd + tbth + tmd + mtf(reach=3)"
+        line = ["measure", truth, "--reference", truth, "--mask", "cylinder", "--threshold", str(threshold)]
+        said, _ = commands.run([*line, "--metrics", metrics, "--intervals", "none", "--json", "--quiet"])
+        known = {row["name"]: row["value"] for row in json.loads(said)["rows"]}
+        yield {"bone": bone, "threshold": threshold} | {
+            name: known[name] for name in ("bvtv", "connd", "tbth", "tmd", "mtf10")
+        }
 
 
 def training(folder: Path) -> Iterator[dict]:

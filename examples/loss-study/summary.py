@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from math import inf
 from pathlib import Path
+from statistics import fmean
 
 import findings
 import report
@@ -40,7 +41,7 @@ def summary(folder: Path) -> str:
     runs = findings.read(folder / "runs.tsv")
     both = report.between(runs)
     others = [one for one in runs.directions if one not in both]
-    lines = ["## What was run", "", *run(runs, both, others), *registered(folder)]
+    lines = ["## What was run", "", *run(runs, both, others), *registered(folder, runs), *truths(folder)]
     for directions, where in ((both, "between the bones that are trained on"), (others, "on the third bone")):
         if directions:
             lines += [f"## In short, {where}", "", *short(runs, directions)]
@@ -64,12 +65,15 @@ def run(runs: Runs, both: Sequence[str], others: Sequence[str]) -> Iterator[str]
     yield ""
 
 
-def registered(folder: Path) -> Iterator[str]:
+def registered(folder: Path, runs: Runs) -> Iterator[str]:
     """Where it was registered, and what was done otherwise."""
     about = {one["what"]: one["is"] for one in tables.read(folder / "evidence" / "about.tsv")}
     if commit := about.get("registered"):
         same = "are those of that commit" if about.get("changed since") == "no" else "were changed after it"
         yield f"Registered in commit {commit[:12]}; `findings.py` and `registered.md` {same}."
+        yield ""
+    if (second := about.get("registered-2")) and any(cell in SECOND for cell in runs.cells):
+        yield f"The second claim was registered in commit {second[:12]}, in registered-2.md."
         yield ""
     told = folder / "deviations.md"
     points = (
@@ -86,9 +90,23 @@ def registered(folder: Path) -> Iterator[str]:
     yield ""
 
 
+def truths(folder: Path) -> Iterator[str]:
+    """What the bones are."""
+    if bones := tables.read(folder / "evidence" / "truths.tsv"):
+        yield "The truths, in the cylinder that all views see:"
+        yield ""
+        for bone in bones:
+            yield (
+                f"- {bone['bone']}: BV/TV {float(bone['bvtv']):.3f}, Conn.D {float(bone['connd']):.2f} 1/mm³, Tb.Th "
+                f"{float(bone['tbth']):.3f} mm, TMD {float(bone['tmd']):.0f} mgHA/cm³ above a threshold of "
+                f"{float(bone['threshold']):.0f}, MTF 10 % {float(bone['mtf10']):.2f} 1/mm."
+            )
+        yield ""
+
+
 def short(runs: Runs, directions: Sequence[str]) -> Iterator[str]:
     """One point for each question."""
-    for part in (claim, paper, topology, sufficing, free, controls, floors, doses):
+    for part in (claim, paper, topology, sizes, by_dose, sufficing, free, controls, floors, doses):
         yield from (f"- {sentence}" for sentence in part(runs, directions))
     yield ""
 
@@ -144,7 +162,7 @@ def paper(runs: Runs, directions: Sequence[str]) -> Iterator[str]:
         counts = [f"{sum(word == verdict for _, verdict, _, _ in of)} {word}" for word in WORDS]
         yield f"**Of {len(of)} of {whose}** (Holm over all {len(FINDINGS)}): {', '.join(counts)}."
         for word in WORDS:
-            texts = [finding_text(*one) for one in of if one[1] == word]
+            texts = [finding_text(*one, runs, directions) for one in of if one[1] == word]
             if texts:
                 yield f"{word[0].upper()}{word[1:]}: {listed(texts)}."
 
@@ -152,18 +170,29 @@ def paper(runs: Runs, directions: Sequence[str]) -> Iterator[str]:
 WORDS = ("reproduced", "not reproduced", "undecided")
 
 
-def finding_text(finding: Finding, verdict: str, judged: Judgement | None, p: float) -> str:
+def finding_text(
+    finding: Finding, verdict: str, judged: Judgement | None, p: float, runs: Runs, directions: Sequence[str]
+) -> str:
     """A finding with its numbers."""
     if judged is None:
         return f"{finding.text} (no such cells)"
     numbers = f"{said(judged, BY_NAME[finding.axis])}, d {judged.effect:+.2f}, p {p:.3g}"
     if verdict != "undecided":
-        return f"{finding.text} ({numbers})"
+        return f"{finding.text} ({numbers}{pairs(finding, runs, directions)})"
     if judged.half == inf:
         few = f"{judged.seeds} of the {LEAST_SEEDS} seeds that a judgement takes"
         return f"{finding.text} ({said(judged, BY_NAME[finding.axis])}; {few})"
     needed = seeds_needed(judged.effect, len(FINDINGS))
     return f"{finding.text} ({numbers}; {judged.seeds} seeds, {needed or 'over 1000'} needed)"
+
+
+def pairs(finding: Finding, runs: Runs, directions: Sequence[str]) -> str:
+    """The difference pair by pair, where a finding is a mean over pairs of cells."""
+    both = list(zip(finding.having, finding.instead, strict=True))
+    if len(both) < 2:
+        return ""
+    each = [(one, student(runs.gains(directions, (one,), (other,), finding.axis))) for one, other in both]
+    return "; " + ", ".join(f"{one} {'-' if judged is None else judged.text}" for one, judged in each)
 
 
 def sufficing(runs: Runs, directions: Sequence[str]) -> Iterator[str]:
@@ -190,17 +219,68 @@ def topology(runs: Runs, directions: Sequence[str]) -> Iterator[str]:
     adjusted = holm([1.0 if one is None else one.p for one in gains])
     for cell, judged, p in zip(cells, gains, adjusted, strict=True):
         better = judged is not None and judged.mean > 0 and p < findings.ALPHA
-        lost = [axis.label for axis in AXES if no_worse(runs, directions, cell, "l1", axis)[0] != "no worse"]
+        words: dict[str, list[str]] = {"no worse": [], "worse": [], "undecided": []}
+        for axis in AXES:
+            words[no_worse(runs, directions, cell, "l1", axis)[0]].append(axis.label)
+        kept = better and len(words["no worse"]) == len(AXES)
         yield (
             f"**The second claim** ({cell} has less error than L1 by Conn.D, and is no worse by any axis) here "
-            f"**{'holds' if better and not lost else 'does not hold'}**: Conn.D {said(judged, BY_NAME['connd'])} than "
-            f"L1, p {p:.3g} (Holm over {len(cells)}); not shown to be no worse by: {', '.join(lost) or 'none'}."
+            f"**{'holds' if kept else 'does not hold'}**: Conn.D {said(judged, BY_NAME['connd'])} than L1, p {p:.3g} "
+            f"(Holm over {len(cells)}; {by_direction(runs, directions, cell, BY_NAME['connd'])}); within the margin of "
+            f"no worse on the mean: {', '.join(words['no worse']) or 'none'}; worse: "
+            f"{', '.join(words['worse']) or 'none'}; undecided: {', '.join(words['undecided']) or 'none'}."
         )
+
+
+def by_direction(runs: Runs, directions: Sequence[str], cell: str, axis: Axis) -> str:
+    """A difference from L1 in each direction."""
+    each = [student(runs.gains([one], (cell,), ("l1",), axis.name)) for one in directions]
+    return ", ".join(
+        f"{one}: {'no such cells' if judged is None else judged.text}"
+        for one, judged in zip(directions, each, strict=True)
+    )
+
+
+def sizes(runs: Runs, directions: Sequence[str]) -> Iterator[str]:
+    """How large the errors of L1 are, and which number no loss keeps at any dose."""
+    if "l1" not in runs.cells:
+        return
+    parts = []
+    for axis in AXES:
+        errors = [fmean(runs.over([one], "l1", axis.name)) for one in directions]
+        each = " and ".join(f"{error:.1f}" for error in errors)
+        parts.append(f"{axis.label} {fmean(errors):.1f} {axis.unit} ({each})")
+    yield f"**Errors of L1**, means over all doses (in {' and in '.join(directions)}): {listed(parts)}."
+    losses = [cell for cell in runs.cells if is_loss(cell)]
+    never = []
+    for axis in AXES:
+        if axis.bought:
+            dearest = (shown_dose(bought(runs, directions, cell, axis.name), runs.doses[-1]) for cell in losses)
+            if all(text.startswith(">") for text in dearest):
+                never.append(axis.label)
+    yield f"Within {LSC} % at no dose that was tried, by the median network of any loss: {listed(never)}."
+
+
+def by_dose(runs: Runs, directions: Sequence[str]) -> Iterator[str]:
+    """At which doses the bone losses differ from L1."""
+    cells = [cell for cell in runs.cells if cell in (*findings.BONE, *SECOND)]
+    for cell in cells:
+        parts = []
+        for axis in AXES:
+            found = []
+            for dose in runs.doses:
+                one = Runs(row for row in runs.rows if row.photons == dose)
+                judged = student(one.gains(directions, (cell,), ("l1",), axis.name))
+                if judged is not None:
+                    found.append(f"{judged.mean:+.1f}{'' if abs(judged.mean) > judged.half else '°'}")
+            parts.append(f"{axis.label} {', '.join(found)}")
+        doses = ", ".join(f"{dose:g}" for dose in runs.doses)
+        yield f"`{cell}` beside L1 at {doses} photons (+: less error; °: its 95 % hold 0): {listed(parts)}."
 
 
 def free(runs: Runs, directions: Sequence[str]) -> Iterator[str]:
     """Losses and means that are no worse than L1 by any axis, and what they gain; no claim that was registered."""
-    found = []
+    everywhere, on_the_mean = [], []
     for cell in runs.cells:
         judged = [no_worse(runs, directions, cell, "l1", axis) for axis in AXES]
         if cell == "l1" or not (is_loss(cell) or cell == MIXTURE) or any(word != "no worse" for word, _ in judged):
@@ -210,11 +290,23 @@ def free(runs: Runs, directions: Sequence[str]) -> Iterator[str]:
             for axis, (_, one) in zip(AXES, judged, strict=True)
             if one is not None and one.mean > one.half
         ]
-        found.append(f"`{cell}` ({', '.join(gains) or 'nothing is better'})")
+        text = f"`{cell}` (better: {', '.join(gains) or 'nothing'}"
+        lost = [
+            f"{axis.label} ({by_direction(runs, directions, cell, axis)})"
+            for axis in AXES
+            if any(no_worse(runs, [one], cell, "l1", axis)[0] != "no worse" for one in directions)
+        ]
+        if lost:
+            on_the_mean.append(f"{text}; not shown in each direction: {', '.join(lost)})")
+        else:
+            everywhere.append(f"{text})")
+    after = "(looked for after the fact, and not adjusted for that)"
     yield (
-        "**No worse than L1 by all seven axes** (looked for after the fact, and not adjusted for that), with what is "
-        f"better: {listed(found)}."
+        f"**No worse than L1 by all seven axes**, within their margins, in each direction {after}: "
+        f"{listed(everywhere)}."
     )
+    if on_the_mean:
+        yield f"No worse than L1 by all seven axes only on the mean of the directions {after}: {listed(on_the_mean)}."
 
 
 def controls(runs: Runs, directions: Sequence[str]) -> Iterator[str]:
@@ -223,6 +315,13 @@ def controls(runs: Runs, directions: Sequence[str]) -> Iterator[str]:
         failed = [axis.label for axis in AXES if no_worse(runs, directions, cell, "l1", axis)[0] == "worse"]
         worse = ", ".join(failed) or "nothing, so that the criteria show nothing"
         yield f"The control `{cell}` is worse than L1 by: {worse}."
+    passed = [
+        axis.label
+        for axis in AXES
+        if all(no_worse(runs, directions, cell, "l1", axis)[0] != "worse" for cell in CONTROLS)
+    ]
+    if passed:
+        yield f"Neither control is worse than L1 by: {', '.join(passed)}; there a verdict says little."
 
 
 def floors(runs: Runs, directions: Sequence[str]) -> Iterator[str]:
@@ -240,11 +339,16 @@ def floors(runs: Runs, directions: Sequence[str]) -> Iterator[str]:
 
 
 def doses(runs: Runs, directions: Sequence[str]) -> Iterator[str]:
-    """The lowest dose of L1, of the mean and of the best of all losses, by the numbers that it is defined for."""
+    """The lowest dose of L1, of the mean and of the raw scan, by the numbers that it is defined for."""
     axes = [axis for axis in AXES if axis.bought]
     for cell in ("l1", MIXTURE, "input"):
         if cell in runs.cells:
             parts = [
-                f"{axis.label} {shown_dose(bought(runs, directions, cell, axis.name), runs.doses[-1])}" for axis in axes
+                f"{axis.label} "
+                + " and ".join(shown_dose(bought(runs, [one], cell, axis.name), runs.doses[-1]) for one in directions)
+                for axis in axes
             ]
-            yield f"Photons per pixel and view from which on `{cell}` stays within {LSC} %: {listed(parts)}."
+            yield (
+                f"Photons per pixel and view from which on `{cell}` stays within {LSC} % (in "
+                f"{' and in '.join(directions)}): {listed(parts)}."
+            )
