@@ -32,6 +32,7 @@ from bonectl.core.spec import parse
 from bonectl.learning import device
 from bonectl.learning.checkpoint import Normalisation
 from bonectl.ops.denoise import denoise, trained
+from bonectl.training.learner import initial
 from bonectl.training.patches import Patches
 from bonectl.training.recipe import Recipe
 from bonectl.training.validation import BoneErrors
@@ -83,8 +84,7 @@ def pair(text: str, seed: int, steps: int, given: tuple[Path, Path], folder: Pat
     subprocess.run(words, check=True)
     ours = trained(made)
     recipe = Recipe(model=text, steps=steps, seed=seed)
-    torch.manual_seed(seed)
-    network = kit.bind("models", parse(text))()
+    network = initial(parse(text), seed)
     with opened([low, truth]) as volumes:
         pairing = kit.bind("pairings", parse("supervised"))(volumes[:1], volumes[1:])
         patches = Patches(pairing, Normalisation.of(volumes[0].header), network.reach, recipe)

@@ -135,6 +135,25 @@ def test_a_bar_shows_count_percent_and_time_whole(columns, name):
     assert ("…" in last) == (columns < 140 or name != "train")
 
 
+def test_bars_that_end_in_any_order_leave_the_others():
+    console = Console(file=io.StringIO(), width=100, force_terminal=True, color_system=None)
+    bars = Bars("bonectl reconstruct", console)
+    outer, inner = bars.task("prepare", 10, "step"), bars.task("tv", 20, "step")
+    outer.__enter__()
+    advance = inner.__enter__()
+    outer.__exit__(None, None, None)
+    console.file.truncate(0)
+    advance(5)
+    inner.__exit__(None, None, None)
+    shown = bar_lines(console.file.getvalue())
+    assert "tv" in shown[-1]
+    assert " 5/20 steps" in shown[-1]
+    assert "prepare" not in console.file.getvalue()
+    with bars.task("again", 3, "step"):
+        pass
+    assert "again" in bar_lines(console.file.getvalue())[-1]
+
+
 def test_a_bar_on_a_terminal_shows_count_percent_and_time_whole(folder):
     nudged(folder / "a.npy")
     line = "bonectl train a.npy --target nudged_a.npy --model 'unet2d(width=4)' --loss 'l1 + 0.1*ssim' --steps 4"

@@ -1,6 +1,8 @@
 """The next slab is made while one is used: same slabs, same errors, one more held."""
 
 import gc
+import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -101,3 +103,28 @@ def test_notes_reach_who_listens():
     with progress.reporting(Reporter()):
         list(ahead(slabs()))
     assert heard == ["0", "1", "2"]
+
+
+def test_a_command_that_fails_does_not_wait_for_a_slab_that_nobody_wants(tmp_path):
+    program = """
+import sys, time
+import numpy as np
+from bonectl.cli import boundary
+from bonectl.core.ahead import ahead
+from bonectl.errors import WriteError
+
+def slabs():
+    yield np.zeros((1, 1, 1))
+    time.sleep(60)
+    yield np.zeros((1, 1, 1))
+
+def run(argv):
+    for slab in ahead(slabs()):
+        time.sleep(0.2)
+        return boundary.told("bonectl convert", WriteError("no space left on device"))
+
+boundary.run = run
+boundary.main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=50, check=False)
+    assert (done.returncode, done.stderr) == (74, "bonectl convert: no space left on device\n")

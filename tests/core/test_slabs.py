@@ -1,5 +1,7 @@
 """Cutting a stream never changes, loses or repeats a slice."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -46,6 +48,16 @@ def test_a_stack_that_ends_early_is_bad_data():
 def test_a_stack_over_an_array_gives_it_back():
     array = np.arange(24, dtype=np.float32).reshape(4, 3, 2)
     np.testing.assert_array_equal(Stack.of(array, Header(shape=array.shape)).collect(), array)
+
+
+def test_a_block_of_pieces_from_anywhere_takes_its_own_memory_and_one_piece():
+    tracemalloc.start()
+    pieces = (np.ones((1, 100, 1000), np.float32) for _ in range(64))
+    for block in recut(pieces, 32):
+        assert tracemalloc.get_traced_memory()[1] < 1.2 * block.nbytes
+        del block
+        tracemalloc.reset_peak()
+    tracemalloc.stop()
 
 
 def test_pieces_that_lie_one_behind_another_are_not_copied():

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from bonectl.core import kit
 from bonectl.core.geometry import Angles
+from bonectl.core.header import SINOGRAMS, Header
+from bonectl.core.stack import Stack
 from bonectl.errors import UsageError
 from bonectl.geometries.parallel import parallel
 from bonectl.methods._quadrature import longer_side, missing_wedge, ray_weights, view_weights
@@ -14,6 +17,7 @@ from bonectl.methods.fbp import fbp
 from bonectl.methods.fista import fista
 from bonectl.methods.sirt import sirt
 from bonectl.methods.tv import tv
+from bonectl.ops.reconstruct import reconstruct
 from bonectl.projection.projector import Projector
 
 VOXEL = 0.02  # mm
@@ -327,3 +331,22 @@ def test_iterations_refuse_nonsense(method, knobs):
     A, _, y = small()
     with pytest.raises(UsageError, match="at least 1, and 0 to 1"):
         method(A, y, **knobs)
+
+
+PARALLEL = [name for name in kit.names("methods") if "parallel" in kit.fact("methods", name, "BEAMS")]
+
+
+@pytest.mark.parametrize("backend", ["auto", "reference"])
+@pytest.mark.parametrize("name", [name for name in PARALLEL if name not in ("lpd", "pnp")])
+@pytest.mark.filterwarnings("error")
+def test_a_scan_that_may_not_be_written_to_is_only_read(name, backend):
+    """Slabs can be the caller's own memory, or a map of a file."""
+    known = kit.describe("methods", name).knobs
+    told = [f"{knob}={value}" for knob, value in {"iterations": 2, "kv": 60}.items() if knob in known]
+    geometry = parallel(16, 4, 0.1, views=20)
+    lines = np.random.default_rng(0).random(geometry.shape, dtype=np.float32)
+    before = lines.copy()
+    lines.flags.writeable = False
+    header = Header(shape=geometry.shape, axes=SINOGRAMS, unit="line integral", geometry=geometry)
+    reconstruct(Stack.of(lines, header), method=f"{name}({', '.join(told)})", backend=backend).collect()
+    assert np.array_equal(lines, before)

@@ -1,5 +1,6 @@
 """Where exceptions become one line on stderr and an exit status."""
 
+import atexit
 import contextlib
 import errno
 import os
@@ -8,7 +9,7 @@ import sys
 import traceback
 from typing import NoReturn
 
-from bonectl.core import ending, memory
+from bonectl.core import ahead, ending, memory
 from bonectl.core.printable import one_line
 from bonectl.errors import BonectlError, MemoryShortageError, PermissionDeniedError, UnavailableError, WriteError
 
@@ -122,8 +123,11 @@ def _say_and_fail(name: str, message: str, status: int, error: Exception | None 
 
 
 def _leave(status: int) -> NoReturn:
-    """Exit without a second complaint about what stdout still holds."""
+    """Exit without a second complaint about what stdout still holds, and without waiting for what nobody wants now."""
     if status:
         with contextlib.suppress(OSError, ValueError, AttributeError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if status and ahead.is_working():
+        atexit._run_exitfuncs()
+        os._exit(status)
     sys.exit(status)

@@ -43,6 +43,11 @@ def fitting(like: Values, array: Any) -> Values:
     return import_module("torch").as_tensor(array).to(like)
 
 
+def tensor(array: Array) -> Values:
+    """A tensor over the same memory, or of a copy where that may not be written to, which torch cannot promise."""
+    return import_module("torch").from_numpy(array if array.flags.writeable else array.copy())
+
+
 def whole(values: Values) -> Values:
     """Values that are whole numbers as such: places in an array."""
     return values.astype(np.int64) if is_array(values) else values.long()

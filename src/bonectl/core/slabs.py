@@ -1,6 +1,7 @@
 """Re-cut a stream of slabs along its first axis. No voxel's value ever depends on the cut."""
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -33,22 +34,49 @@ def recut(slabs: Iterable[Array], size: int) -> Iterator[Array]:
     ------
     (size, b, c) array, C-contiguous
     """
-    held: list[Array] = []
-    count = 0
+    filling = _Block(size)
     for slab in slabs:
         start = 0
         while start < len(slab):
-            piece = slab[start : start + size - count]
-            held.append(piece)
-            start += len(piece)
-            count += len(piece)
-            if count == size:
-                block = _joined(held)
-                held, count = [], 0  # only the block is held while it is worked on,
+            start += filling.take(slab[start:])
+            if filling.count == size:
+                block = filling.block()
+                filling = _Block(size)  # only the block is held while it is worked on,
                 yield block
                 del block  # and not even that while the next one arrives
-    if held:
-        yield _joined(held)
+    if filling.count:
+        yield filling.block()
+
+
+class _Block:
+    """Slices that become one array: pieces that lie one behind another stay where they are, others are copied in."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.count = 0
+        self._pieces: list[Array] = []
+        self._array: Array | None = None
+
+    def take(self, slab: Array) -> int:
+        """Take as many slices as there is room for; how many."""
+        piece = slab[: self.size - self.count]
+        if self._array is None and self._pieces and not _follows(piece, self._pieces[-1]):
+            self._array = np.empty((self.size, *piece.shape[1:]), piece.dtype)
+            place = 0
+            for one in self._pieces:
+                self._array[place : place + len(one)] = one
+                place += len(one)
+            self._pieces = []
+        if self._array is None:
+            self._pieces.append(piece)
+        else:
+            self._array[self.count : self.count + len(piece)] = piece
+        self.count += len(piece)
+        return len(piece)
+
+    def block(self) -> Array:
+        """What was taken."""
+        return _joined(self._pieces) if self._array is None else self._array[: self.count]
 
 
 def windows(slabs: Iterable[Array], total: int, size: int, halo: int) -> Iterator[tuple[Array, int, int]]:
@@ -86,10 +114,17 @@ def _joined(pieces: list[Array]) -> Array:
     """One C-contiguous array of all pieces along the first axis; those that lie one behind another are not copied."""
     if len(pieces) == 1:
         return np.ascontiguousarray(pieces[0])
-    first, base = pieces[0], pieces[0].base
-    place = first.ctypes.data
-    for piece in pieces:
-        if base is None or piece.base is not base or piece.ctypes.data != place or not piece.flags.c_contiguous:
-            return np.concatenate(pieces)
-        place += piece.nbytes
-    return as_strided(first, (sum(map(len, pieces)), *first.shape[1:]), first.strides)
+    if not all(_follows(then, one) for one, then in pairwise(pieces)):
+        return np.concatenate(pieces)
+    return as_strided(pieces[0], (sum(map(len, pieces)), *pieces[0].shape[1:]), pieces[0].strides)
+
+
+def _follows(piece: Array, before: Array) -> bool:
+    """Whether two pieces lie one behind the other in the memory of one array."""
+    return (
+        before.base is not None
+        and piece.base is before.base
+        and piece.flags.c_contiguous
+        and before.flags.c_contiguous
+        and piece.ctypes.data == before.ctypes.data + before.nbytes
+    )

@@ -21,7 +21,8 @@ class Stack:
     header : Header
         Complete before the first slab.
     slabs : iterator of (n, b, c) arrays
-        C-contiguous, of the header's dtype, n >= 1, together `header.shape`.
+        C-contiguous, of the header's dtype, n >= 1, together `header.shape`. Whoever takes one may not write to it: it
+        can be the memory of whoever made the stack.
     finite : bool
         Whether what the slabs hold is known to be finite: they refuse NaN themselves, or have none.
     """

@@ -42,7 +42,7 @@ class Inflated(RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         while True:
-            data = self._waiting or bytes(arrival.receive(self._file, _AT_ONCE))
+            data = self._waiting or bytes(arrival.receive_values(self._file, _AT_ONCE))
             if not data and self._is_between:
                 return 0
             piece = self._inflated(data, len(buffer))

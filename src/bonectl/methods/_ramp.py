@@ -19,7 +19,7 @@ EDGE = 4
 # its largest column mean. Air around a whole object reads 0 +- noise / sqrt(2 views); one that is cut, tens of percent.
 TRUNCATED = 0.05
 OUTERMOST = 2
-# About so many views tell the largest column mean well enough.
+# So many views, or up to twice as many, tell the largest column mean well enough.
 VIEWS = 128
 # Of a narrow detector fewer columns are its end: at most this share of all, or whole objects would reach into it.
 END = 1 / 32

@@ -62,7 +62,7 @@ def lpd(A: Any, y: Values, *, weights: str = "") -> Values:
         When the beam is a cone.
     """
     if arrays.is_array(y):  # networks take tensors
-        return lpd(Projector(A.geometry, backend=A.backend), torch.from_numpy(y), weights=weights).numpy()
+        return lpd(Projector(A.geometry, backend=A.backend), arrays.tensor(y), weights=weights).numpy()
     geometry = A.geometry
     path = weights_file(weights=weights)
     network, scale = _trained(path, edition(path), str(y.device))

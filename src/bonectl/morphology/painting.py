@@ -87,7 +87,7 @@ def paint(
     """Write each ball's squared radius to the voxels inside it that are still empty; which balls wrote any.
 
     `centres` is sorted by falling radius. `left` has a bit for each voxel that is empty (`empty`). Each band of tiles
-    belongs to one thread.
+    belongs to one thread: some floors, and where there are fewer floors than bands, some strips of them.
     """
     planes, rows, cols = out.shape
     owns = np.zeros(len(centres), np.bool_)
@@ -95,11 +95,15 @@ def paint(
     halves = _halves(int(np.ceil(largest * largest)))
     floors, strips = -(-planes // TILE), -(-rows // TILE)
     coarse = np.zeros((floors, strips, left.shape[2]), np.uint64)
-    for floor in range(floors):
-        for strip in range(strips):
-            _gather(left, floor, strip, coarse[floor, strip])
-    for band in prange(bands):
-        bottom, top = floors * band // bands, floors * (band + 1) // bands
+    storeys = min(bands, floors)
+    aisles = min(-(-bands // storeys), strips)
+    for band in prange(storeys * aisles):
+        storey, aisle = band // aisles, band % aisles
+        bottom, top = floors * storey // storeys, floors * (storey + 1) // storeys
+        near, far = strips * aisle // aisles, strips * (aisle + 1) // aisles
+        for floor in range(bottom, top):
+            for strip in range(near, far):
+                _gather(left, floor, strip, coarse[floor, strip])
         for i in range(len(centres)):
             z, y, x = centres[i, 0], centres[i, 1], centres[i, 2]
             d = squared[i]
@@ -110,7 +114,7 @@ def paint(
             for floor in range(max(bottom, max(0, z - span) // TILE), min(top, (z + span) // TILE + 1)):
                 within = limit - _squared(z, floor)
                 wide = halves[within]
-                for strip in range(max(0, y - wide) // TILE, min(rows - 1, y + wide) // TILE + 1):
+                for strip in range(max(near, max(0, y - wide) // TILE), min(far, (y + wide) // TILE + 1)):
                     half = halves[within - _squared(y, strip)]
                     if not _any(coarse[floor, strip], max(0, x - half), min(cols - 1, x + half)):
                         continue

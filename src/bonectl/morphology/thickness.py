@@ -195,15 +195,15 @@ def _between_voxels(
 ) -> Distances:
     """`radius`, of balls that each end at the surface of their size."""
     squared = _checked_distance(inside, unknown)
-    small = squared.max() <= np.iinfo(np.uint16).max  # whole numbers, which take half of the memory
-    kept = squared.astype(np.uint16 if small else np.float32)
+    # whole numbers, which take half of the memory as such; larger ones are quicker made again than kept
+    kept = squared.astype(np.uint16) if squared.max() <= np.iinfo(np.uint16).max else None
     target = _centred(squared, inside, region)
     centres, radii = ridge_balls(squared, tolerance)
     # Only balls that are the largest somewhere matter: a small share of all.
     owns = paint(centres, radii, tolerance, empty(target), squared, 2 * threads)
     centres, radii = centres[owns], radii[owns]
     del owns
-    squared[...] = kept
+    squared[...] = _checked_distance(inside, unknown) if kept is None else kept
     del kept
     balls, least = [np.empty((0, 4), np.float32)], 0.0
     for limit, level in levels:

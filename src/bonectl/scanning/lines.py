@@ -330,15 +330,19 @@ def _as_they_are(scan: Stack) -> Iterator[Array]:
     """Slabs of line integrals, which are not copied; what is too large is refused."""
     low = 0
     for slab in single(finite(scan, "the scan"), "the scan").slabs:
-        lines = slab.astype(np.float32, copy=False)
+        yield _looked_through(slab.astype(np.float32, copy=False), low)
+        low += len(slab)
+        del slab  # or it would be held while the next one arrives
 
-        def look(first: int, last: int, lines: Array = lines, low: int = low) -> None:
-            _refuse_too_large(lines[first:last], low + first)
 
-        pool.each(look, pool.cut(len(lines), thickness(lines[:1].nbytes, PIECE)))
-        low += len(lines)
-        yield lines
-        del slab, lines, look  # or they would be held while the next one arrives
+def _looked_through(lines: Array, start: int) -> Array:
+    """The same line integrals, looked at by some rows in each thread."""
+
+    def some(low: int, high: int) -> None:
+        _refuse_too_large(lines[low:high], start + low)
+
+    pool.each(some, pool.cut(len(lines), thickness(lines[:1].nbytes, PIECE)))
+    return lines
 
 
 def _refuse_too_large(lines: Array, low: int) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bonectl.core import progress
+from bonectl.core import arrays, progress
 from bonectl.core.arrays import Values
 from bonectl.core.counted import counted
 from bonectl.core.geometry import Geometry
@@ -100,7 +100,7 @@ class OnDevice:
         assert self.where is not None
         try:
             with torch.no_grad():
-                parts = (torch.from_numpy(block[low : low + count]) for low in range(0, len(block), count))
+                parts = (arrays.tensor(block[low : low + count]) for low in range(0, len(block), count))
                 return [run(part.to(self.where)).cpu().numpy() for part in parts]
         except torch.OutOfMemoryError:
             if self.where.type == "cuda":

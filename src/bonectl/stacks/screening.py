@@ -11,7 +11,7 @@ import numpy as np
 from bonectl.core import progress
 from bonectl.core.counted import counted
 from bonectl.core.header import Header
-from bonectl.core.slabs import Array
+from bonectl.core.slabs import Array, thickness
 from bonectl.core.stack import Stack
 from bonectl.errors import DataError, UsageError
 
@@ -20,7 +20,7 @@ PIECE = 1 << 20
 
 
 def finite(stack: Stack, name: str) -> Stack:
-    """The same stack, refusing NaN and infinite values; itself where it is known to hold none.
+    """The same stack, refusing NaN and infinite values; not looked through where it is known to hold none.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def kept_finite(stack: Stack) -> Stack:
         From the slabs, as `finite`.
     """
     if stack.finite or not _may_be_infinite(stack.header):
-        return stack
+        return replace(stack, finite=True)
     kind = np.dtype(stack.header.dtype).name
 
     def refuse(bad: Array, count: int, at: tuple[int, ...]) -> DataError:
@@ -123,7 +123,7 @@ def screened(
 
 def _all(good: Callable[[Array], Array], slab: Array) -> bool:
     """Whether all values are good."""
-    step = max(1, PIECE // slab[:1].nbytes)
+    step = thickness(slab[:1].nbytes, PIECE)
     return all(good(slab[start : start + step]).all() for start in range(0, len(slab), step))
 
 
