@@ -30,7 +30,7 @@ def status(what):
     return int(line.split()[1]) << 10
 
 def geometry(beam, large):
-    size, rows, views = {"parallel": (384, 72, 300), "fan": (256, 136, 200), "cone": (88, 88, 90)}[beam]
+    size, rows, views = {"parallel": (384, 72, 300), "fan": (256, 264, 200), "cone": (88, 88, 90)}[beam]
     if not large:
         size, rows, views = 32, 16, 20
     if beam == "parallel":
