@@ -378,7 +378,7 @@ def test_the_second_report_is_what_its_rows_give_and_its_claim_can_hold(parts, t
     assert (folder / "verdict.md").read_text(encoding="utf-8") == parts.report.verdict(runs)
     assert (folder / "summary.md").read_text(encoding="utf-8") == parts.summary.summary(folder)
     both = parts.report.between(runs)
-    assert ["does not hold" in line for line in parts.summary.topology(runs, both)] == [True] * 3
+    assert ["does not hold" in line for line in list(parts.summary.topology(runs, both))[:3]] == [True] * 3
     head, *lines = [line.split("\t") for line in (folder / "runs.tsv").read_text("utf-8").splitlines()]
     place = head.index("connd")
     for line in lines:
@@ -386,7 +386,7 @@ def test_the_second_report_is_what_its_rows_give_and_its_claim_can_hold(parts, t
             line[place] = str(float(line[place]) + 5)
     (tmp_path / "runs.tsv").write_text("".join("\t".join(line) + "\n" for line in [head, *lines]), "utf-8")
     better = parts.findings.read(tmp_path / "runs.tsv")
-    assert ["**holds**" in line for line in parts.summary.topology(better, both)] == [True] * 3
+    assert ["**holds**" in line for line in list(parts.summary.topology(better, both))[:3]] == [True] * 3
 
 
 @pytest.mark.parametrize("readme", [FOLDER / "README.md", FOLDER.parents[1] / "README.md"], ids=["study", "top"])

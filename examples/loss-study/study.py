@@ -118,7 +118,7 @@ SIZES = {
     "smoke": Size(photons=(300, 3000), draws=(1, 1), cells=("l1", "ssim", "l1+vgg", "l1+wgan"), seeds=3, steps=4,
                   patch=24, batch=1, run=2, model="unet2d(width=2, scales=2)", critic=2, knobs=1),
     "small": Size(cells=SMALL),
-    "topology": Size(cells=("l1", *(f"l1+{name}+bvtv+hist" for name in TOPOLOGY))),
+    "topology": Size(cells=("l1", *(f"l1+{name}+bvtv+hist" for name in TOPOLOGY), "l1+bvtv+hist")),
     "full": Size(photons=(50, 100, 200, 500, 1000, 2000, 5000, 10000, 30000), draws=(5, 5), seeds=12, steps=20000,
                  batch=8, run=16, model="unet25d(width=32, scales=3)", critic=64),
 }  # fmt: skip
@@ -134,9 +134,9 @@ def losses(size: Size) -> dict[str, str]:
             terms[0] = terms[0].removeprefix("0.1*")  # alone, an adversary has all of the gradient
             cells["+".join(filter(None, names))] = " + ".join(terms)
     cells |= {f"l1+{name}": f"l1 + {terms}" for name, terms in BONE_TERMS.items()}
-    named = cells | {
-        f"l1+{name}+bvtv+hist": f"l1 + {EULER.replace('euler', name)} + {BVTV} + {HIST}" for name in TOPOLOGY
-    }
+    terms = {name: f"l1 + {EULER.replace('euler', name)} + {BVTV} + {HIST}" for name in TOPOLOGY}
+    named = cells | {f"l1+{name}+bvtv+hist": text for name, text in terms.items()}
+    named["l1+bvtv+hist"] = f"l1 + {BVTV} + {HIST}"
     return {name: named[name] for name in (size.cells or cells)}
 
 

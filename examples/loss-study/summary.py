@@ -33,6 +33,7 @@ from findings import (
 )
 
 # Cells of registered-2.md.
+WITHOUT = "l1+bvtv+hist"
 SECOND = ("l1+ecc+bvtv+hist", "l1+skelrec+bvtv+hist", "l1+cldice+bvtv+hist")
 
 
@@ -230,11 +231,25 @@ def topology(runs: Runs, directions: Sequence[str]) -> Iterator[str]:
             f"no worse on the mean: {', '.join(words['no worse']) or 'none'}; worse: "
             f"{', '.join(words['worse']) or 'none'}; undecided: {', '.join(words['undecided']) or 'none'}."
         )
+    yield from isolated(runs, directions, cells)
 
 
-def by_direction(runs: Runs, directions: Sequence[str], cell: str, axis: Axis) -> str:
-    """A difference from L1 in each direction."""
-    each = [student(runs.gains([one], (cell,), ("l1",), axis.name)) for one in directions]
+def isolated(runs: Runs, directions: Sequence[str], cells: Sequence[str]) -> Iterator[str]:
+    """What the terms of topology do by themselves, beside the same losses without them; registered nowhere."""
+    if WITHOUT not in runs.cells:
+        return
+    axis, parts = BY_NAME["connd"], []
+    for cell in cells:
+        judged = student(runs.gains(directions, (cell,), (WITHOUT,), axis.name))
+        each = by_direction(runs, directions, cell, axis, WITHOUT)
+        parts.append(f"{cell} {'-' if judged is None else judged.text} ({each})")
+    after = "a cell that was added after the results were seen"
+    yield f"Less error by Conn.D than `{WITHOUT}`, in % ({after}): {listed(parts)}."
+
+
+def by_direction(runs: Runs, directions: Sequence[str], cell: str, axis: Axis, rival: str = "l1") -> str:
+    """A difference from L1, or another cell, in each direction."""
+    each = [student(runs.gains([one], (cell,), (rival,), axis.name)) for one in directions]
     return ", ".join(
         f"{one}: {'no such cells' if judged is None else judged.text}"
         for one, judged in zip(directions, each, strict=True)
