@@ -62,10 +62,12 @@ def nothing_left(folder, *names):
     ],
 )
 def test_damaged_files_and_streams(shell, stacks, name, said):
-    one_line(shell(f"{CONVERT} {name} -o out.npy"), 65, f"bonectl convert: {name}: ")
-    run = shell(f"cat {name} | {CONVERT} -o out.npy")
-    one_line(run, 65, "bonectl convert: standard input: ")
-    assert said in run.stderr.decode()
+    file = shell(f"{CONVERT} {name} -o out.npy")
+    one_line(file, 65, f"bonectl convert: {name}: ")
+    assert said in file.stderr.decode()
+    pipe = shell(f"cat {name} | {CONVERT} -o out.npy")
+    one_line(pipe, 65, "bonectl convert: standard input: ")
+    assert said.replace("re-copy the file", "did the command before it fail?") in pipe.stderr.decode()
     nothing_left(stacks)
 
 

@@ -25,6 +25,12 @@ LINES = [
 ]
 
 
+@pytest.mark.parametrize("line", ["--version", "--help", "convert --help", "reconstruct --help"])
+def test_words_alone_need_no_numbers(line):
+    code = "import sys\nfrom bonectl.cli.boundary import run\nrun(sys.argv[1:])\nsys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code, *line.split()], capture_output=True, check=False).returncode == 0
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     there = tmp_path_factory.mktemp("start")

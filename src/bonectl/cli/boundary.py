@@ -6,10 +6,12 @@ import errno
 import os
 import signal
 import sys
+import threading
 import traceback
+import warnings
 from typing import NoReturn
 
-from bonectl.core import ahead, ending, memory
+from bonectl.core import ending, memory
 from bonectl.core.printable import one_line
 from bonectl.errors import BonectlError, MemoryShortageError, PermissionDeniedError, UnavailableError, WriteError
 
@@ -18,6 +20,8 @@ def main() -> NoReturn:
     """Run the command line and leave with its status."""
     _hold_standard_descriptors()
     ending.listen()
+    if not sys.warnoptions:  # what NumPy warns of is refused where it is written, in one line
+        warnings.simplefilter("ignore", RuntimeWarning)
     status = 0
     try:
         status = run(sys.argv[1:])
@@ -67,7 +71,7 @@ def told(name: str, error: Exception) -> int:
     """
     match error:
         case BonectlError():
-            return _say_and_fail(name, str(error), error.status, error)
+            return _say_and_fail(name, _of_a_pipe(str(error)), error.status, error)
         case BrokenPipeError():
             raise error
         case _ if memory.is_shortage(error):
@@ -85,6 +89,13 @@ def told(name: str, error: Exception) -> int:
         case _:
             traceback.print_exception(error)
             return _say_and_fail(name, "this is a bug in bonectl; please report it with the lines above", 1)
+
+
+def _of_a_pipe(message: str) -> str:
+    """The message with advice that fits: a pipe is not copied again."""
+    if not message.startswith("standard input: "):
+        return message
+    return message.replace("; re-copy the file", "; did the command before it fail?")
 
 
 def _hold_standard_descriptors() -> None:
@@ -127,7 +138,10 @@ def _leave(status: int) -> NoReturn:
     if status:
         with contextlib.suppress(OSError, ValueError, AttributeError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    if status and ahead.is_working():
-        atexit._run_exitfuncs()
-        os._exit(status)
+    if status and threading.active_count() > 1:
+        from bonectl.core import ahead
+
+        if ahead.is_working():
+            atexit._run_exitfuncs()
+            os._exit(status)
     sys.exit(status)
