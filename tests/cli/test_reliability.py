@@ -54,7 +54,7 @@ def nothing_left(folder, *names):
         ("head.npy", "ends inside its header"),
         ("data.npy", "7 of 16 slices are missing; re-copy the file"),
         ("slab.npy", "8 of 16 slices are missing; re-copy the file"),
-        ("long.npy", "follow the last slice"),
+        ("long.npy", "the last slice"),
         ("empty.npy", "is empty"),
         ("junk.npy", "is in none of the formats"),
         ("half.tif", "re-copy the file"),
