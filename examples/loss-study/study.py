@@ -16,7 +16,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
 from threading import Lock
@@ -47,6 +47,7 @@ SCALE = 1200  # what networks call 1 [mgHA/cm3]
 CLINICAL_THRESHOLD = 320.0
 
 METRICS = "bvtv + euler + connd + components + tbth + tmd + psnr + bmd_distance + fsc + mtf(reach=3)"
+PHANTOM = "144,216,216"  # of voxels a third as large
 CYLINDER = ("--mask", "cylinder")  # what a full turn of views sees of every slice
 # Axes of findings.py, by the rows of `measure` that they are percents of.
 PERCENTS = {"bvtv": "bvtv", "connd": "connd", "tbth": "tbth", "tmd": "tmd"}
@@ -188,7 +189,17 @@ class Study:
 
     def microct(self, source: Path) -> Bone:
         """A truth to train on and to test on."""
-        truth = self.make(self.output / "bones" / f"{source.stem.split('_')[0]}.npy", ["convert", source])
+        return self.parted(self.make(self.output / "bones" / f"{source.stem.split('_')[0]}.npy", ["convert", source]))
+
+    def phantom(self, seed: int) -> Bone:
+        """A truth made by rule, low-passed and binned as the scanned ones are; only tested on."""
+        fine = ["phantom", "cancellous", "--shape", PHANTOM, "--voxel-size", "0.0195", "--seed", str(seed)]
+        coarse = (["denoise", "--model", "gaussian(sigma=1)"], ["convert", "--bin", "3"])
+        truth = self.make(self.output / "bones" / f"phantom{seed}.npy", fine, *coarse)
+        return replace(self.parted(truth), trained_on=False)
+
+    def parted(self, truth: Path) -> Bone:
+        """A truth with its own threshold between bone and marrow."""
         said, _ = self.say(["measure", truth, *CYLINDER, "--threshold", "otsu", "--metrics", "bvtv", "--json"])
         threshold = round(float(json.loads(said)["conditions"]["threshold"]))
         return Bone(truth.stem, truth, threshold, self.edges(truth, threshold))
@@ -492,6 +503,7 @@ def main() -> None:
         default=(DATA / "lhdl3155_58um.tif", DATA / "lhdl2923_58um.tif"),
     )  # fmt: skip
     parser.add_argument("--third", type=Path, metavar="STACK", help="a scan of a calibrated scanner, only tested on")
+    parser.add_argument("--phantoms", type=int, default=0, metavar="N", help="so many phantoms, only tested on")
     parser.add_argument("--check", type=Path, metavar="FOLDER", help="compare a report with runs.tsv, or write it")
     parser.add_argument(
         "--add", metavar="NAME", help="try a method of yours on the study's scans: a leaderboard's line"
@@ -505,6 +517,7 @@ def main() -> None:
         return
     study = Study(SIZES[given.size], given.output, given.jobs, given.device)
     study.bones = [*map(study.microct, given.bones), *map(study.clinical, [given.third] if given.third else [])]
+    study.bones += map(study.phantom, range(1, given.phantoms + 1))
     if given.add:
         leaderboard.check_name(given.add, [*study.losses, *MEANS, *TUNED, *CONTROL_FILTERS])
         study.add(given.add, given.command)

@@ -43,10 +43,16 @@ def summary(folder: Path) -> str:
     both = report.between(runs)
     others = [one for one in runs.directions if one not in both]
     lines = ["## What was run", "", *run(runs, both, others), *registered(folder, runs), *truths(folder)]
-    for directions, where in ((both, "between the bones that are trained on"), (others, "on the third bone")):
+    third = "on the third bone" if is_one(others) else "on the others"
+    for directions, where in ((both, "between the bones that are trained on"), (others, third)):
         if directions:
             lines += [f"## In short, {where}", "", *short(runs, directions)]
     return "\n".join(lines)
+
+
+def is_one(directions: Sequence[str]) -> bool:
+    """Whether one bone is tested on in all of them."""
+    return len({one.split(" > ")[1] for one in directions}) == 1
 
 
 def run(runs: Runs, both: Sequence[str], others: Sequence[str]) -> Iterator[str]:
@@ -58,9 +64,10 @@ def run(runs: Runs, both: Sequence[str], others: Sequence[str]) -> Iterator[str]
     many = sorted(set(seeds.values()))
     each = f"{many[0]} to {many[-1]} seeds" if len(many) > 1 else f"{many[0]} seed{'s' if many[0] > 1 else ''}"
     doses = ", ".join(f"{dose:g}" for dose in runs.doses)
+    more = " and on a third" if is_one(others) else " and on others" if others else ""
     yield (
         f"{count} networks: {len(losses)} losses × {each} × {len(bones)} bones ({', '.join(bones)}), each tried at "
-        f"{doses} photons per pixel and view on the other bone{' and on a third' if others else ''} "
+        f"{doses} photons per pixel and view on the other bone{more} "
         f"({', '.join([*both, *others])})."
     )
     yield ""
