@@ -31,7 +31,7 @@ from bonectl.core.slabs import Array
 from bonectl.core.spec import parse
 from bonectl.learning import device
 from bonectl.learning.checkpoint import Normalisation
-from bonectl.ops.denoise import denoise, trained
+from bonectl.ops.denoise import Model, denoise, trained
 from bonectl.training.learner import initial
 from bonectl.training.patches import Patches
 from bonectl.training.recipe import Recipe
@@ -76,7 +76,7 @@ def looped(network: nn.Module, patches: Patches, steps: int) -> nn.Module:
     return network.eval()
 
 
-def pair(text: str, seed: int, steps: int, given: tuple[Path, Path], folder: Path, count: int) -> list[nn.Module]:
+def pair(text: str, seed: int, steps: int, given: tuple[Path, Path], folder: Path, count: int) -> list[Model]:
     """The checkpoint of the command, and the same one with what the plain loop made of its network."""
     truth, low = given
     made = folder / "made.safetensors"

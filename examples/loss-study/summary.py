@@ -285,13 +285,14 @@ def sizes(runs: Runs, directions: Sequence[str]) -> Iterator[str]:
 
 def by_dose(runs: Runs, directions: Sequence[str]) -> Iterator[str]:
     """At which doses the bone losses differ from L1."""
-    cells = [cell for cell in runs.cells if cell in (*findings.BONE, *SECOND)]
-    for cell in cells:
+    each = [Runs(row for row in runs.rows if row.photons == dose) for dose in runs.doses]
+    for cell in runs.cells:
+        if cell not in (*findings.BONE, *SECOND):
+            continue
         parts = []
         for axis in AXES:
             found = []
-            for dose in runs.doses:
-                one = Runs(row for row in runs.rows if row.photons == dose)
+            for one in each:
                 judged = student(one.gains(directions, (cell,), ("l1",), axis.name))
                 if judged is not None:
                     found.append(f"{judged.mean:+.1f}{'' if abs(judged.mean) > judged.half else '°'}")
