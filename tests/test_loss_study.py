@@ -214,15 +214,43 @@ def test_a_correlation_that_never_crosses_its_cut_is_all_or_nothing(parts, tmp_p
     assert parts.study.numbers(crossing, 7.0)["fsc"] == pytest.approx(50)
 
 
-def test_a_table_that_does_not_say_on_which_side_a_correlation_stays_is_made_again(parts, tmp_path):
-    path = tmp_path / "table.json"
+def test_a_table_that_does_not_say_on_which_side_a_correlation_stays_is_made_again(parts):
     for table, whole in (
         (curve(parts, 3.0), True),
         (curve(parts, None), False),
         (curve(parts, None, fsc_never=0), True),
     ):
-        path.write_text(json.dumps({"test-1-300": table}))
-        assert parts.study.is_whole(path) is whole
+        assert parts.study.is_settled(table) is whole
+
+
+def test_more_noise_realisations_are_added_to_those_that_are_measured(parts, tmp_path, monkeypatch):
+    """Of a table that is there only what it lacks is denoised and measured; asked for fewer, fewer are given."""
+    study = parts.study.Study(parts.study.SIZES["smoke"], tmp_path)
+    bone, denoised = parts.study.Bone("a", tmp_path / "a.npy", 381.0, 7.0), []
+
+    def say(self, *stages):
+        volumes = [word for word in stages[0] if ".work" in str(word)]
+        found = [curve(parts, 3.0) for _ in volumes]
+        for one, volume in zip(found, volumes, strict=True):
+            one["rows"][0] = {"name": "bvtv", "value": 0.2, "percent": float(volume.stem.split("-")[1])}
+        return json.dumps(found).encode(), 0.0
+
+    def made(scans, work):
+        denoised.append(list(scans))
+        for path in scans.values():
+            np.save(work / path.name, np.zeros((3, 3, 3), "f4"))
+
+    monkeypatch.setattr(parts.study.Study, "say", say)
+    for draws in (1, 3, 3, 2):
+        scans = {f"test-{n}-{p}": tmp_path / f"test-{n}-{p}.npy" for n in range(1, draws + 1) for p in (300, 3000)}
+        found = study.measured(bone, tmp_path / "table.json", scans, made)
+        assert [one["scan"] for one in found] == list(scans)
+        assert [one["bvtv"] for one in found] == [float(name.split("-")[1]) for name in scans]
+    assert denoised == [
+        ["test-1-300", "test-1-3000"],
+        ["test-2-300", "test-2-3000", "test-3-300", "test-3-3000"],
+    ]
+    assert sorted(np.load(tmp_path / "table.masks.npz")) == ["test-1-300", "test-1-3000"]
 
 
 @pytest.mark.slow

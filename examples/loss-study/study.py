@@ -163,12 +163,15 @@ class Study:
     jobs : int
         Cells trained at a time; they share the processors.
     device : str
+    draws : int
+        Noise realisations of every test scan; 0 for as many as the size says.
     """
 
     size: Size
     output: Path
     jobs: int = 1
     device: str = "auto"
+    draws: int = 0
     bones: list[Bone] = field(default_factory=list)
     noting: Lock = field(default_factory=Lock)
 
@@ -241,6 +244,7 @@ class Study:
     def scans(self, bone: Bone, kind: str, method: str = "") -> dict[str, Path]:
         """All scans of a bone of one kind, by draw and dose; of a bone that is never trained on one draw suffices."""
         count = self.size.draws[kind == "test"] if bone.trained_on else 1
+        count = (kind == "test" and self.draws) or count
         draws = [f"{kind}-{number}" for number in range(1, count + 1)]
         return {f"{d}-{p:g}": self.scan(bone, p, d, method) for d, p in itertools.product(draws, self.size.photons)}
 
@@ -273,30 +277,35 @@ class Study:
             tables.write(path, [*tables.read(path), cost])
 
     def measured(
-        self, bone: Bone, table: Path, scans: Mapping[str, Path], made: Callable[[Path], object]
+        self, bone: Bone, table: Path, scans: Mapping[str, Path], made: Callable[[Mapping[str, Path], Path], object]
     ) -> list[dict]:
-        """Denoise scans, by `made` into a folder under their names, and measure them beside the truth.
+        """Denoise the scans that are not in a table yet, by `made` into a folder, and measure them beside the truth.
 
         The volumes are not kept. One entry for each scan.
         """
-        if not is_whole(table):
+        known = json.loads(table.read_text()) if table.exists() else {}
+        known = {name: one for name, one in known.items() if is_settled(one)}
+        missing = {name: path for name, path in scans.items() if name not in known}
+        if missing:
             work = table.with_suffix(".work")
             shutil.rmtree(work, ignore_errors=True)  # what an interrupted run left
             work.mkdir(parents=True)
-            made(work)
-            volumes = [work / path.name for path in scans.values()]
+            made(missing, work)
+            volumes = [work / path.name for path in missing.values()]
             how = ("--threshold", str(bone.threshold), *CYLINDER, "--metrics", METRICS, "--intervals", "none")
             said, _ = self.say(["measure", *volumes, "--reference", bone.truth, *how, "--json", *self.threads])
-            keep_masks(volumes[: len(self.size.photons)], bone.threshold, table.with_suffix(".masks.npz"))
+            if not known:
+                keep_masks(volumes[: len(self.size.photons)], bone.threshold, table.with_suffix(".masks.npz"))
             found = json.loads(said)
             found = found if isinstance(found, list) else [found]
             for one, volume in zip(found, volumes, strict=True):
                 settle(one, volume, bone.truth)
             shutil.rmtree(work)
+            known |= dict(zip(missing, found, strict=True))
             part = table.with_suffix(".part")
-            part.write_text(json.dumps(dict(zip(scans, found, strict=True))))
+            part.write_text(json.dumps(known))
             part.replace(table)
-        return [{"scan": name, **numbers(one, bone.mtf10)} for name, one in json.loads(table.read_text()).items()]
+        return [{"scan": name, **numbers(known[name], bone.mtf10)} for name in scans]
 
     def denoised(self, scans: Mapping[str, Path], models: Sequence[str | Path], work: Path) -> None:
         """Denoise scans by one model, or by the mean of several."""
@@ -309,7 +318,10 @@ class Study:
         method, model = cells.filtered(text)
         scans = self.scans(bone, kind, method)
         return self.measured(
-            bone, folder / f"{bone.name}-{kind}-{text}.json", scans, lambda work: self.denoised(scans, [model], work)
+            bone,
+            folder / f"{bone.name}-{kind}-{text}.json",
+            scans,
+            lambda scans, work: self.denoised(scans, [model], work),
         )
 
     def floors(self, trained: Bone, tested: Bone) -> Iterator[dict]:
@@ -333,7 +345,7 @@ class Study:
         models = [self.train(trained, name, (seed + step) % self.size.seeds) for name, step in members]
         table = self.output / f"from-{trained.name}" / cell / f"{seed}-on-{tested.name}.json"
         scans = self.scans(tested, "test")
-        found = self.measured(tested, table, scans, lambda work: self.denoised(scans, models, work))
+        found = self.measured(tested, table, scans, lambda scans, work: self.denoised(scans, models, work))
         for photons in self.size.photons:
             yield row(trained, tested, cell, seed, photons, of_dose(found, photons))
 
@@ -369,7 +381,7 @@ class Study:
         for trained, tested in itertools.permutations([bone for bone in self.bones if bone.trained_on], 2):
             scans = self.scans(tested, "test")
 
-            def made(work: Path, scans: Mapping[str, Path] = scans, trained: Bone = trained) -> None:
+            def made(scans: Mapping[str, Path], work: Path, trained: Bone = trained) -> None:
                 for scan in scans.values():
                     line = command
                     words = {"{scan}": scan, "{output}": work / scan.name, "{trained}": trained.name}
@@ -426,11 +438,9 @@ def keep_masks(volumes: Sequence[Path], threshold: float, path: Path) -> None:
     np.savez_compressed(path, **masks)
 
 
-def is_whole(path: Path) -> bool:
-    """Whether a table is there, and says of every curve that does not cross its cut on which side it stays."""
-    if not path.exists():
-        return False
-    return all(crosses(one) or "fsc_never" in one for one in json.loads(path.read_text()).values())
+def is_settled(table: dict) -> bool:
+    """Whether a curve that does not cross its cut says on which side it stays."""
+    return crosses(table) or "fsc_never" in table
 
 
 def crosses(table: dict) -> bool:
@@ -504,6 +514,10 @@ def main() -> None:
     )  # fmt: skip
     parser.add_argument("--third", type=Path, metavar="STACK", help="a scan of a calibrated scanner, only tested on")
     parser.add_argument("--phantoms", type=int, default=0, metavar="N", help="so many phantoms, only tested on")
+    parser.add_argument(
+        "--draws", type=int, default=0, metavar="N",
+        help="noise realisations of every test scan; without it three, and one of what is only tested on",
+    )  # fmt: skip
     parser.add_argument("--check", type=Path, metavar="FOLDER", help="compare a report with runs.tsv, or write it")
     parser.add_argument(
         "--add", metavar="NAME", help="try a method of yours on the study's scans: a leaderboard's line"
@@ -515,7 +529,7 @@ def main() -> None:
     if given.check:
         check(given.check, given.device)
         return
-    study = Study(SIZES[given.size], given.output, given.jobs, given.device)
+    study = Study(SIZES[given.size], given.output, given.jobs, given.device, given.draws)
     study.bones = [*map(study.microct, given.bones), *map(study.clinical, [given.third] if given.third else [])]
     study.bones += map(study.phantom, range(1, given.phantoms + 1))
     if given.add:
