@@ -91,3 +91,27 @@ def test_threads_that_wait_do_not_spin_for_long(tmp_path, said, wanted):
     environment |= {"OMP_DISPLAY_ENV": "verbose"} | said
     ended = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
     assert f"GOMP_SPINCOUNT = '{wanted}'" in ended.stderr
+
+
+@pytest.mark.parametrize(("said", "wanted"), [({}, threads.BLAS_SPINS), ({"OPENBLAS_THREAD_TIMEOUT": "20"}, 20)])
+def test_it_is_said_before_numpy_is_loaded_how_its_threads_wait(tmp_path, said, wanted):
+    made.store(tmp_path / "x.npy", np.ones((2, 8, 8), np.float32))
+    code = """
+import os, sys
+from importlib.abc import MetaPathFinder
+
+class Told(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name == "numpy":
+            print(os.environ.get("OPENBLAS_THREAD_TIMEOUT"), file=sys.stderr)
+
+sys.meta_path.insert(0, Told())
+sys.argv = ["bonectl", "info", "x.npy"]
+from bonectl.__main__ import main
+main()
+"""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS_")} | said
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert ended.stderr == f"{wanted}\n"

@@ -11,7 +11,7 @@ import traceback
 import warnings
 from typing import NoReturn
 
-from bonectl.core import ending, memory
+from bonectl.core import ending, memory, threads
 from bonectl.core.printable import one_line
 from bonectl.errors import BonectlError, MemoryShortageError, PermissionDeniedError, UnavailableError, WriteError
 
@@ -20,6 +20,7 @@ def main() -> NoReturn:
     """Run the command line and leave with its status."""
     _hold_standard_descriptors()
     ending.listen()
+    threads.let_sleep()
     if not sys.warnoptions:  # what NumPy warns of is refused where it is written, in one line
         warnings.simplefilter("ignore", RuntimeWarning)
     status = 0
