@@ -252,3 +252,20 @@ def test_refused_tries(made, run, line, said):
     done = run("prepare", "scan.npy", *shlex.split(line))
     assert (done.status, done.err.count("\n")) == (2, 1), done.err
     assert said in done.err
+
+
+@pytest.mark.parametrize(("steps", "bytes_each"), [("flats", 2), ("flats + log", 2), ("badpixels + flats", 4)])
+def test_projections_are_turned_while_they_are_small(made, good, monkeypatch, steps, bytes_each):
+    """Before steps that take either order; the values are those of a scan that had been turned by hand."""
+    from bonectl.stacks import view_order
+
+    good("convert scan.npy --order projection --dtype uint16 -o proj.npy")
+    good("convert proj.npy --order sinogram -o turned.npy")
+    line = f"--prepare '{steps}' --flats flats.npy --darks darks.npy"
+    good(f"reconstruct turned.npy {line} -o a.npy")
+    monkeypatch.setattr(view_order, "SHARE", 0)  # nothing is held
+    plan = json.loads(good(f"reconstruct proj.npy {line} --dry-run --json").out)
+    assert plan["scratch_bytes"] == np.load(made / "proj.npy").size * bytes_each
+    done = good(f"reconstruct proj.npy {line} -o b.npy")
+    assert "by way of a temporary file" in done.err
+    assert np.array_equal(np.load(made / "a.npy"), np.load(made / "b.npy"))

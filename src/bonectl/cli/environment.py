@@ -14,8 +14,8 @@ VARIABLES = {
     "GOMP_SPINCOUNT": "How many turns a thread that waits for others spins before it sleeps; 10000 if neither this nor "
     "OMP_WAIT_POLICY is set.",
     "OMP_WAIT_POLICY": "How threads wait for each other (active or passive), in place of GOMP_SPINCOUNT.",
-    "OPENBLAS_THREAD_TIMEOUT": "Threads of NumPy that have nothing to do spin for 2 to this power of cycles before they "
-    "sleep; 4 if not set.",
+    "OPENBLAS_THREAD_TIMEOUT": "Threads of NumPy that have nothing to do spin for 2 to this power of cycles before "
+    "they sleep; 4 if not set.",
     "NUMBA_CACHE_DIR": "Folder where compiled kernels are kept between runs; without it beside the program, else in "
     "the user's cache folder, else in a private folder among the temporary files.",
     "XDG_CACHE_HOME": "The user's cache folder, for compiled kernels; ~/.cache if not set.",

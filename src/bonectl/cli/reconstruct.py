@@ -1,6 +1,6 @@
 """`bonectl reconstruct`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
@@ -36,6 +36,7 @@ from bonectl.errors import UsageError
 
 if TYPE_CHECKING:
     from bonectl.core.calibration import Calibration
+    from bonectl.core.cost import Cost
     from bonectl.core.header import Header
     from bonectl.core.scan import Scan
     from bonectl.core.stack import Stack
@@ -279,11 +280,12 @@ def reconstruct(
     with opened() as stack:
         stack, steps, asked = steps.settled(stack, request, asked, opened)
         prepared = steps.done(stack, request, asked)
-        plan = _planned(prepared.header, asked, steps, request)
+        plan = _planned(prepared.header, steps.beside_them(asked, stack.header), steps, request)
         if tries is not None:
             tries.run(prepared, plan, request, beside)
         else:
-            _write_volume(prepared, plan, request, steps, partial(_prepared, opened, request, asked, steps))
+            cost = partial(steps.cost, header=stack.header, limit=asked.max_memory)
+            _write_volume(prepared, plan, request, steps, partial(_prepared, opened, request, asked, steps), cost)
 
 
 @contextmanager
@@ -311,14 +313,21 @@ def _planned(scan: "Header", asked: "ReconstructRequest", steps: Steps, request:
     return planned(scan, asked if steps.specs else replace(asked, fields=steps.beside.fields(request)))
 
 
-def _write_volume(scan: "Stack", plan: "Plan", request: Request, steps: Steps, again: axis.Again) -> None:
+def _write_volume(
+    scan: "Stack",
+    plan: "Plan",
+    request: Request,
+    steps: Steps,
+    again: axis.Again,
+    with_steps: "Callable[[Cost], Cost]",
+) -> None:
     from bonectl.core.stack import Stack
     from bonectl.ops.reconstruct import run
 
     axis.tell(plan)
     if request.dry_run:
         kept = plan.is_axis_sought and streams.comes_once(request.source)
-        cost = steps.cost(plan.cost(kept=kept), plan.scan, plan.request.max_memory)
+        cost = with_steps(plan.cost(kept=kept))
         streams.writing(Stack(plan.header, iter(())), request, cost=cost)
         return
     if plan.is_axis_sought:

@@ -98,7 +98,8 @@ class Steps:
         header = stack.header
         known = replace(stack, header=header.replace(geometry=asked.geometry_for(header)))
         beam = self.beside.beam(request, self.specs)
-        done = preparing.prepared(known, self.specs, beam=beam, limit=asked.max_memory)
+        # a scan is best turned while it is small: no later than steps that take either order
+        done = preparing.prepared(known, self.specs, beam=beam, order="sinogram", limit=asked.max_memory)
         if done.header.unit == "counts" and beam.flats is not None:
             raise UsageError("--prepare leaves counts; write flats where they belong, such as 'badpixels + flats'")
         return done if self._moves else replace(done, header=done.header.replace(geometry=header.geometry))
@@ -117,22 +118,38 @@ class Steps:
         sought = {} if self.found is None else {k: v for k, v in self.found.facts().items() if k != "centre"}
         return {"steps": preparing.written(self.specs)} | sought
 
+    def beside_them(self, asked: "ReconstructRequest", header: "Header") -> "ReconstructRequest":
+        """The same request with the memory that they leave, where there are any; `header` is that of the raw scan."""
+        if not self.specs:
+            return asked
+        from bonectl.core import memory
+
+        limit = asked.max_memory or memory.available()
+        return replace(asked, max_memory=max(1, limit - self._held(header, limit)))
+
     def cost(self, cost: "Cost", header: "Header", limit: int | None) -> "Cost":
-        """What a reconstruction takes with them."""
+        """What a reconstruction takes with them; `header` is that of the raw scan, `limit` for both."""
         if not self.specs:
             return cost
-        from bonectl.core import memory
         from bonectl.scanning import preparing
 
-        own = preparing.cost(header, self.specs, limit=limit)
-        more = (own.memory_bytes or 0) - memory.resident()
+        own, more = preparing.cost(header, self.specs, order="sinogram", limit=limit), self._held(header, limit)
         return replace(
             cost,
             memory_bytes=(cost.memory_bytes or 0) + more,
             memory_at_worst_bytes=cost.memory_at_worst_bytes and cost.memory_at_worst_bytes + more,
+            memory_limit_bytes=own.memory_limit_bytes,
             scratch_bytes=cost.scratch_bytes or own.scratch_bytes,
             seconds=(cost.seconds or 0.0) + (own.seconds or 0.0),
         )
+
+    def _held(self, header: "Header", limit: int | None) -> int:
+        """Bytes that they hold while a block is reconstructed."""
+        from bonectl.core import memory
+        from bonectl.scanning import preparing
+
+        own = preparing.cost(header, self.specs, order="sinogram", limit=limit)
+        return max(0, (own.memory_bytes or 0) - memory.resident())
 
     @property
     def _moves(self) -> bool:

@@ -20,9 +20,9 @@ MOST_ANYWHERE = 64
 # spend twice the work's CPU time and more on waiting for one that does not run.
 SPINS = 10_000
 
-# The threads of OpenBLAS, which NumPy and SciPy load one each of for every processor, spin for 2 to this power of cycles
-# before they sleep, from the moment they are loaded on: 26 if nothing is said, a third of the CPU time of a short command
-# on two processors, and more on more.
+# Threads of OpenBLAS, of which NumPy and SciPy load one each for every processor, spin for 2 to this power of cycles
+# before they sleep, from the moment they are loaded on: 26 if nothing is said, a third of a short command's CPU time on
+# two processors, and more on more.
 BLAS_SPINS = 4
 
 _chosen: ContextVar[int] = ContextVar("threads", default=0)

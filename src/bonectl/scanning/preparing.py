@@ -176,10 +176,12 @@ def cost(header: Header, specs: Sequence[Spec], *, order: str | None = None, lim
     """What `prepared` takes, about: planes on their way, and the scan where it is turned."""
     where = layouts(specs, header, _layout(order))
     there = [OF_AXIS[header.axes[0]], *where, *([_layout(order) or where[-1]] if where else [])]
-    turns = sum(a != b for a, b in pairwise(there))
+    turned = [
+        header if not number else header.replace(dtype="<f4") for number, (a, b) in enumerate(pairwise(there)) if a != b
+    ]
+    turns, whole = len(turned), max((each.total_bytes for each in turned), default=0)
     values = header.total_bytes // header.item_bytes
-    whole = 4 * values if turns else 0
-    held = view_order.is_held(header.replace(dtype="<f4"), limit)
+    held = all(view_order.is_held(each, limit) for each in turned)
     first, second, third = header.shape
     moving = max(_moving(count, other * third, specs) for count, other in ((first, second), (second, first)))
     paces = sum(kit.fact(KIT, spec.name, "PACE") for spec in specs) / threads.count() + turns * TURNING
