@@ -1,6 +1,5 @@
 """Slabs made while those before them are used, so that reading, work and writing overlap."""
 
-import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -14,7 +13,7 @@ def ahead(slabs: Iterable[Array]) -> Iterator[Array]:
     """The same slabs; while the caller works on one, the next is made by another thread.
 
     One slab more is held than without, and what making it takes. What that raises comes in the slab's turn. Whoever
-    stops before the end does not wait: a slab that is being made is finished and dropped (`is_working` until then).
+    stops before the end does not wait: a slab that is being made is finished and dropped.
 
     Parameters
     ----------
@@ -36,8 +35,3 @@ def ahead(slabs: Iterable[Array]) -> Iterator[Array]:
             del slab  # or it would be held while the next one is waited for
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
-
-
-def is_working() -> bool:
-    """Whether a slab is still being made, for somebody who stopped."""
-    return any(thread.name.startswith(NAME) for thread in threading.enumerate())
