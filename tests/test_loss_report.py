@@ -389,11 +389,21 @@ def test_the_second_report_is_what_its_rows_give_and_its_claim_can_hold(parts, t
     assert ["**holds**" in line for line in list(parts.summary.topology(better, both))[:3]] == [True] * 3
 
 
+@pytest.mark.parametrize("name", ["report-phantoms", "report-five"])
+def test_a_report_that_nobody_registered_is_what_its_rows_give_and_says_so(parts, name):
+    folder = FOLDER / name
+    runs = parts.findings.read(folder / "runs.tsv")
+    assert (folder / "verdict.md").read_text(encoding="utf-8") == parts.report.verdict(runs)
+    told = (folder / "summary.md").read_text(encoding="utf-8")
+    assert told == parts.summary.summary(folder)
+    assert "not registered" in told
+
+
 @pytest.mark.parametrize("readme", [FOLDER / "README.md", FOLDER.parents[1] / "README.md"], ids=["study", "top"])
 def test_a_readme_repeats_of_the_report_only_what_it_says(readme):
     """Between its marks stand lines of summary.md, word for word."""
     parts = re.findall(
-        r"<!-- from (?:\S*/)?report(?:-2)?/summary.md -->\n(.*?)<!-- end -->",
+        r"<!-- from (?:\S*/)?report(?:-\w+)?/summary.md -->\n(.*?)<!-- end -->",
         readme.read_text(encoding="utf-8"),
         re.DOTALL,
     )

@@ -32,6 +32,8 @@ from findings import (
     verdicts,
 )
 
+# So many directions are told one by one.
+FEW = 4
 # Cells of registered-2.md.
 WITHOUT = "l1+bvtv+hist"
 SECOND = ("l1+ecc+bvtv+hist", "l1+skelrec+bvtv+hist", "l1+cldice+bvtv+hist")
@@ -122,6 +124,13 @@ def short(runs: Runs, directions: Sequence[str]) -> Iterator[str]:
 def listed(parts: Sequence[str]) -> str:
     """Parts of a sentence."""
     return "; ".join(parts) or "none"
+
+
+def where(directions: Sequence[str]) -> str:
+    """In which directions something was found: each by its name, or the range over many."""
+    if len(directions) <= FEW:
+        return f"in {' and in '.join(directions)}"
+    return f"over {len(directions)} directions"
 
 
 def said(judged: Judgement | None, axis: Axis) -> str:
@@ -270,9 +279,10 @@ def sizes(runs: Runs, directions: Sequence[str]) -> Iterator[str]:
     parts = []
     for axis in AXES:
         errors = [fmean(runs.over([one], "l1", axis.name)) for one in directions]
-        each = " and ".join(f"{error:.1f}" for error in errors)
+        few = len(directions) <= FEW
+        each = " and ".join(f"{x:.1f}" for x in errors) if few else f"{min(errors):.1f} to {max(errors):.1f}"
         parts.append(f"{axis.label} {fmean(errors):.1f} {axis.unit} ({each})")
-    yield f"**Errors of L1**, means over all doses (in {' and in '.join(directions)}): {listed(parts)}."
+    yield f"**Errors of L1**, means over all doses ({where(directions)}): {listed(parts)}."
     losses = [cell for cell in runs.cells if is_loss(cell)]
     never = []
     for axis in AXES:
@@ -366,12 +376,12 @@ def doses(runs: Runs, directions: Sequence[str]) -> Iterator[str]:
     axes = [axis for axis in AXES if axis.bought]
     for cell in ("l1", MIXTURE, "input"):
         if cell in runs.cells:
-            parts = [
-                f"{axis.label} "
-                + " and ".join(shown_dose(bought(runs, [one], cell, axis.name), runs.doses[-1]) for one in directions)
-                for axis in axes
-            ]
+            parts = []
+            for axis in axes:
+                each = [[one] for one in directions] if len(directions) <= FEW else [directions]
+                found = (shown_dose(bought(runs, some, cell, axis.name), runs.doses[-1]) for some in each)
+                parts.append(f"{axis.label} {' and '.join(found)}")
             yield (
-                f"Photons per pixel and view from which on `{cell}` stays within {LSC} % (in "
-                f"{' and in '.join(directions)}): {listed(parts)}."
+                f"Photons per pixel and view from which on `{cell}` stays within {LSC} % ({where(directions)}): "
+                f"{listed(parts)}."
             )
