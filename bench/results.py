@@ -2,10 +2,11 @@
 
     python bench/results.py [--only projector startup ...] [--anyway]
 
-Each runs in a process of its own, one after another. What is printed replaces what stands between the two marks of
-RESULTS.md; the words around them stay. Above it stand the date, the machine, its load at the beginning, the version of
-every peer, and of a peer that is not there why it is not. A busy machine is refused (75): its times mean nothing;
-`--anyway` measures all the same and says so. Ends with 1 where a benchmark found a wrong result.
+Each runs in a process of its own, one after another, whose threads wait as those of a command do. What is printed
+replaces what the same script printed before, between the two marks of RESULTS.md; the words around them stay. Above all
+stand the machine, the version of every peer, and of a peer that is not there why it is not; above each part stand the
+date, and the load before the first script. A busy machine is refused (75): its times mean nothing; `--anyway` measures
+all the same and says so. Ends with 1 where a benchmark found a wrong result.
 """
 
 import argparse
@@ -18,6 +19,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from truth import versions
+
+from bonectl.core import threads
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "RESULTS.md"
@@ -55,6 +58,7 @@ PEERS = {
     "TomoPy (gridrec)": ("tomopy", "not on PyPI: conda install -c conda-forge tomopy; no script uses it yet"),
     "tomocupy": ("tomocupy", "conda and CUDA alone; its published times are quoted"),
 }
+PART = "### `bench/"
 # A machine with more to do than this share of a processor is busy.
 IDLE = 0.3
 
@@ -75,25 +79,21 @@ def main(words: list[str] | None = None) -> int:
             f"the machine is busy (load {load:.2f}): its times would mean nothing; --anyway measures", file=sys.stderr
         )
         return 75
-    parts, wrong = [heading(load)], 0
+    threads.let_sleep()
+    wrong = 0
     for run in chosen:
-        status, part = told(run)
-        parts.append(part)
+        status, part = told(run, load)
         wrong += status not in (0, 69)  # 69: the device is not there
-        text = replaced(RESULTS.read_text(), "\n\n".join(parts))  # after each, or hours are lost with the last
-        RESULTS.write_text(text)
+        RESULTS.write_text(replaced(RESULTS.read_text(), part))  # after each, or hours are lost with the last
     return int(wrong > 0)
 
 
-def heading(load: float) -> str:
-    """When, where, and with which peers."""
-    day = time.strftime("%Y-%m-%d %H:%M", time.gmtime())
+def heading() -> str:
+    """Where, and with which peers."""
     rows = [f"| {name} | {there(package) or how} |" for name, (package, how) in PEERS.items()]
     return "\n".join(
         [
-            f"{day} UTC; {processor()}, {len(os.sched_getaffinity(0))} cores, load {load:.2f} at the beginning"
-            f"{' (busy: times mean little)' if load > IDLE else ''}; {versions()}, "
-            f"Python {platform.python_version()}.",
+            f"{processor()}, {len(os.sched_getaffinity(0))} cores; {versions()}, Python {platform.python_version()}.",
             "",
             "| peer | version, or why it is not there |",
             "|---|---|",
@@ -119,21 +119,32 @@ def processor() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def told(run: tuple[str, ...]) -> tuple[int, str]:
-    """The status of a script, and what it printed under a heading."""
+def told(run: tuple[str, ...], load: float) -> tuple[int, str]:
+    """The status of a script, and what it printed under a heading; `load` is that before the first script."""
     print(" ".join(run), file=sys.stderr, flush=True)
+    day = time.strftime("%Y-%m-%d %H:%M", time.gmtime())
+    busy = " (busy: times mean little)" if load > IDLE else ""
     done = subprocess.run([sys.executable, str(HERE / run[0]), *run[1:]], capture_output=True, text=True, check=False)
-    said = [done.stdout.rstrip()]
+    said = [f"{day} UTC, load {load:.2f} before the first script{busy}.", done.stdout.strip()]
     if done.returncode:
         said.append(f"Ended with status {done.returncode}: {done.stderr.strip().rpartition(chr(10))[2]}")
-    return done.returncode, f"### `bench/{' '.join(run)}`\n\n" + "\n\n".join(part for part in said if part)
+    return done.returncode, f"{title(run)}\n\n" + "\n\n".join(part for part in said if part)
 
 
-def replaced(text: str, block: str) -> str:
-    """The page with this block between its marks; at its end where it has none."""
+def title(run: tuple[str, ...]) -> str:
+    """The heading of what a script printed."""
+    return f"{PART}{' '.join(run)}`"
+
+
+def replaced(text: str, part: str) -> str:
+    """The page with this part between its marks, in the order of `RUNS`; at its end where it has no marks."""
     before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2] if rest else ""
-    return f"{before.rstrip()}\n\n{BEGIN}\n\n{block}\n\n{END}\n{after.lstrip()}"
+    block, _, after = rest.partition(END)
+    there = {one.partition("\n")[0]: one for one in (f"{PART}{piece}".rstrip() for piece in block.split(PART)[1:])}
+    there[part.partition("\n")[0]] = part
+    parts = [there[name] for name in map(title, RUNS) if name in there]
+    whole = "\n\n".join([before.rstrip(), BEGIN, heading(), *parts, END])
+    return f"{whole}\n{after.lstrip()}"
 
 
 if __name__ == "__main__":
