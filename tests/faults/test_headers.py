@@ -164,7 +164,11 @@ KINDS = {
     "JSON of a checkpoint": (
         checkpoint,
         "net.safetensors",
-        ["denoise fbp.npy -m net.safetensors --threads 1 -o out.npy"],
+        [
+            "denoise fbp.npy -m net.safetensors --threads 1 -o out.npy",
+            "info net.safetensors",
+            "info net.safetensors --json",
+        ],
     ),
 }
 

@@ -67,5 +67,8 @@ def _judged(scan: Mapping[str, Any]) -> str:
 
 def _number(name: str, told: Mapping[str, Any]) -> str:
     higher = name == "psnr"
-    best = (max if higher else min)(told["filters"].values(), key=lambda value: value if higher else abs(value))
-    return f"{name} {told['input']:.3g} → {told['output']:.3g} {told['unit']} (best filter {best:.3g})"
+    said = f"{name} {told['input']:.3g} → {told['output']:.3g} {told['unit']}"
+    if not (filters := told["filters"].values()):
+        return said
+    best = (max if higher else min)(filters, key=lambda value: value if higher else abs(value))
+    return f"{said} (best filter {best:.3g})"

@@ -22,11 +22,30 @@ from bonectl.core import atomic, kit
 from bonectl.core.header import AXES, Fact, Header
 from bonectl.core.spec import parse
 from bonectl.errors import DataError, UsageError
+from bonectl.learning.shape import ANY, check, maybe, number, span, text
 from bonectl.learning.weights import digest, read, sealed, shown, unsealed
 
 VERSION = 2
 
 Values = TypeVar("Values", Tensor, NDArray[np.float32])
+
+# What `training` and `validated` hold that somebody reads: a card, or a comparison with what is to be denoised.
+_LEVEL = dict.fromkeys(("most", "noise_least", "noise_median", "noise_most"), number)
+TRAINING = {
+    "stacks": [text],
+    "stacks_sha256": [text],
+    "shapes": [[number]],
+    "loss_weights_sha256": {ANY: text},
+    "held_out_psnr_db": [(number, maybe(number))],
+    "held_out_psnr_input_db": maybe(number),
+    "held_out_bone_errors": maybe({ANY: maybe(number)}),
+    "held_out_bone_errors_input": maybe({ANY: maybe(number)}),
+    "voxel_mm": maybe(span),
+    "level": maybe(_LEVEL),
+}
+_NUMBER = {"input": number, "output": number, "unit": text, "filters": {ANY: number}}
+_SCAN = {"bone": text, "voxel_mm": number, "views": number, "photons": number, "numbers": {ANY: _NUMBER}}
+VALIDATED = {"voxel_mm": span, "noise": span, "judged": [_SCAN]}
 
 # Mineral density that becomes 1 in normalised units: fully mineralised bone tissue [mgHA/cm3].
 BONE = 1200.0
@@ -270,11 +289,19 @@ class Checkpoint:
             pseudo=bool(facts["pseudo"]),
             steps=int(facts["steps"]),
             seed=int(facts["seed"]),
-            training=dict(facts["training"]),
+            training=check(facts["training"], TRAINING),
             versions={str(name): str(version) for name, version in facts["versions"].items()},
-            validated=dict(facts.get("validated", {})),
+            validated=_tried(facts.get("validated", {})),
             weights=weights,
         )
+
+
+def _tried(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Check what a network was tried for: of voxels a range, if of anything."""
+    known = check(facts, VALIDATED)
+    if known and "voxel_mm" not in known:
+        raise KeyError("voxel_mm")
+    return known
 
 
 def _plain(facts: Mapping[str, Any]) -> dict[str, Fact]:

@@ -5,7 +5,7 @@ noise refuses what lies outside, and soon: a long stack is not denoised in vain.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from bonectl.core import progress
 from bonectl.core.slabs import Array
@@ -57,7 +57,8 @@ def watched(stack: Stack, checkpoint: Checkpoint | None, normalisation: Normalis
     told = None if checkpoint is None else checkpoint.training.get("level")
     if checkpoint is None or not told:
         return stack
-    judge = _Judge(Level(**told), checkpoint.validated.get("noise"), normalisation, anyway)
+    known = Level(**{part.name: told[part.name] for part in fields(Level)})
+    judge = _Judge(known, checkpoint.validated.get("noise"), normalisation, anyway)
 
     def slabs() -> Iterator[Array]:
         seen: list[Level] = []
