@@ -118,7 +118,7 @@ def test_a_pipe_where_a_file_is_hoped_for(made, faults, launch, tmp_path, name):
         pipe.unlink()
         os.mkfifo(pipe)
         before = contract.look(folder)
-        running = launch(f"for i in 1 2 3; do : > {pipe}; done & exec bonectl {line} -q", folder)
+        running = launch(f"while :; do : > {pipe}; done & exec bonectl {line} -q", folder)
         ended = running.end()
         running.kill()
         found = contract.wrong(ended, folder, before, made=outputs(line), allowed={2, 65, 66, 74})
