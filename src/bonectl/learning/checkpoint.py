@@ -20,9 +20,9 @@ from torch import Tensor, nn
 
 from bonectl.core import atomic, kit
 from bonectl.core.header import AXES, Fact, Header
+from bonectl.core.shape import ANY, check, maybe, number, span, text
 from bonectl.core.spec import parse
 from bonectl.errors import DataError, UsageError
-from bonectl.learning.shape import ANY, check, maybe, number, span, text
 from bonectl.learning.weights import digest, read, sealed, shown, unsealed
 
 VERSION = 2

@@ -1,4 +1,4 @@
-"""Whether JSON that a checkpoint carries is of the shape that its readers take for granted."""
+"""Whether JSON that a stranger wrote is of the shape that its readers take for granted."""
 
 from collections.abc import Callable, Mapping
 from math import isfinite
