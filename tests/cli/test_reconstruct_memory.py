@@ -1,5 +1,6 @@
 """`--max-memory` and `--dry-run` of `bonectl reconstruct`, and what a geometry that cannot be right says."""
 
+import json
 import shlex
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from tests import made
 
 from bonectl.core.header import SINOGRAMS, Header
+from bonectl.core.stack import Stack
 from bonectl.geometries.parallel import parallel
 
 SIZE, ROWS, VIEWS, VOXEL = 40, 20, 60, 0.05
@@ -124,3 +126,30 @@ def test_a_header_with_a_pitch_of_zero_is_damaged(tell, save, tmp_path):
     said, _ = tell("reconstruct scan.npy -o a.npy", 65)
     assert "geometry is damaged" in said
     assert "pitch" in said
+
+
+@pytest.mark.parametrize("steps", ["", "--prepare 'normalise(air=2)'"])
+def test_where_less_memory_suffices_more_does_too(run, monkeypatch, tmp_path, steps):
+    """Projections are held only where the smallest block finds room beside them; else a temporary file takes them."""
+    from bonectl.core import memory
+    from bonectl.core.header import PROJECTIONS
+    from bonectl.scanning import memory_need
+
+    geometry = parallel(16, 64, VOXEL, views=400, columns=400)
+    header = Header(
+        shape=(400, 64, 400), axes=PROJECTIONS, unit="line integral", geometry=geometry, spacing=(None, VOXEL, VOXEL)
+    )
+    made.write(tmp_path / "scan.npy", Stack.of(np.zeros(header.shape, np.float32), header))
+    monkeypatch.setattr(memory, "resident", lambda: 100 << 20)
+    least = (100 << 20) + memory_need.needed(header, geometry, "fbp", memory_need.FEWEST, held=False).at_worst
+    statuses, files = [], []
+    for share in np.arange(-1, 5, 0.25):
+        line = f"reconstruct scan.npy {steps} --max-memory {least + int(share * header.total_bytes)} --dry-run --json"
+        done = run(*shlex.split(line))
+        statuses.append(done.status)
+        files += [json.loads(done.out).get("scratch_bytes")] if done.status == 0 else []
+    assert statuses == sorted(statuses, reverse=True)
+    assert {0, 75} == set(statuses)
+    held = [each is None for each in files]
+    assert held == sorted(held)
+    assert set(held) == {False, True}

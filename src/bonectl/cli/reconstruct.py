@@ -32,7 +32,7 @@ from bonectl.cli.reconstruct_prepare import Steps
 from bonectl.cli.reconstruct_try import Tries
 from bonectl.cli.scan_files import ScanFiles
 from bonectl.core import progress
-from bonectl.errors import UsageError
+from bonectl.errors import MemoryShortageError, UsageError
 
 if TYPE_CHECKING:
     from bonectl.core.calibration import Calibration
@@ -279,8 +279,13 @@ def reconstruct(
     opened = partial(_opened, request, axes, scan)
     with opened() as stack:
         stack, steps, asked = steps.settled(stack, request, asked, opened)
-        prepared = steps.done(stack, request, asked)
-        plan = _planned(prepared.header, steps.beside_them(asked, stack.header), steps, request)
+        try:
+            prepared, plan = _both(stack, asked, steps, request)
+        except MemoryShortageError:  # there is room for more where the scan is turned by way of a file
+            if not steps.specs:
+                raise
+            steps = replace(steps, held=False)
+            prepared, plan = _both(stack, asked, steps, request)
         if tries is not None:
             tries.run(prepared, plan, request, beside)
         else:
@@ -302,6 +307,15 @@ def _prepared(opened: axis.Again, request: Request, asked: "ReconstructRequest",
     """The scan after its steps."""
     with opened() as stack:
         yield steps.done(stack, request, asked)
+
+
+def _both(scan: "Stack", asked: "ReconstructRequest", steps: Steps, request: Request) -> "tuple[Stack, Plan]":
+    """The scan after its steps, and what will be done with it, for which there must be room beside them."""
+    prepared = steps.done(scan, request, asked)
+    plan = _planned(prepared.header, steps.beside_them(asked, scan.header), steps, request)
+    if not plan.is_axis_sought:
+        plan.block  # noqa: B018 - chosen now, and refused if there is no room
+    return prepared, plan
 
 
 def _planned(scan: "Header", asked: "ReconstructRequest", steps: Steps, request: Request) -> "Plan":

@@ -29,11 +29,14 @@ class Steps:
         With the flats and darks that options name or a scanner left.
     found : Axis, optional
         Where a search for them found the axis.
+    held : bool, optional
+        Whether the scan is turned in memory, where that has been decided.
     """
 
     specs: tuple[Spec, ...]
     beside: ScanFiles
     found: "Axis | None" = None
+    held: bool | None = None
 
     @classmethod
     def of(cls, text: str | None, beside: ScanFiles) -> "Steps":
@@ -99,7 +102,9 @@ class Steps:
         known = replace(stack, header=header.replace(geometry=asked.geometry_for(header)))
         beam = self.beside.beam(request, self.specs)
         # a scan is best turned while it is small: no later than steps that take either order
-        done = preparing.prepared(known, self.specs, beam=beam, order="sinogram", limit=asked.max_memory)
+        done = preparing.prepared(
+            known, self.specs, beam=beam, order="sinogram", limit=asked.max_memory, held=self.held
+        )
         if done.header.unit == "counts" and beam.flats is not None:
             raise UsageError("--prepare leaves counts; write flats where they belong, such as 'badpixels + flats'")
         return done if self._moves else replace(done, header=done.header.replace(geometry=header.geometry))
@@ -131,9 +136,7 @@ class Steps:
         """What a reconstruction takes with them; `header` is that of the raw scan, `limit` for both."""
         if not self.specs:
             return cost
-        from bonectl.scanning import preparing
-
-        own, more = preparing.cost(header, self.specs, order="sinogram", limit=limit), self._held(header, limit)
+        own, more = self._own(header, limit), self._held(header, limit)
         return replace(
             cost,
             memory_bytes=(cost.memory_bytes or 0) + more,
@@ -146,10 +149,14 @@ class Steps:
     def _held(self, header: "Header", limit: int | None) -> int:
         """Bytes that they hold while a block is reconstructed."""
         from bonectl.core import memory
+
+        return max(0, (self._own(header, limit).memory_bytes or 0) - memory.resident())
+
+    def _own(self, header: "Header", limit: int | None) -> "Cost":
+        """What they take by themselves."""
         from bonectl.scanning import preparing
 
-        own = preparing.cost(header, self.specs, order="sinogram", limit=limit)
-        return max(0, (own.memory_bytes or 0) - memory.resident())
+        return preparing.cost(header, self.specs, order="sinogram", limit=limit, held=self.held)
 
     @property
     def _moves(self) -> bool:

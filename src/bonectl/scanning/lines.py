@@ -146,7 +146,7 @@ def _by(shape: tuple[int, ...]) -> str:
     return " × ".join(map(str, shape))
 
 
-def sinograms(scan: Stack, *, limit: int | None = None) -> Stack:
+def sinograms(scan: Stack, *, limit: int | None = None, held: bool | None = None) -> Stack:
     """The scan as (row, view, col).
 
     Projections (view, row, col) are turned in memory, or where they do not fit in a temporary file; a note says so.
@@ -157,6 +157,8 @@ def sinograms(scan: Stack, *, limit: int | None = None) -> Stack:
     scan : Stack
     limit : int, optional
         Bytes that the process may hold; nothing is most of what is free.
+    held : bool, optional
+        Whether it is turned in memory, where that has been decided.
 
     Raises
     ------
@@ -164,7 +166,7 @@ def sinograms(scan: Stack, *, limit: int | None = None) -> Stack:
         When the stack is a volume.
     """
     check_scan(scan.header)
-    return ordered(scan, "sinogram", limit=limit)
+    return ordered(scan, "sinogram", limit=limit, held=held)
 
 
 def check_scan(header: Header) -> None:

@@ -146,6 +146,14 @@ def blocks(geometry: Geometry) -> tuple[int, ...]:
     return tuple(lanes for lanes in range(most, 0, -GRAIN) if most % lanes == 0)
 
 
+def is_turned_in_memory(header: Header, geometry: Geometry, method: str, limit: int, slab: int = 0) -> bool:
+    """Whether projections are turned in memory: where they fit, and the smallest block beside them."""
+    if header.axes != PROJECTIONS or not view_order.is_held(header, limit):
+        return False
+    least = blocks(geometry)[-1]
+    return memory.resident() + needed(header, geometry, method, least, slab).at_worst <= limit
+
+
 def chosen_block(header: Header, geometry: Geometry, method: str, limit: int, slab: int = 0) -> int:
     """Slices at a time, as many as fit.
 
@@ -161,7 +169,7 @@ def chosen_block(header: Header, geometry: Geometry, method: str, limit: int, sl
     MemoryShortageError
         When not even the smallest block fits.
     """
-    here, held = memory.resident(), view_order.is_held(header, limit)
+    here, held = memory.resident(), is_turned_in_memory(header, geometry, method, limit, slab)
     for block in blocks(geometry):
         peak = here + needed(header, geometry, method, block, slab, held=held).at_worst
         if peak <= limit:

@@ -122,6 +122,7 @@ def prepared(
     order: str | None = None,
     limit: int | None = None,
     rows: tuple[int, int] | None = None,
+    held: bool | None = None,
 ) -> Stack:
     """A scan after some preparations, in the order they are written.
 
@@ -143,6 +144,8 @@ def prepared(
         Bytes that the process may hold; nothing is most of what is free.
     rows : (int, int), optional
         Which rows of the detector the scan has, where it is a part of one: files that knobs name have all.
+    held : bool, optional
+        Whether it is turned in memory, where that has been decided.
 
     Raises
     ------
@@ -159,7 +162,7 @@ def prepared(
     beam = beam or Beam()
     scan = single(finite(scan, "the scan"), "the scan")
     for layout, group in groupby(zip(where, specs, strict=True), key=lambda pair: pair[0]):
-        scan = ordered(scan, ORDER[layout], limit=limit)
+        scan = ordered(scan, ORDER[layout], limit=limit, held=held)
         steps: list[Step] = []
         header = scan.header
         for _, spec in group:
@@ -169,10 +172,17 @@ def prepared(
             steps.append(step)
         _check_memory(scan.header, specs, limit)
         scan = Stack(header, _slabs(scan, steps), finite=True)
-    return scan if order is None else ordered(scan, order, limit=limit)
+    return scan if order is None else ordered(scan, order, limit=limit, held=held)
 
 
-def cost(header: Header, specs: Sequence[Spec], *, order: str | None = None, limit: int | None = None) -> Cost:
+def cost(
+    header: Header,
+    specs: Sequence[Spec],
+    *,
+    order: str | None = None,
+    limit: int | None = None,
+    held: bool | None = None,
+) -> Cost:
     """What `prepared` takes, about: planes on their way, and the scan where it is turned."""
     where = layouts(specs, header, _layout(order))
     there = [OF_AXIS[header.axes[0]], *where, *([_layout(order) or where[-1]] if where else [])]
@@ -181,7 +191,7 @@ def cost(header: Header, specs: Sequence[Spec], *, order: str | None = None, lim
     ]
     turns, whole = len(turned), max((each.total_bytes for each in turned), default=0)
     values = header.total_bytes // header.item_bytes
-    held = all(view_order.is_held(each, limit) for each in turned)
+    held = all(view_order.is_held(each, limit) for each in turned) if held is None else held
     first, second, third = header.shape
     moving = max(_moving(count, other * third, specs) for count, other in ((first, second), (second, first)))
     paces = sum(kit.fact(KIT, spec.name, "PACE") for spec in specs) / threads.count() + turns * TURNING

@@ -214,6 +214,11 @@ class Plan:
         """
         return memory_need.chosen_block(self.scan, self.geometry, str(self.method), self.limit)
 
+    @cached_property
+    def is_held(self) -> bool:
+        """Whether projections are turned in memory, and not by way of a temporary file."""
+        return memory_need.is_turned_in_memory(self.scan, self.geometry, str(self.method), self.limit)
+
     @property
     def is_closed(self) -> bool:
         """Whether the method is a closed form, which loses density with the rays that are missing."""
@@ -246,7 +251,7 @@ class Plan:
     def sinograms(self, scan: Stack, together: int = 1) -> Stack:
         """The scan's line integrals, some rows at a time; what the header told has been said already."""
         with progress.silence():
-            rows = sinograms(scan, limit=self.limit)
+            rows = sinograms(scan, limit=self.limit, held=self.is_held)
             rows = line_integrals(replace(rows, slabs=rows.blocks(together)), self.request.fields)
         return levelled(rows, self.geometry, self.request.air) if self.request.air else rows
 
@@ -274,7 +279,7 @@ class Plan:
             Whether the scan comes once and is kept while the axis is looked for.
         """
         text, block = str(self.method), self.block
-        held = view_order.is_held(self.scan, self.limit)
+        held = self.is_held or (self.scan.axes == SINOGRAMS and view_order.is_held(self.scan, self.limit))
         need, here = memory_need.needed(self.scan, self.geometry, text, block, held=held), memory.resident()
         if kept and held and self.scan.axes == SINOGRAMS:  # projections are counted, which are turned in memory
             here += self.scan.total_bytes

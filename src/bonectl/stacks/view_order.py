@@ -41,7 +41,7 @@ def is_held(header: Header, limit: int | None = None) -> bool:
     return header.total_bytes <= SHARE * ((limit or memory.available()) - memory.resident())
 
 
-def ordered(stack: Stack, order: str, *, limit: int | None = None) -> Stack:
+def ordered(stack: Stack, order: str, *, limit: int | None = None, held: bool | None = None) -> Stack:
     """A scan by sinograms (row, view, col) or by projections (view, row, col).
 
     Parameters
@@ -51,6 +51,8 @@ def ordered(stack: Stack, order: str, *, limit: int | None = None) -> Stack:
         "sinogram" or "projection".
     limit : int, optional
         Bytes that the process may hold (`is_held`); nothing is most of what is free.
+    held : bool, optional
+        Whether it is turned in memory, where that has been decided.
 
     Raises
     ------
@@ -66,7 +68,7 @@ def ordered(stack: Stack, order: str, *, limit: int | None = None) -> Stack:
         return stack
     (a, b, c), (da, db, dc) = header.shape, header.spacing
     changed = header.replace(axes=ORDERS[order], shape=(b, a, c), spacing=(db, da, dc))
-    return Stack(changed, swapped(stack, held=is_held(header, limit)), stack.finite)
+    return Stack(changed, swapped(stack, held=is_held(header, limit) if held is None else held), stack.finite)
 
 
 def swapped(stack: Stack, *, held: bool) -> Iterator[Array]:
